@@ -1,0 +1,1 @@
+"""Uplinks: each module tells one kind of platform of the alarms."""

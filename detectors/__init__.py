@@ -1,0 +1,1 @@
+"""Detectors: each module judges readings by one kind of rule."""

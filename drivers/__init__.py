@@ -1,0 +1,1 @@
+"""Drivers: each module reads one kind of bus."""

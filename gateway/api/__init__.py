@@ -1,0 +1,1 @@
+"""The HTTP interface: routes, live stream and authentication."""

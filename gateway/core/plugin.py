@@ -1,0 +1,160 @@
+"""What a plugin is: one module with `Options` and `create`, satisfying one of three protocols.
+
+A driver's module also has `InstrumentOptions` and `ChannelOptions`, the options that each instrument and each channel
+on its bus take. `create` checks everything it can without touching a network or a file system it does not own, and
+raises `ConfigError` with a path that starts at the options it was given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from gateway.core.model import Batch, Channel, Int8, Verdicts
+
+
+class PluginOptions(BaseModel):
+    """Root of every plugin's options: frozen, no unknown keys, every field described."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """A channel as its driver sees it: its row and quantity, and where on the bus it lives."""
+
+    channel: Channel
+    options: BaseModel
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentPlan:
+    """An instrument as its driver sees it.
+
+    Attributes:
+        id: The instrument's id.
+        period_s: Seconds between polls.
+        options: The driver's `InstrumentOptions`, validated.
+        channels: Its channels, in the order of the site file.
+        path: Where it stands in the site file, for `ConfigError`.
+    """
+
+    id: str
+    period_s: float
+    options: BaseModel
+    channels: tuple[ChannelPlan, ...]
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteInfo:
+    """What stores and uplinks may know of the site.
+
+    Attributes:
+        id: The site's id, as it goes into tags and messages.
+        gateway: This gateway's id.
+        epoch: The journal's epoch: a copied or restored data folder has a new one.
+        channels: The channel table; `channels[row].row == row`.
+        timezone: IANA name of the site's zone.
+        name: For people.
+        secrets: Secrets by name, read from files or the environment, never from the site file itself.
+    """
+
+    id: str
+    gateway: str
+    epoch: str
+    channels: Sequence[Channel]
+    timezone: str = "UTC"
+    name: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+class Driver(Protocol):
+    """Reads the instruments of one connection: a TCP endpoint, a serial line, a broker, a recording.
+
+    Who calls: the supervisor, one task a connection: `connect`, then `read` again and again; after
+    `NotConnectedError` from either it waits and starts again with `connect`; `close` at the end. No retry of
+    connections in the driver, and no other exception leaves it. One instrument of several that does not answer is no
+    lost connection: the driver makes its readings BAD, leaves it alone for a while that grows, and goes on with the
+    others.
+    """
+
+    async def connect(self) -> None:
+        """Open the connection; may be called again after a failure. Raises NotConnectedError. Prompt to cancel."""
+        ...
+
+    async def read(self) -> Batch:
+        """Wait for the next readings and return them, never an empty batch.
+
+        A polled driver waits until its next poll is due by the clock it was given and stamps the reply's arrival; a
+        pushed driver waits until something arrives. Only its own channels' rows appear. Raises NotConnectedError,
+        and EndOfRecordingError where a recording ends. Prompt to cancel.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; may be called twice, and without `connect`."""
+        ...
+
+
+class Acknowledging(Protocol):
+    """A driver whose peer waits for an acknowledgement (MQTT QoS 1) also has this."""
+
+    async def stored(self) -> None:
+        """Say that every reading returned by `read` so far is on disk, so that it can be acknowledged."""
+        ...
+
+
+class Detector(Protocol):
+    """Judges: all rules of its type at once. No clock, no I/O, no `await`, nothing random.
+
+    The pipeline makes one detector for each set of rules of a type in which no channel occurs twice, and never hands
+    it a batch in which a channel occurs twice; readings of a channel come in order of arrival, and their times may
+    step back (a clock was set): a delay that was running then starts again at the earlier time.
+
+    Attributes:
+        level: int8[len(rules)], the level last reported for each rule, in the order of `create`'s list. The pipeline
+            may set it when it restores alarms whose readings were lost in a power cut.
+    """
+
+    level: Int8
+
+    def update(self, batch: Batch) -> Verdicts:
+        """Judge a batch and return the changed levels. The batch is not modified. Rows without a rule are ignored."""
+        ...
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything that `update` depends on, as named arrays."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take over what `save` returned, for the same rules in the same order."""
+        ...
+
+
+ItemsT_contra = TypeVar("ItemsT_contra", contravariant=True)
+
+
+class Sink(Protocol[ItemsT_contra]):
+    """Takes what leaves the gateway: a store takes a `Batch`, an uplink a list of `AlarmEvent`.
+
+    Idempotent: the same items written twice have the effect of once (by time and tags in a store, by the event's key
+    on a platform).
+    """
+
+    async def write(self, items: ItemsT_contra) -> None:
+        """Deliver and return when the peer has acknowledged all of it.
+
+        Raises:
+            UnavailableError: None, or nobody knows how many, were taken: keep and write again.
+            RejectedError: Those named are refused for ever, all others were taken.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; may be called twice."""
+        ...

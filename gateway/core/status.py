@@ -1,0 +1,55 @@
+"""How the parts of the gateway are doing, for the API, the metrics and the command line."""
+
+import msgspec
+
+
+class InstrumentStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How one instrument is doing.
+
+    Attributes:
+        id: The instrument's id.
+        connection: The connection it is read over.
+        type: The driver's plugin name.
+        online: Its last reading of any channel was not COMMS_LOST and not STALE.
+        last_ns: Time of its last reading that was not BAD, 0 where none has come yet.
+        readings: Readings since the start, BAD ones included.
+        bad: BAD readings since the start.
+        reason: Why it is offline, or empty.
+    """
+
+    id: str
+    connection: str
+    type: str
+    online: bool
+    last_ns: int
+    readings: int
+    bad: int
+    reason: str = ""
+
+
+class UplinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How delivery to one store or platform is doing.
+
+    Attributes:
+        id: The store's or uplink's id.
+        type: The plugin name.
+        kind: `store` (readings) or `uplink` (events).
+        up: The last attempt succeeded.
+        delivered: Items acknowledged by the peer since the start.
+        dead: Items refused for ever since the start.
+        waiting: Items that the log holds and the peer has not acknowledged.
+        oldest_ns: Time of the oldest waiting item, 0 where none waits.
+        last_ns: When the peer last acknowledged something, 0 where never.
+        reason: Why it is down, or empty.
+    """
+
+    id: str
+    type: str
+    kind: str
+    up: bool
+    delivered: int
+    dead: int
+    waiting: int
+    oldest_ns: int
+    last_ns: int
+    reason: str = ""

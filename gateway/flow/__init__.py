@@ -1,0 +1,1 @@
+"""The way of a reading from a driver to the alarm book."""

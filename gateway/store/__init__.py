@@ -1,0 +1,1 @@
+"""What stays on disk: the journal of events, the spool of readings, the local history, and databases."""

@@ -1,0 +1,1 @@
+"""Simulated plants, instruments, buses and platforms."""
