@@ -104,8 +104,12 @@ class Driver(Protocol):
 class Acknowledging(Protocol):
     """A driver whose peer waits for an acknowledgement (MQTT QoS 1) also has this."""
 
-    async def stored(self) -> None:
-        """Say that every reading returned by `read` so far is on disk, so that it can be acknowledged."""
+    def returned(self) -> int:
+        """Return how many messages `read` has returned the readings of so far; cheap, called before a flush."""
+        ...
+
+    async def stored(self, returned: int) -> None:
+        """Say that the readings of the first `returned` messages are on disk, so that they can be acknowledged."""
         ...
 
 

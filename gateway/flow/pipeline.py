@@ -1,0 +1,263 @@
+"""From a batch to alarm events: one synchronous, deterministic function without clock, socket or `await`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from gateway.alarms.book import AlarmBook
+from gateway.core.alarm import AlarmEvent, Command
+from gateway.core.model import (
+    BAD_FROM,
+    NO_VERDICTS,
+    Batch,
+    Channel,
+    Float64,
+    Int32,
+    Int64,
+    Quality,
+    Rule,
+    UInt8,
+    Verdicts,
+)
+from gateway.core.plugin import Detector
+
+log = structlog.get_logger()
+
+State = dict[str, NDArray[np.generic]]
+
+
+@dataclass(slots=True)
+class Bench:
+    """A detector and the rules it judges; no channel occurs twice among them.
+
+    Attributes:
+        name: Type and number, e.g. `threshold-0`.
+        rules: The rules in the detector's order.
+        detector: The detector.
+        quarantined: Rows whose rule failed here and is not judged any more; None while all are well.
+    """
+
+    name: str
+    rules: tuple[Rule, ...]
+    detector: Detector
+    quarantined: NDArray[np.bool_] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What a saved state must match to be taken over: the rules, their options and channels."""
+        return "\n".join(f"{r.id} {r.channel.id} {r.options.model_dump_json()}" for r in self.rules)
+
+
+class Latest:
+    """The newest reading of every channel, in row order; a channel never read is BAD with time 0."""
+
+    __slots__ = ("quality", "time_ns", "value")
+
+    def __init__(self, channels: int) -> None:
+        self.time_ns: Int64 = np.zeros(channels, np.int64)
+        self.value: Float64 = np.full(channels, np.nan)
+        self.quality: UInt8 = np.full(channels, Quality.BAD, np.uint8)
+
+    def take(self, batch: Batch) -> None:
+        """Take over a batch; of several readings of a channel the last one stays."""
+        self.time_ns[batch.row] = batch.time_ns
+        self.value[batch.row] = batch.value
+        self.quality[batch.row] = batch.quality
+
+
+class Pipeline:
+    """Judges batches and keeps the alarm book.
+
+    Args:
+        channels: The channel table.
+        benches: The detectors with their rules; `arrange` makes the sets.
+        book: The alarm book, already restored where there is something to restore.
+    """
+
+    def __init__(self, channels: Sequence[Channel], benches: Sequence[Bench], book: AlarmBook) -> None:
+        self.book = book
+        self.benches = tuple(benches)
+        self.latest = Latest(len(channels))
+        self.readings = 0
+        self.bad = 0
+        self._rows = len(channels)
+        self._seen = np.empty(len(channels), np.intp)
+        self._ranks = np.arange(1024, dtype=np.intp)
+        self._row_of_rule: Int32 = np.zeros(sum(len(b.rules) for b in benches), np.int32)
+        for bench in benches:
+            for rule in bench.rules:
+                self._row_of_rule[rule.index] = rule.channel.row
+
+    def process(self, batch: Batch) -> list[AlarmEvent]:
+        """Judge a batch and return what it changed.
+
+        The readings are judged in their order; where a channel occurs more than once, one round after the other.
+        BAD readings count as readings. A detector's failure takes the one rule out of service that caused it, and
+        says so by a system alarm; all other rules go on.
+        """
+        if not len(batch):
+            return []
+        self.readings += len(batch)
+        self.bad += int(np.count_nonzero(batch.quality >= BAD_FROM))
+        events: list[AlarmEvent] = []
+        for part in self._rounds(batch):
+            for bench in self.benches:
+                verdicts = self._judge(bench, part, events)
+                if len(verdicts):
+                    events += self.book.judge(verdicts)
+            if self.book.rechecks:
+                events += self._recheck(part)
+        self.latest.take(batch)
+        return events
+
+    def command(self, command: Command, now_ns: int) -> list[AlarmEvent]:
+        """Carry out a person's or a platform's command. Raises CommandRefusedError."""
+        return self.book.command(command, now_ns)
+
+    def advance(self, now_ns: int) -> list[AlarmEvent]:
+        """Let time pass: ends shelvings that are due."""
+        return self.book.advance(now_ns)
+
+    def catch_up(self, batch: Batch) -> None:
+        """Judge readings that were stored before a restart, without telling the book: `reconcile` does that."""
+        for part in self._rounds(batch):
+            for bench in self.benches:
+                self._judge(bench, part, [])
+        self.latest.take(batch)
+
+    def reconcile(self, now_ns: int) -> list[AlarmEvent]:
+        """Bring detectors and book together after a restart, to the side of danger.
+
+        A detector that says more than the book is believed and becomes an event. A book that says more than a
+        detector (its last readings were lost in a power cut) keeps its alarm, and the detector is told, so that it
+        reports the return by itself.
+        """
+        events: list[AlarmEvent] = []
+        for bench in self.benches:
+            index = np.array([rule.index for rule in bench.rules], np.intp)
+            told = self.book.condition[index]
+            found = bench.detector.level
+            worse = found > told
+            if worse.any():
+                events += self.book.judge(self._as_verdicts(index[worse], found[worse], now_ns))
+            found[told > found] = told[told > found]
+        return events
+
+    def save(self) -> State:
+        """Return all detectors' states, so that delays that run go on after a restart."""
+        state: State = {}
+        for bench in self.benches:
+            state[f"{bench.name}/fingerprint"] = np.frombuffer(bench.fingerprint.encode(), np.uint8)
+            state.update((f"{bench.name}/{key}", value) for key, value in bench.detector.save().items())
+        return state
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take over saved states; a detector whose rules have changed since starts afresh."""
+        for bench in self.benches:
+            saved = state.get(f"{bench.name}/fingerprint")
+            if saved is None or saved.tobytes().decode() != bench.fingerprint:
+                continue
+            prefix = f"{bench.name}/"
+            bench.detector.restore(
+                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix) and "fingerprint" not in k}
+            )
+
+    def _rounds(self, batch: Batch) -> Iterator[Batch]:
+        """Yield parts in which no channel occurs twice, each channel's readings in their order."""
+        rows = batch.row
+        n = len(rows)
+        if n > len(self._ranks):
+            self._ranks = np.arange(2 * n, dtype=np.intp)
+        ranks = self._ranks[:n]
+        self._seen[rows] = ranks
+        if (self._seen[rows] == ranks).all():
+            yield batch
+            return
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        nth = np.empty(n, np.intp)
+        nth[order] = np.arange(n) - np.repeat(starts, np.diff(np.r_[starts, n]))
+        for k in range(int(nth.max()) + 1):
+            yield batch.take(np.flatnonzero(nth == k))
+
+    def _judge(self, bench: Bench, batch: Batch, events: list[AlarmEvent]) -> Verdicts:
+        if bench.quarantined is not None:
+            batch = batch.take(~bench.quarantined[batch.row])
+        try:
+            return bench.detector.update(batch)
+        except Exception:
+            log.exception("detector failed", detector=bench.name, readings=len(batch))
+            return self._isolate(bench, batch, events)
+
+    def _isolate(self, bench: Bench, batch: Batch, events: list[AlarmEvent]) -> Verdicts:
+        """Judge one reading at a time; whoever fails again is quarantined, the verdicts of the others count."""
+        found: list[Verdicts] = []
+        for k in range(len(batch)):
+            one = batch.take(slice(k, k + 1))
+            try:
+                found.append(bench.detector.update(one))
+            except Exception:  # noqa: BLE001 - logged with its traceback above; the rule is taken out of service
+                events += self._quarantine(bench, int(one.row[0]), int(one.time_ns[0]))
+        return _joined([v for v in found if len(v)])
+
+    def _quarantine(self, bench: Bench, row: int, time_ns: int) -> list[AlarmEvent]:
+        if bench.quarantined is None:
+            bench.quarantined = np.zeros(self._rows, bool)
+        bench.quarantined[row] = True
+        rule = next(rule for rule in bench.rules if rule.channel.row == row)
+        return self.book.system(
+            f"system/rule/{rule.id}",
+            active=True,
+            why=f"rule {rule.id} failed and judges {rule.channel.id} no more",
+            now_ns=time_ns,
+            area=rule.area,
+        )
+
+    def _recheck(self, batch: Batch) -> list[AlarmEvent]:
+        waiting = np.fromiter(self.book.rechecks, np.intp)
+        waiting.sort()
+        seen = np.isin(self._row_of_rule[waiting], batch.row)
+        return self.book.recheck(waiting[seen].tolist(), int(batch.time_ns[-1])) if seen.any() else []
+
+    def _as_verdicts(self, index: NDArray[np.intp], level: NDArray[np.int8], now_ns: int) -> Verdicts:
+        rows = self._row_of_rule[index]
+        times = self.latest.time_ns[rows]
+        return Verdicts(
+            rule=index.astype(np.int32),
+            level=level.astype(np.int8),
+            score=np.full(len(index), np.nan, np.float32),
+            time_ns=np.where(times > 0, times, now_ns),
+            value=self.latest.value[rows],
+            limit=np.full(len(index), np.nan),
+            quality=np.where(times > 0, self.latest.quality[rows], np.uint8(Quality.GOOD)),
+        )
+
+
+def arrange(rules: Sequence[Rule]) -> list[tuple[str, list[Rule]]]:
+    """Sort rules into sets of one type in which no channel occurs twice; a detector judges one set.
+
+    Returns:
+        Pairs of name (`threshold-0`) and rules in the order of the site file.
+    """
+    sets: dict[tuple[str, int], list[Rule]] = {}
+    depth: dict[tuple[str, int], int] = {}
+    for rule in rules:
+        k = depth.get((rule.type, rule.channel.row), 0)
+        depth[rule.type, rule.channel.row] = k + 1
+        sets.setdefault((rule.type, k), []).append(rule)
+    return [(f"{kind}-{k}", members) for (kind, k), members in sets.items()]
+
+
+def _joined(parts: Sequence[Verdicts]) -> Verdicts:
+    if not parts:
+        return NO_VERDICTS
+    return Verdicts(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("rule", "level", "score", "time_ns", "value", "limit", "quality")
+        )
+    )

@@ -1,0 +1,132 @@
+"""Keeps one connection read: connects, backs off, and makes silence a reading."""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import structlog
+
+from gateway.core.clock import Clock
+from gateway.core.errors import EndOfRecordingError, NotConnectedError
+from gateway.core.model import Batch, Channel, Float64, Int32, Quality
+from gateway.core.plugin import Driver
+
+log = structlog.get_logger()
+
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MAX_S = 30.0
+CONNECT_TIMEOUT_S = 15.0
+
+
+class Supervisor:
+    """Runs one driver.
+
+    While the connection is lost, each channel gets a BAD reading (COMMS_LOST) at its own period. While it stands, a
+    channel that has been quiet for longer than its `stale_after_s` gets STALE readings, whatever the reason: a
+    pushing instrument that stopped, or a driver that hangs. So "no data" can never look safe.
+
+    Args:
+        name: The connection's id.
+        driver: The driver; nobody else calls it.
+        channels: The channels it reads.
+        put: Where readings go.
+        clock: Time.
+        on_change: Told the reason when the connection is lost, and an empty text when it is back.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        driver: Driver,
+        channels: Sequence[Channel],
+        put: Callable[[Batch], None],
+        clock: Clock,
+        *,
+        on_change: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        self.name = name
+        self.driver = driver
+        self.connected = False
+        self.reason = "not connected yet"
+        self._put = put
+        self._clock = clock
+        self._on_change = on_change
+        self._rows: Int32 = np.array([c.row for c in channels], np.int32)
+        self._period_s: Float64 = np.array([c.period_s for c in channels])
+        self._stale_after_s: Float64 = np.array([c.stale_after_s for c in channels])
+        self._slot = np.full(int(self._rows.max(initial=-1)) + 1, -1, np.intp)
+        self._slot[self._rows] = np.arange(len(channels))
+        self._heard_s: Float64 = np.full(len(channels), clock.monotonic_s())
+        self._emitted_s: Float64 = np.full(len(channels), -np.inf)
+        self._lost_said = False
+
+    async def run(self) -> None:
+        """Read until cancelled; errors other than a lost connection leave, for they are mistakes in the program."""
+        watch = asyncio.create_task(self._watch(), name=f"silence[{self.name}]")
+        try:
+            await self._keep_connected()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            await self.driver.close()
+
+    async def _keep_connected(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                await asyncio.wait_for(self.driver.connect(), CONNECT_TIMEOUT_S)
+                self._found()
+                attempt = 0
+                await self._read_on()
+            except EndOfRecordingError:
+                log.info("recording ended", connection=self.name)
+                await asyncio.Event().wait()
+            except (NotConnectedError, TimeoutError) as error:
+                self._lost(str(error) or f"no answer within {CONNECT_TIMEOUT_S:g} s")
+                await self._clock.sleep(self._backoff_s(attempt))
+                attempt += 1
+
+    async def _read_on(self) -> None:
+        while True:
+            batch = await self.driver.read()
+            self._heard_s[self._slot[batch.row]] = self._clock.monotonic_s()
+            self._put(batch)
+
+    def _backoff_s(self, attempt: int) -> float:
+        """Double up to the ceiling, less up to a quarter that differs by connection, so that they do not march."""
+        full = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(attempt, 16))
+        return full * (1.0 - zlib.crc32(f"{self.name}{attempt}".encode()) / 2**34)
+
+    def _found(self) -> None:
+        if self._lost_said:
+            log.info("connection is back", connection=self.name)
+        self._lost_said = False
+        self.connected, self.reason = True, ""
+        self._heard_s[:] = self._clock.monotonic_s()
+        self._on_change("")
+
+    def _lost(self, reason: str) -> None:
+        self.connected, self.reason = False, reason
+        if not self._lost_said:
+            self._lost_said = True
+            log.warning("connection lost", connection=self.name, reason=reason)
+            self._on_change(reason)
+            self._silence()
+
+    async def _watch(self) -> None:
+        tick_s = float(np.clip(self._period_s.min(initial=1.0), 0.1, 1.0))
+        while True:
+            await self._clock.sleep(tick_s)
+            self._silence()
+
+    def _silence(self) -> None:
+        """Emit BAD readings for the channels that are due one."""
+        now_s = self._clock.monotonic_s()
+        due = now_s - self._emitted_s >= self._period_s - 0.01
+        if self.connected or not self._lost_said:
+            due &= now_s - self._heard_s >= self._stale_after_s
+        if due.any():
+            self._emitted_s[due] = now_s
+            reason = Quality.STALE if self.connected else Quality.COMMS_LOST
+            self._put(Batch.bad(self._rows[due], self._clock.now_ns(), reason))

@@ -1,0 +1,154 @@
+"""The site file as pydantic models; plugins' own options are validated by the plugins' models."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Options = dict[str, Any]
+
+
+class Section(BaseModel):
+    """Root of every section of the site file: no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SiteSection(Section):
+    """Who and where this site is."""
+
+    id: Id = Field(description="Identifier of the site in tags and messages.", examples=["boiler-room-3"])
+    gateway: Id = Field("gw-1", description="Identifier of this gateway within the site.", examples=["gw-1"])
+    name: str = Field("", description="Name of the site for people.", examples=["Boiler room 3"])
+    name_zh: str = Field("", description="The same in Chinese.", examples=["3号锅炉房"])
+    timezone: str = Field("UTC", description="IANA name of the site's time zone.", examples=["Asia/Shanghai"])
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"unknown time zone {value!r}; IANA names such as Asia/Shanghai are allowed")
+        return value
+
+
+class ConnectionSection(Section):
+    """One bus: a TCP endpoint, a serial line, a broker or a recording."""
+
+    id: Id = Field(description="Identifier of the connection.", examples=["line1"])
+    type: str = Field(description="The driver that reads it.", examples=["modbus"])
+    options: Options = Field(default_factory=dict, description="The driver's options.", examples=[{}])
+
+
+def _range(value: Any) -> Any:
+    if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] >= value[1]:
+        raise ValueError(f"the range must rise, not {value[0]} to {value[1]}")
+    return value
+
+
+class ChannelSection(Section):
+    """One measured quantity of an instrument."""
+
+    id: Id = Field(description="Identifier within the instrument.", examples=["ch4"])
+    quantity: str = Field("", description="What is measured; the channel's id where left out.", examples=["ch4"])
+    unit: str = Field("", description="Engineering unit as displayed.", examples=["%LEL"])
+    range: Annotated[tuple[float, float], BeforeValidator(_range)] | None = Field(
+        None, description="Lower and upper end of the measuring range in the channel's unit.", examples=[[0, 100]]
+    )
+    decimals: int = Field(2, ge=0, le=9, description="Digits after the point that stores and screens keep.")
+    label: str = Field("", description="Name for people.", examples=["Gas at burner 1"])
+    label_zh: str = Field("", description="The same in Chinese.", examples=["1号燃烧器燃气"])
+    stale_after_s: float | None = Field(
+        None, gt=0, description="Seconds after which a reading is no longer believed; three periods, at least 10 s."
+    )
+    options: Options = Field(default_factory=dict, description="Where on the bus it lives.", examples=[{}])
+
+
+class InstrumentSection(Section):
+    """A transmitter or detector head on a bus."""
+
+    id: Id = Field(description="Identifier of the instrument.", examples=["gd-01"])
+    connection: Id = Field(description="The connection it is read over.", examples=["line1"])
+    label: str = Field("", description="Name for people.", examples=["CH4 detector"])
+    label_zh: str = Field("", description="The same in Chinese.", examples=["甲烷探测器"])
+    area: str = Field("", description="Part of the site it stands in; alarms are grouped by it.", examples=["burner"])
+    location: str = Field("", description="Where exactly, for people.", examples=["above burner 1"])
+    period_s: float = Field(
+        1.0, ge=0.01, le=86400, description="Seconds between polls, or between reports of an instrument that pushes."
+    )
+    options: Options = Field(default_factory=dict, description="The driver's options for an instrument.", examples=[{}])
+    channels: tuple[ChannelSection, ...] = Field(min_length=1, description="What it measures.")
+
+
+class RuleSection(Section):
+    """A detector bound to channels."""
+
+    id: Id = Field(description="Identifier of the rule; its alarm is `<id>:<channel>`.", examples=["gas"])
+    type: str = Field(description="The detector that judges.", examples=["threshold"])
+    channels: tuple[str, ...] = Field(
+        min_length=1, description="Channels as `instrument.channel`, with * and ? as wildcards.", examples=[["*.ch4"]]
+    )
+    options: Options = Field(default_factory=dict, description="The detector's options.", examples=[{}])
+    priority: Literal[1, 2, 3, 4] | None = Field(
+        None, description="1 red to 4 blue for every level; by quantity and level where left out.", examples=[1]
+    )
+    latching: bool | None = Field(
+        None, description="True: only a manual reset ends the alarm; gas and fire latch where left out."
+    )
+    response: str = Field("", description="What the operator is told to do.", examples=["Close valve V3, ventilate."])
+
+
+class DestinationSection(Section):
+    """A database that takes readings, or a platform that takes alarms."""
+
+    id: Id = Field(description="Identifier.", examples=["platform"])
+    type: str = Field(description="The plugin.", examples=["webhook"])
+    options: Options = Field(default_factory=dict, description="The plugin's options.", examples=[{}])
+
+
+class StorageSection(Section):
+    """Limits of what is kept on this machine."""
+
+    spool_bytes_max: int = Field(1 << 30, ge=1 << 25, description="Bytes of raw readings kept on disk.")
+    history_days: int = Field(400, ge=1, le=4000, description="Days of one-minute values.")
+    history_bytes_max: int = Field(2 << 30, ge=1 << 22, description="Bytes of one-minute values.")
+    flush_s: float = Field(
+        1.0, ge=0.05, le=60, description="Seconds between writes of readings: what a power cut can cost."
+    )
+
+
+class ApiSection(Section):
+    """The HTTP interface and the console."""
+
+    enabled: bool = Field(default=True, description="Serve the API and the console.")
+    bind: str = Field(
+        "127.0.0.1:8080",
+        description="Address and port; other addresses than loopback need a token.",
+        pattern=r".+:\d+$",
+    )
+    local_operator: bool = Field(
+        default=False,
+        description="Without any token, let people at this machine acknowledge, reset and silence as `local`.",
+    )
+
+
+class SecretSection(Section):
+    """Where one secret comes from: never the site file itself."""
+
+    env: str | None = Field(None, description="Name of an environment variable.", examples=["PLATFORM_SECRET"])
+    file: Path | None = Field(None, description="A file, beside the site file unless absolute; mode 0600.")
+
+
+class SiteFile(Section):
+    """The whole site file."""
+
+    site: SiteSection = Field(description="Who and where this site is.")
+    connections: tuple[ConnectionSection, ...] = Field((), description="The buses.")
+    instruments: tuple[InstrumentSection, ...] = Field((), description="The instruments.")
+    rules: tuple[RuleSection, ...] = Field((), description="What is judged, and how.")
+    stores: tuple[DestinationSection, ...] = Field((), description="Databases that take the readings.")
+    uplinks: tuple[DestinationSection, ...] = Field((), description="Platforms that take the alarms.")
+    secrets: dict[Id, SecretSection] = Field(default_factory=dict, description="Secrets by name.")
+    storage: StorageSection = Field(default_factory=StorageSection, description="Limits on this machine.")
+    api: ApiSection = Field(default_factory=ApiSection, description="The HTTP interface and the console.")
