@@ -1,0 +1,104 @@
+"""What never changes of an alarm: where it comes from, what it measures, how it is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.alarms.level import default_priorities
+from gateway.alarms.words import Words
+from gateway.core.alarm import AlarmEvent, EventKind
+from gateway.core.model import Level, Priority, Rule
+
+SYSTEM = "system/"
+"""How the id of every system alarm begins."""
+
+_DELAYS = ("on_delay_s", "delay_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The fixed part of an alarm.
+
+    Attributes:
+        id: The alarm's id.
+        blank: The alarm before its first event: normal, number 0, with all that never changes filled in.
+        words: Its sentences.
+        index: `Rule.index`, or -1 where no rule of the site stands behind it.
+        latching: It ends only by a manual reset once it has reached LOW or HIGH.
+        priority: The priority of each level; empty where each call says its own.
+        response: What the operator is told to do.
+        delayed: The rule has an on-delay.
+    """
+
+    id: str
+    blank: AlarmEvent
+    words: Words
+    index: int = -1
+    latching: bool = False
+    priority: Mapping[Level, Priority] = field(default_factory=dict)
+    response: str = ""
+    delayed: bool = False
+
+    @property
+    def area(self) -> str:
+        """The area it belongs to."""
+        return self.blank.area
+
+
+def of_rule(rule: Rule) -> Source:
+    """Return a rule's alarm."""
+    channel = rule.channel
+    return Source(
+        id=rule.id,
+        index=rule.index,
+        latching=rule.latching,
+        priority={**default_priorities(rule.latching), **rule.priority},
+        words=Words(channel.quantity, channel.unit, channel.decimals),
+        response=rule.response,
+        delayed=any((getattr(rule.options, name, 0) or 0) > 0 for name in _DELAYS),
+        blank=_blank(
+            rule.id,
+            rule.area,
+            channel=channel.id,
+            instrument=channel.instrument,
+            quantity=channel.quantity,
+            unit=channel.unit,
+        ),
+    )
+
+
+def of_system(alarm: str, area: str) -> Source:
+    """Return a system alarm."""
+    return Source(id=alarm, words=Words("", "", 0), blank=_blank(alarm, area))
+
+
+def of_event(event: AlarmEvent) -> Source:
+    """Return the alarm of an event whose rule is unknown here: a system alarm, or one that left the site file."""
+    return Source(
+        id=event.alarm,
+        words=Words(event.quantity, event.unit, 3),
+        blank=_blank(
+            event.alarm,
+            event.area,
+            channel=event.channel,
+            instrument=event.instrument,
+            quantity=event.quantity,
+            unit=event.unit,
+        ),
+    )
+
+
+def _blank(
+    alarm: str, area: str, *, channel: str = "", instrument: str = "", quantity: str = "", unit: str = ""
+) -> AlarmEvent:
+    return AlarmEvent(
+        seq=0,
+        time_ns=0,
+        kind=EventKind.CLEARED,
+        alarm=alarm,
+        priority=Priority.BLUE,
+        channel=channel,
+        instrument=instrument,
+        area=area,
+        quantity=quantity,
+        unit=unit,
+    )

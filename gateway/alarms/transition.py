@@ -1,0 +1,147 @@
+"""One alarm's next event: from its last event, the table's step and what caused it; pure."""
+
+import math
+from typing import NamedTuple
+
+from gateway.alarms.level import BY_NAME, NAME, is_hazard, level_after
+from gateway.alarms.source import Source
+from gateway.alarms.state import ACKNOWLEDGED, ASIDE, UNACKNOWLEDGED, Step, Trigger
+from gateway.core.alarm import AlarmEvent, AlarmState, EventKind
+from gateway.core.model import Level, Priority, Quality, quality_name
+
+_ON_THE_LIST = UNACKNOWLEDGED | ACKNOWLEDGED
+_SHELVED_NORMAL = Priority.ORANGE
+
+
+class Reading(NamedTuple):
+    """What a verdict was made of: one line of `Verdicts`."""
+
+    time_ns: int
+    value: float
+    limit: float
+    quality: int
+
+
+class Seen(NamedTuple):
+    """What a rule says, and of what, as it stands in events."""
+
+    condition: Level
+    value: float | None = None
+    limit: float | None = None
+    quality: str = "good"
+    test: bool = False
+
+
+class Cause(NamedTuple):
+    """Why an alarm changes: when, in which words, by whom.
+
+    Attributes:
+        time_ns: The time of the reading or command.
+        why: One line.
+        who: The person or platform, or empty.
+        until_ns: When a shelving ends, else 0.
+        priority: The priority where the caller knows it, 0 where the rule does.
+    """
+
+    time_ns: int
+    why: str
+    who: str = ""
+    until_ns: int = 0
+    priority: int = 0
+
+
+def seen_now(level: Level, reading: Reading, last: AlarmEvent) -> Seen:
+    """Return what a verdict says.
+
+    An alarm counts as a test only while no real reading has had a part in it, so that a test on top of a real alarm
+    never makes the alarm look like a test.
+    """
+    test = reading.quality == Quality.TEST and (last.level == "normal" or last.test)
+    return Seen(level, _finite(reading.value), _finite(reading.limit), quality_name(reading.quality), test)
+
+
+def seen_before(last: AlarmEvent) -> Seen:
+    """Return what an alarm's last event saw, for an event that no reading causes."""
+    if last.state is AlarmState.NORMAL and last.condition == "normal":
+        return Seen(Level.NORMAL)
+    return Seen(BY_NAME[last.condition], last.value, last.limit, last.quality, last.test)
+
+
+def is_held(alarm: Source, last: AlarmEvent) -> bool:
+    """Whether the alarm's latch holds it: a latching rule, and LOW or HIGH since the last reset."""
+    return alarm.latching and is_hazard(BY_NAME[last.level])
+
+
+def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: Cause, *, seq: int) -> AlarmEvent:
+    """Return the event that a step of the table makes; all but `first`, which depends on the rest of the area.
+
+    An event that ends an occurrence still tells when that began and who acknowledged it.
+    """
+    level = level_after(BY_NAME[last.level], seen.condition, last.state, step.state, latching=alarm.latching)
+    raised = step.kind is EventKind.RAISED
+    acked_by, acked_ns = _acked(last, step, cause)
+    return AlarmEvent(
+        seq=seq,
+        time_ns=cause.time_ns,
+        kind=step.kind,
+        alarm=alarm.id,
+        state=step.state,
+        level=NAME[level],
+        condition=NAME[seen.condition],
+        priority=cause.priority or alarm.priority.get(level, last.priority),
+        occurrence=last.occurrence + raised,
+        raised_ns=cause.time_ns if raised else 0 if last.state is AlarmState.NORMAL else last.raised_ns,
+        annunciate=step.annunciate,
+        channel=alarm.blank.channel,
+        instrument=alarm.blank.instrument,
+        area=alarm.blank.area,
+        quantity=alarm.blank.quantity,
+        unit=alarm.blank.unit,
+        value=seen.value,
+        limit=seen.limit,
+        quality=seen.quality,
+        test=seen.test,
+        who=cause.who,
+        why=cause.why,
+        until_ns=cause.until_ns or (last.until_ns if step.state is AlarmState.SHELVED else 0),
+        acked_by=acked_by,
+        acked_ns=acked_ns,
+        sounded=seq if step.annunciate else last.sounded if step.state in _ON_THE_LIST else 0,
+    )
+
+
+def system_triggers(last: AlarmEvent, priority: Priority, *, active: bool) -> list[Trigger]:
+    """Return what a report about one of the gateway's own parts does to its alarm; nothing where it is no news.
+
+    A system alarm has one level; its priority stands in for the steps. A shelving covers the priority that was
+    shelved, and where the alarm was normal then, any but RED.
+    """
+    was = last.condition != "normal"
+    shelved = last.state is AlarmState.SHELVED
+    if not active:
+        return [Trigger.RETURN] if was else []
+    covered = _SHELVED_NORMAL if last.level == "normal" else last.priority
+    exceed = [Trigger.EXCEED] if shelved and priority < covered else []
+    if not was:
+        return [*exceed, Trigger.RAISE]
+    if priority == last.priority or (last.state in ASIDE and not exceed):
+        return []
+    return [*exceed, Trigger.ESCALATE if priority < last.priority else Trigger.DE_ESCALATE]
+
+
+def system_priority(last: AlarmEvent, priority: Priority) -> int:
+    """Return the priority that a system alarm shows: the one reported, or the worse one that a shelving covers."""
+    shelved = last.state is AlarmState.SHELVED and last.level != "normal"
+    return min(priority, last.priority) if shelved else priority
+
+
+def _acked(last: AlarmEvent, step: Step, cause: Cause) -> tuple[str, int]:
+    if step.kind is EventKind.ACKNOWLEDGED:
+        return cause.who, cause.time_ns
+    if step.state in UNACKNOWLEDGED or last.state is AlarmState.NORMAL:
+        return "", 0
+    return last.acked_by, last.acked_ns
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
