@@ -1,0 +1,189 @@
+"""The journal and the spool as an outbox sees them: items by number, and what to keep of those a peer refuses."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from gateway.core.alarm import AlarmEvent
+from gateway.core.clock import rfc3339
+from gateway.core.model import Batch, Channel, quality_name
+
+ItemsT = TypeVar("ItemsT")
+
+REASONS_MAX = 20
+"""Different refusals of one write that are kept apart; all others share one dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[ItemsT]):
+    """Consecutive items of a log.
+
+    Attributes:
+        items: What the sink is given.
+        count: How many items that are.
+        next: The number to go on from. It is higher than the number asked for plus `count` where the log no longer
+            has, or cannot read, what was between.
+        oldest_ns: Time of the first of them.
+    """
+
+    items: ItemsT
+    count: int
+    next: int
+    oldest_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Items that a peer refuses for ever, as they are kept for people: key, content as JSON, the peer's words."""
+
+    key: str
+    payload: str
+    reason: str
+    time_ns: int
+
+
+class Log(Protocol[ItemsT]):
+    """A log as an outbox sees it."""
+
+    def first(self) -> int:
+        """Return the lowest number that is still held."""
+        ...
+
+    def end(self) -> int:
+        """Return the number after the newest item that may go out."""
+        ...
+
+    async def read(self, start: int, limit: int) -> Slice[ItemsT]:
+        """Return up to `limit` items from `start` on; at least one where `first() <= start < end()`."""
+        ...
+
+    def dead_letters(self, part: Slice[ItemsT], reasons: Mapping[int, str]) -> Sequence[DeadLetter]:
+        """Return what to keep of refused items; `reasons` has their indexes and the peer's words."""
+        ...
+
+
+class Events(Protocol):
+    """What is asked of the journal."""
+
+    async def read(self, after: int, limit: int) -> Sequence[AlarmEvent]:
+        """Return up to `limit` events with `seq > after`, lowest first."""
+        ...
+
+
+class Readings(Protocol):
+    """What is asked of the spool; `read` blocks and is called in a worker thread."""
+
+    @property
+    def first_number(self) -> int:
+        """The lowest number that is still held."""
+        ...
+
+    @property
+    def durable(self) -> int:
+        """The number after the newest reading that is on disk."""
+        ...
+
+    def read(self, start: int, limit: int) -> tuple[Batch, int]:
+        """Return up to `limit` readings from `start` (or the first held, if that is higher), and the next number."""
+        ...
+
+
+InThread = Callable[[Callable[[], tuple[Batch, int]]], Awaitable[tuple[Batch, int]]]
+"""Runs a function that blocks in a worker thread."""
+
+
+class EventLog:
+    """The journal's events from number 1 on, strictly in order.
+
+    Args:
+        journal: Where they are.
+        newest: Returns the number of the newest event that may be sent, 0 where there is none.
+        name: `gateway:epoch`, the front of every event's key.
+    """
+
+    def __init__(self, journal: Events, newest: Callable[[], int], name: str) -> None:
+        self._journal = journal
+        self._newest = newest
+        self._name = name
+
+    def first(self) -> int:
+        """Return 1: the journal does not drop events that an uplink still has to get."""
+        return 1
+
+    def end(self) -> int:
+        """Return the number after the newest event."""
+        return self._newest() + 1
+
+    async def read(self, start: int, limit: int) -> Slice[Sequence[AlarmEvent]]:
+        """Return up to `limit` events from `start` on."""
+        events = await self._journal.read(start - 1, limit)
+        following = events[-1].seq + 1 if events else start
+        return Slice(events, len(events), following, events[0].time_ns if events else 0)
+
+    def dead_letters(self, part: Slice[Sequence[AlarmEvent]], reasons: Mapping[int, str]) -> list[DeadLetter]:
+        """Return one dead letter for each refused event."""
+        return [
+            DeadLetter(
+                key=f"{self._name}:{part.items[index].seq}",
+                payload=msgspec.json.encode(part.items[index]).decode(),
+                reason=reason,
+                time_ns=part.items[index].time_ns,
+            )
+            for index, reason in sorted(reasons.items())
+        ]
+
+
+class ReadingLog:
+    """The spool's readings.
+
+    Args:
+        spool: Where they are.
+        in_thread: Runs the spool's blocking `read`.
+        channels: The channel table, to name channels in dead letters.
+    """
+
+    def __init__(self, spool: Readings, in_thread: InThread, channels: Sequence[Channel]) -> None:
+        self._spool = spool
+        self._in_thread = in_thread
+        self._channels = channels
+
+    def first(self) -> int:
+        """Return the lowest number that the spool still holds."""
+        return self._spool.first_number
+
+    def end(self) -> int:
+        """Return the number after the newest reading on disk."""
+        return self._spool.durable
+
+    async def read(self, start: int, limit: int) -> Slice[Batch]:
+        """Return up to `limit` readings from `start` on."""
+        batch, following = await self._in_thread(lambda: self._spool.read(start, limit))
+        return Slice(batch, len(batch), following, int(batch.time_ns[0]) if len(batch) else 0)
+
+    def dead_letters(self, part: Slice[Batch], reasons: Mapping[int, str]) -> list[DeadLetter]:
+        """Return one dead letter for each reason: a refused channel is refused a thousand times in the same words."""
+        by_reason: dict[str, list[int]] = {}
+        for index, reason in sorted(reasons.items()):
+            kept = reason if reason in by_reason or len(by_reason) < REASONS_MAX else f"{REASONS_MAX} reasons and more"
+            by_reason.setdefault(kept, []).append(index)
+        start = part.next - part.count
+        return [
+            DeadLetter(
+                key=f"reading:{start + indexes[0]}",
+                payload=msgspec.json.encode([self._described(part.items, index) for index in indexes]).decode(),
+                reason=reason,
+                time_ns=int(part.items.time_ns[indexes[0]]),
+            )
+            for reason, indexes in by_reason.items()
+        ]
+
+    def _described(self, batch: Batch, index: int) -> dict[str, object]:
+        row, value = int(batch.row[index]), float(batch.value[index])
+        return {
+            "channel": self._channels[row].id if row < len(self._channels) else f"row {row}",
+            "time": rfc3339(int(batch.time_ns[index]), digits=9),
+            "value": None if value != value else value,  # noqa: PLR0124 - true of NaN alone
+            "quality": quality_name(int(batch.quality[index])),
+        }
