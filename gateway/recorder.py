@@ -77,7 +77,8 @@ class Signal:
     async def wait(self, timeout_s: float | None = None) -> None:
         """Wait for the next `give`, or that long."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
 
 
 class Recorder:

@@ -75,7 +75,9 @@ class Supervisor:
         attempt = 0
         while True:
             try:
-                await asyncio.wait_for(self.driver.connect(), CONNECT_TIMEOUT_S)
+                # Not `wait_for`: on Python 3.11 it can swallow a cancellation that meets the result.
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await self.driver.connect()
                 self._found()
                 attempt = 0
                 await self._read_on()

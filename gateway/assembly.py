@@ -1,0 +1,80 @@
+"""From a checked site to its parts: drivers, detectors, sinks; touches no network and no disk."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.core.clock import Clock
+from gateway.core.errors import ConfigError
+from gateway.core.model import Rule
+from gateway.core.plugin import Driver, Sink, SiteInfo
+from gateway.flow.pipeline import Bench, arrange
+from gateway.registry import Kind, load
+from gateway.site.load import Connection, Destination, Site
+
+SECTIONS = frozenset({"site", "connections", "instruments", "rules", "stores", "uplinks", "secrets", "storage", "api"})
+
+
+def detectors(site: Site) -> list[Bench]:
+    """Return the benches of all rules. Raises SiteFileError."""
+    return [_bench(site, name, rules) for name, rules in arrange(site.rules)]
+
+
+def drivers(site: Site, clock: Clock) -> list[tuple[Connection, Driver]]:
+    """Return each connection with its driver, not yet connected. Raises SiteFileError."""
+    found: list[tuple[Connection, Driver]] = []
+    for connection in site.connections:
+        try:
+            driver = connection.module.create(connection.options, connection.instruments, clock)
+        except ConfigError as error:
+            raise site.error(_placed(error, connection.path)) from error
+        found.append((connection, driver))
+    return found
+
+
+def sinks(
+    site: Site, destinations: Sequence[Destination], info: SiteInfo, clock: Clock
+) -> list[tuple[Destination, Sink[Any]]]:
+    """Return each store or uplink with its sink, not yet connected. Raises SiteFileError."""
+    found: list[tuple[Destination, Sink[Any]]] = []
+    for destination in destinations:
+        try:
+            sink = destination.module.create(destination.options, info, clock)
+        except ConfigError as error:
+            raise site.error(_placed(error, destination.path)) from error
+        found.append((destination, sink))
+    return found
+
+
+def info(site: Site, epoch: str) -> SiteInfo:
+    """Return what stores and uplinks may know of the site."""
+    return SiteInfo(
+        id=site.file.site.id,
+        gateway=site.file.site.gateway,
+        epoch=epoch,
+        channels=site.channels,
+        timezone=site.file.site.timezone,
+        name=site.file.site.name,
+        secrets=site.secrets,
+    )
+
+
+def check(site: Site, clock: Clock) -> None:
+    """Build everything once and throw it away: whatever the plugins refuse is told. Raises SiteFileError."""
+    drivers(site, clock)
+    detectors(site)
+    about = info(site, "check")
+    sinks(site, site.stores, about, clock)
+    sinks(site, site.uplinks, about, clock)
+
+
+def _bench(site: Site, name: str, rules: Sequence[Rule]) -> Bench:
+    try:
+        detector = load(Kind.DETECTOR, rules[0].type).create(rules)
+    except ConfigError as error:
+        raise site.error(_placed(error, rules[0].path)) from error
+    return Bench(name, tuple(rules), detector)
+
+
+def _placed(error: ConfigError, path: tuple[str | int, ...]) -> ConfigError:
+    """A plugin's path starts at its options, unless it names a part that has a place of its own."""
+    return error if error.path and error.path[0] in SECTIONS else error.under(*path)

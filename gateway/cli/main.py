@@ -1,0 +1,73 @@
+"""The command `hazgate`: finds the subcommand and turns expected errors into exit codes."""
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from gateway import __version__
+from gateway.core.errors import ConfigError, HazgateError, SiteFileError
+
+EXIT_FAILED: Final = 1
+EXIT_CONFIG: Final = 78
+
+COMMANDS: Final = {
+    "demo": "Run the whole chain on this machine, with nothing else installed.",
+    "run": "Run the gateway of a site.",
+    "check": "Validate a site file.",
+    "simulate": "Run a simulated plant on real sockets.",
+    "token": "Make, list and revoke access tokens.",
+    "replay": "Judge a recording as fast as the machine can, and print its events.",
+    "verify": "Check that the journal's chain of events is whole.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand only when it is called: `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a command by name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gateway.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hazgate")
+def cli() -> None:
+    """Monitoring gateway for hazard sources."""
+
+
+def main() -> None:
+    """Run the command line; the one place that catches configuration errors."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except SiteFileError as error:
+        for line in error.lines:
+            click.echo(line, err=True)
+        sys.exit(EXIT_CONFIG)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_CONFIG)
+    except HazgateError as error:
+        click.echo(f"hazgate: {error}", err=True)
+        sys.exit(EXIT_FAILED)

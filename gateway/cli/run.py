@@ -1,0 +1,41 @@
+"""`hazgate run SITE.yaml`: the gateway, until it is told to stop."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import click
+
+from gateway.cli import logs
+
+
+@click.command()
+@click.argument("site", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), help="Data folder; the user's state directory if not given.")
+@click.option("--bind", help="Address and port of the API and console, in place of the site file's.")
+@click.option("--json-logs", is_flag=True, help="Log one JSON object a line.")
+def command(site: Path, data: Path | None, bind: str | None, json_logs: bool) -> None:
+    """Run the gateway of a site until Ctrl-C or SIGTERM."""
+    logs.set_up(as_json=json_logs)
+    from gateway.app import App  # noqa: PLC0415 - `--help` loads nothing heavy
+    from gateway.core.clock import SystemClock  # noqa: PLC0415
+    from gateway.site.load import load_site  # noqa: PLC0415
+
+    loaded = load_site(site)
+    app = App(loaded, data or state_folder(loaded.file.site.id), SystemClock(), bind=bind)
+    asyncio.run(_until_told(app))
+
+
+async def _until_told(app: "App") -> None:  # type: ignore[name-defined] # noqa: F821 - imported in the command
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await app.run(stop)
+
+
+def state_folder(site_id: str) -> Path:
+    """Return where a site's data goes when nobody says: the user's state directory."""
+    root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(root) / "hazgate" / site_id

@@ -1,0 +1,129 @@
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+
+from gateway.core.clock import ManualClock
+from gateway.core.errors import EndOfRecordingError, NotConnectedError
+from gateway.core.model import Batch, Channel, Quality
+from gateway.flow.supervisor import Supervisor
+
+CHANNELS = [
+    Channel(row=0, id="a.x", instrument="a", quantity="ch4", period_s=1.0, stale_after_s=3.0),
+    Channel(row=1, id="a.y", instrument="a", quantity="co", period_s=5.0, stale_after_s=15.0),
+]
+
+
+class Script:
+    """A driver that does what its lines say: a batch, an error to raise, or None to wait for ever."""
+
+    def __init__(self, lines: Sequence[Batch | Exception | None], refusals: int = 0) -> None:
+        self.lines = list(lines)
+        self.refusals = refusals
+        self.connects = 0
+        self.closed = 0
+
+    async def connect(self) -> None:
+        self.connects += 1
+        if self.refusals:
+            self.refusals -= 1
+            raise NotConnectedError("tcp://nowhere", "refused")
+
+    async def read(self) -> Batch:
+        await asyncio.sleep(0)
+        line = self.lines.pop(0) if self.lines else None
+        if isinstance(line, Exception):
+            raise line
+        if line is None:
+            await asyncio.Event().wait()
+        assert isinstance(line, Batch)
+        return line
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+async def run_for(supervisor: Supervisor, clock: ManualClock, seconds: float) -> None:
+    task = asyncio.create_task(supervisor.run())
+    end = clock.monotonic_s() + seconds
+    while clock.monotonic_s() < end and not task.done():
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def qualities(taken: Sequence[Batch], row: int) -> list[int]:
+    return [int(q) for batch in taken for r, q in zip(batch.row, batch.quality, strict=True) if r == row]
+
+
+async def test_a_connection_that_cannot_be_made_gives_bad_readings_at_each_channels_own_period() -> None:
+    taken: list[Batch] = []
+    clock = ManualClock()
+    await run_for(Supervisor("c", Script([], refusals=10**6), CHANNELS, taken.append, clock), clock, 300)
+    fast, slow = qualities(taken, 0), qualities(taken, 1)
+    assert set(fast) == set(slow) == {Quality.COMMS_LOST}
+    assert len(slow) < len(fast)
+    assert len(slow) >= 3
+
+
+async def test_a_lost_connection_is_said_once_and_its_channels_go_bad_at_once() -> None:
+    taken: list[Batch] = []
+    said: list[str] = []
+    clock = ManualClock()
+    lost = NotConnectedError("tcp://x", "reset")
+    script = Script([Batch.of([0, 1], 1, [1.0, 2.0]), lost, Batch.of([0, 1], 2, [1.0, 2.0])])
+    await run_for(Supervisor("c", script, CHANNELS, taken.append, clock, on_change=said.append), clock, 10)
+    assert said[:3] == ["", "tcp://x: reset", ""]
+    assert qualities(taken, 1)[:2] == [0, Quality.COMMS_LOST]
+    assert script.connects == 2
+
+
+async def test_a_quiet_instrument_turns_stale_though_the_connection_stands() -> None:
+    taken: list[Batch] = []
+    clock = ManualClock()
+    script = Script([Batch.of([0, 1], 1, [1.0, 2.0])])
+    await run_for(Supervisor("c", script, CHANNELS, taken.append, clock), clock, 14)
+    assert Quality.STALE in qualities(taken, 0)
+    assert Quality.STALE not in qualities(taken, 1)
+
+
+async def test_a_driver_that_hangs_in_connect_is_given_up() -> None:
+    class Hanging(Script):
+        async def connect(self) -> None:
+            self.connects += 1
+            await asyncio.Event().wait()
+
+    taken: list[Batch] = []
+    clock = ManualClock()
+    supervisor = Supervisor("c", Hanging([]), CHANNELS, taken.append, clock)
+    await run_for(supervisor, clock, 12)
+    assert set(qualities(taken, 0)) == {Quality.STALE} or set(qualities(taken, 0)) == {Quality.COMMS_LOST}
+
+
+async def test_a_recording_that_ended_goes_stale_and_is_not_read_again() -> None:
+    taken: list[Batch] = []
+    clock = ManualClock()
+    script = Script([Batch.of([0, 1], 1, [1.0, 2.0]), EndOfRecordingError("done")])
+    await run_for(Supervisor("c", script, CHANNELS, taken.append, clock), clock, 40)
+    assert script.connects == 1
+    assert qualities(taken, 0)[-1] == Quality.STALE
+
+
+async def test_a_mistake_in_a_driver_leaves_and_the_driver_is_closed() -> None:
+    clock = ManualClock()
+    script = Script([ValueError("a mistake")])
+    supervisor = Supervisor("c", script, CHANNELS, lambda _batch: None, clock)
+    result = (await asyncio.gather(supervisor.run(), return_exceptions=True))[0]
+    assert isinstance(result, ValueError)
+    assert script.closed == 1
+
+
+def test_backoff_doubles_to_its_ceiling_and_differs_between_connections() -> None:
+    clock = ManualClock()
+    waits = [
+        [Supervisor(name, Script([]), CHANNELS, lambda _b: None, clock)._backoff_s(k) for k in range(12)]
+        for name in ("line1", "line2")
+    ]
+    assert all(np.diff(waits[0][:6]) > 0)
+    assert max(waits[0]) <= 30
+    assert waits[0] != waits[1]
