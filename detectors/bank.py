@@ -1,0 +1,256 @@
+"""What detectors share: finding a reading's rule, delays, the two-step level, verdicts. All in columns, all pure.
+
+A detector keeps one slot of state for each of its rules, plus one spare slot at the end that serves every reading
+without a rule. The spare slot's set points are such that nothing ever happens there, so that a batch needs no mask.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.core.clock import NS_PER_S
+from gateway.core.model import (
+    BAD_FROM,
+    Batch,
+    Float32,
+    Float64,
+    Int8,
+    Int32,
+    Int64,
+    Level,
+    Quality,
+    Rule,
+    UInt8,
+    Verdicts,
+)
+
+Slots = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+Steps = tuple[Mask, Mask]
+State = Mapping[str, NDArray[np.generic]]
+
+NORMAL, LOW, HIGH, FAULT = (np.int8(level) for level in Level)
+OVER_RANGE: Final = np.uint8(Quality.OVER_RANGE)
+IDLE: Final = np.int64(1 << 62)
+"""The start of a delay that does not run: later than any reading, and far enough from both ends to subtract."""
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return whole nanoseconds."""
+    return round(seconds * NS_PER_S)
+
+
+def float_column(rules: Sequence[Rule], take: Callable[[Rule], float | None], spare: float = float("nan")) -> Float64:
+    """Return one figure a rule, None as NaN, and `spare` for the spare slot."""
+    found = [take(rule) for rule in rules]
+    return np.array([float("nan") if x is None else x for x in found] + [spare], np.float64)
+
+
+def time_column(rules: Sequence[Rule], take: Callable[[Rule], float], spare: int = 0) -> Int64:
+    """Return one duration a rule, given in seconds, in nanoseconds, and `spare` for the spare slot."""
+    return np.array([nanoseconds(take(rule)) for rule in rules] + [spare], np.int64)
+
+
+class Bank:
+    """The rules of one detector: which slot judges a row, their levels, and the verdicts on them.
+
+    Args:
+        rules: The rules, each judging `rule.channel`; no channel occurs twice.
+
+    Attributes:
+        size: Number of rules; also the spare slot.
+        levels: int8[size + 1], the level last reported, the spare slot's always NORMAL.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        rows = [rule.channel.row for rule in rules]
+        self.size = len(rules)
+        self.levels: Int8 = np.zeros(self.size + 1, np.int8)
+        self._index: Int32 = np.array([rule.index for rule in rules], np.int32)
+        # intp, not int32: numpy casts any other index type at every take. The last entry serves all rows beyond.
+        self._slot: Slots = np.full(max(rows, default=-1) + 2, self.size, np.intp)
+        self._slot[rows] = np.arange(self.size)
+
+    def slots(self, rows: Int32) -> Slots:
+        """Return the slot of each row; the spare slot for rows without a rule."""
+        return self._slot.take(rows, mode="clip")
+
+    @property
+    def level(self) -> Int8:
+        """int8[size], a view: the level last reported for each rule."""
+        return self.levels[: self.size]
+
+    def set_level(self, level: Int8) -> None:
+        """Set what was last reported, as the pipeline does when it restores alarms without their readings."""
+        self.levels[: self.size] = level
+
+    def changed(self, slots: Slots, after: Int8) -> Slots:
+        """Return the positions at which a new level differs from the one last reported."""
+        return np.flatnonzero(after != self.levels[slots])
+
+    def report(
+        self,
+        batch: Batch,
+        at: Slots,
+        slots: Slots,
+        level: Int8,
+        *,
+        judged: tuple[Float64, Float64, Float32],
+        quality: UInt8 | None = None,
+    ) -> Verdicts:
+        """Take over new levels and return the verdicts.
+
+        Args:
+            batch: The readings.
+            at: Positions in the batch of those that changed a level.
+            slots: Their slots.
+            level: The new levels.
+            judged: The values judged, what they were compared with, and the scores.
+            quality: The faults found; by default the readings' own qualities.
+        """
+        self.levels[slots] = level
+        value, limit, score = judged
+        found = batch.quality[at] if quality is None else quality
+        return Verdicts(self._index[slots], level, score, batch.time_ns[at], value, limit, found)
+
+
+def margin(judged: Float64, limit: Float64) -> Float32:
+    """Return how far each value lies from its limit, as a share of the limit; from a limit of 0, the distance itself.
+
+    Positive above the limit, negative below it; NaN where either is not finite.
+
+    >>> margin(np.array([30.0, 2.0]), np.array([25.0, 0.0])).round(2).tolist()
+    [0.20000000298023224, 2.0]
+    """
+    scale = np.abs(limit)
+    with np.errstate(over="ignore", invalid="ignore"):
+        share = ((judged - limit) / np.where(scale > 0, scale, 1.0)).astype(np.float32)
+    return np.where(np.isfinite(share), share, np.float32(np.nan))
+
+
+class Delay:
+    """A delay of each rule, counted in the time of readings and never by a clock.
+
+    A replayed day must alarm at the same readings, and a silent instrument must not count as one that agrees.
+
+    Args:
+        delay_ns: int64[size + 1], how long each rule waits.
+    """
+
+    def __init__(self, delay_ns: Int64) -> None:
+        self._delay_ns = delay_ns
+        self.since_ns: Int64 = np.full(len(delay_ns), IDLE, np.int64)
+
+    def due(self, slots: Slots, time_ns: Int64, going: Mask, hold: Mask | None = None) -> Mask:
+        """Return where the condition has held for its whole delay.
+
+        Args:
+            slots: The rules.
+            time_ns: The times of their readings. One earlier than the delay's start becomes its start.
+            going: Where the condition holds.
+            hold: Where the reading says nothing: the delay is neither counted nor started again.
+        """
+        since = self.since_ns[slots]
+        rest = IDLE if hold is None else np.where(hold, since, IDLE)
+        since = np.where(going, np.minimum(since, time_ns), rest)
+        self.since_ns[slots] = since
+        result: Mask = going & (time_ns - since >= self._delay_ns[slots])
+        return result
+
+    def running(self) -> Mask:
+        """Return which delays run."""
+        running: Mask = self.since_ns != IDLE
+        return running
+
+
+class Ladder:
+    """The two alarm steps of rules, with a delay before each step up and each step down.
+
+    Args:
+        bank: The rules' levels; read here, set by `Bank.verdicts`.
+        on_delay_ns: int64[size + 1], before a step up.
+        off_delay_ns: int64[size + 1], before a step down.
+    """
+
+    def __init__(self, bank: Bank, on_delay_ns: Int64, off_delay_ns: Int64) -> None:
+        self._bank = bank
+        self._low_on, self._high_on = Delay(on_delay_ns), Delay(on_delay_ns)
+        self._low_off, self._high_off = Delay(off_delay_ns), Delay(off_delay_ns)
+        self._delays = {
+            "low_on_ns": self._low_on,
+            "high_on_ns": self._high_on,
+            "low_off_ns": self._low_off,
+            "high_off_ns": self._high_off,
+        }
+        self._busy: Mask = np.zeros(bank.size + 1, np.bool_)
+        self._any_busy = False
+
+    def awake(self, slots: Slots) -> Mask:
+        """Return which of `slots` must be judged in full: in alarm, or with a delay that runs."""
+        awake: Mask = self._bank.levels.take(slots) != 0
+        if self._any_busy:
+            awake |= self._busy.take(slots)
+        return awake
+
+    def step(self, slots: Slots, time_ns: Int64, over: Steps, under: Steps, hold: Mask) -> Int8:
+        """Return the levels after these readings.
+
+        Args:
+            slots: The rules.
+            time_ns: The times of their readings.
+            over: Where the first and the second step's condition holds.
+            under: Where the first and the second step's condition is gone, deadband included.
+            hold: Where the reading clears nothing, and where not `over`, says nothing at all.
+        """
+        before = self._bank.levels[slots]
+        low_on = self._low_on.due(slots, time_ns, over[0], hold)
+        high_on = self._high_on.due(slots, time_ns, over[1], hold)
+        low_off = self._low_off.due(slots, time_ns, under[0] & ~hold & (before >= Level.LOW))
+        high_off = self._high_off.due(slots, time_ns, under[1] & ~hold & (before >= Level.HIGH))
+        self._note_busy(slots)
+        up = np.where(high_on, HIGH, np.where(low_on, LOW, NORMAL))
+        floor = np.where(low_off, NORMAL, LOW)
+        down = np.where(before >= HIGH, np.where(high_off, floor, before), np.minimum(floor, before))
+        level: Int8 = np.maximum(up, down)
+        return level
+
+    def _note_busy(self, slots: Slots) -> None:
+        self._busy[slots] = (self._low_on.since_ns[slots] != IDLE) | (self._high_on.since_ns[slots] != IDLE)
+        self._any_busy = bool(self._busy.any())
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """Return the running delays."""
+        return {name: delay.since_ns[:-1].copy() for name, delay in self._delays.items()}
+
+    def restore(self, state: State) -> None:
+        """Take over what `save` returned."""
+        for name, delay in self._delays.items():
+            fill(delay.since_ns, state, name)
+        self._busy = self._low_on.running() | self._high_on.running()
+        self._any_busy = bool(self._busy.any())
+
+
+def fill(column: NDArray[np.generic], state: State, name: str) -> None:
+    """Copy a saved array into a state column, which has one slot more.
+
+    Raises:
+        ValueError: It was saved for other rules.
+    """
+    saved = state[name]
+    if saved.shape != (len(column) - 1, *column.shape[1:]) or saved.dtype != column.dtype:
+        raise ValueError(f"saved {name} is {saved.dtype}{list(saved.shape)}, not of {len(column) - 1} rules")
+    column[:-1] = saved
+
+
+def is_bad(quality: UInt8) -> Mask:
+    """Return where there is no value."""
+    bad: Mask = quality >= BAD_FROM
+    return bad
+
+
+def is_over_range(quality: UInt8) -> Mask:
+    """Return where the instrument says that it is beyond its range."""
+    over_range: Mask = quality == OVER_RANGE
+    return over_range
