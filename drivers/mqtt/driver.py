@@ -1,0 +1,302 @@
+"""Reads what instruments publish to an MQTT broker."""
+
+import asyncio
+import ssl
+from collections import Counter, deque
+from collections.abc import Sequence
+
+import aiomqtt
+import structlog
+
+from drivers.mqtt.decode import ChannelDecoder, MessageDecoder
+from drivers.mqtt.framing import Publish
+from drivers.mqtt.ledger import Ledger
+from drivers.mqtt.link import Link
+from drivers.mqtt.options import ChannelOptions, InstrumentOptions, Options
+from drivers.mqtt.readings import Readings
+from drivers.mqtt.topics import Routes, check_filter, subscriptions, unshared
+from gateway.core.clock import Clock
+from gateway.core.errors import ConfigError, NotConnectedError
+from gateway.core.model import Batch, Quality
+from gateway.core.plugin import InstrumentPlan
+
+log = structlog.get_logger()
+
+BURST_MESSAGES_MAX = 2_000
+BURST_READINGS_MAX = 10_000
+"""One `read` returns at most this much, so that the judging of it does not hold up the loop."""
+TOPICS_SAID_MAX = 1_000
+"""Topics that a log line was written for; of further ones only the counter speaks."""
+RESUME_AT = 0.5
+"""Fill of the queue below which a broker that was made to wait may go on."""
+
+
+class MqttDriver:
+    """One broker; see `gateway.core.plugin.Driver` and `Acknowledging`.
+
+    Attributes:
+        counters: `messages`, `unmatched`, `retained` (ignored), `repeated` (known already), `unreadable` (readings),
+            `oversized`, `dropped` (QoS 0 messages), `paused` (times the broker was made to wait); they start at 0.
+    """
+
+    def __init__(self, options: Options, routes: Routes[MessageDecoder], filters: Sequence[str], clock: Clock) -> None:
+        self.counters: Counter[str] = Counter()
+        self._options = options
+        self._endpoint = f"mqtt://{options.host}:{options.port}"
+        self._routes = routes
+        self._filters = subscriptions(filters)
+        self._clock = clock
+        self._ledger = Ledger()
+        self._link: Link | None = None
+        self._queue: deque[tuple[Publish, int]] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._reason = "not connected"
+        self._refused: list[str] = []
+        self._paused = False
+        self._dropping = False
+        self._said: set[bytes] = set()
+
+    async def connect(self) -> None:
+        """Open the connection and subscribe."""
+        await self.close()
+        try:
+            password, tls = await asyncio.to_thread(credentials, self._options)
+        except (OSError, ValueError) as error:
+            raise NotConnectedError(self._endpoint, str(error)) from error
+        link = Link(self._options, password, tls, self)
+        try:
+            self._link = link
+            self._refused = await link.open(self._filters, self._options.qos)
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            await self._give_up(link)
+            raise NotConnectedError(self._endpoint, str(error) or type(error).__name__) from error
+        except BaseException:
+            link.abort()
+            raise
+        self._say_refused()
+        if self._refused and len(self._refused) == len(self._filters):
+            await self._give_up(link)
+            raise NotConnectedError(
+                self._endpoint, f"the broker refuses every subscription, first {self._refused[0]!r}"
+            )
+
+    async def _give_up(self, link: Link) -> None:
+        link.abort()
+        await link.shut()
+
+    def _say_refused(self) -> None:
+        for text in self._refused[:20]:
+            log.warning("subscription refused", broker=self._endpoint, filter=text, refused=len(self._refused))
+
+    async def read(self) -> Batch:
+        """Wait for messages and return the readings of all that wait."""
+        while True:
+            batch = self._refusals() if self._refused else self._burst()
+            if len(batch):
+                return batch
+            if self._queue:
+                continue
+            link = self._link
+            if link is None or not link.up:
+                raise NotConnectedError(self._endpoint, link.reason if link else self._reason)
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def close(self) -> None:
+        """Disconnect; what has not been acknowledged stays with the broker where the session is kept."""
+        link, self._link = self._link, None
+        self._paused = False
+        if link is not None:
+            self._reason = link.reason or "closed"
+            await link.shut()
+
+    def returned(self) -> int:
+        """Return how many messages of QoS 1 and 2 `read` has returned so far."""
+        return self._ledger.returned
+
+    async def stored(self, returned: int) -> None:
+        """Acknowledge the first `returned` messages."""
+        self._send(self._ledger.stored(returned))
+
+    def _send(self, packets: bytes) -> None:
+        if packets and self._link is not None:
+            self._link.send(packets)
+
+    def session(self, *, resumed: bool) -> None:
+        """See `link.Ear`: messages that wait in the queue are known by their identifiers only in the same session."""
+        self._ledger.opened(resumed=resumed and not self._options.clean_session)
+
+    def message(self, message: Publish) -> None:
+        """See `link.Ear`."""
+        self.counters["messages"] += 1
+        new, answer = self._ledger.arrived(message)
+        if not new:
+            self.counters["repeated"] += 1
+            self._send(answer)
+            return
+        self._queue.append((message, self._clock.now_ns()))
+        self._queued_bytes += len(message.payload or b"")
+        if len(self._queue) > self._options.queue_messages_max or self._queued_bytes > self._options.queue_bytes_max:
+            self._overflow()
+
+    def release(self, mid: int) -> None:
+        """See `link.Ear`."""
+        self._send(self._ledger.released(mid))
+
+    def burst(self) -> None:
+        """See `link.Ear`."""
+        self._wake.set()
+
+    def _overflow(self) -> None:
+        if self._options.qos:
+            if not self._paused and self._link is not None:
+                self._paused = True
+                self.counters["paused"] += 1
+                self._link.pause()
+            return
+        dropped, _ = self._queue.popleft()
+        self._queued_bytes -= len(dropped.payload or b"")
+        self.counters["dropped"] += 1
+        if not self._dropping:
+            self._dropping = True
+            log.warning(
+                "messages dropped: they come faster than they are read",
+                broker=self._endpoint,
+                topic=dropped.topic.decode("utf-8", "backslashreplace"),
+                queue_messages_max=self._options.queue_messages_max,
+                queue_bytes_max=self._options.queue_bytes_max,
+            )
+
+    def _burst(self) -> Batch:
+        """Decode what waits, up to the limits of one batch."""
+        out = Readings()
+        for _ in range(min(len(self._queue), BURST_MESSAGES_MAX)):
+            message, arrival_ns = self._queue.popleft()
+            self._queued_bytes -= len(message.payload or b"")
+            before = out.count
+            self._decode(message, arrival_ns, out)
+            self._hand(message, nothing=out.count == before)
+            if out.count >= BURST_READINGS_MAX:
+                break
+        self._room()
+        self.counters["unreadable"] += out.unreadable
+        return out.batch()
+
+    def _decode(self, message: Publish, arrival_ns: int, out: Readings) -> None:
+        topic, decoders = self._routes.find(message.topic)
+        if not decoders:
+            self.counters["unmatched"] += 1
+        for decoder in decoders:
+            if message.retain and not decoder.accepts_retained:
+                self.counters["retained"] += 1
+            elif message.payload is None:
+                self.counters["oversized"] += 1
+                decoder.refuse(f"a payload of {message.size} bytes", arrival_ns, out)
+            else:
+                decoder.decode(message.payload, arrival_ns, out)
+        if out.trouble:
+            self._say(topic, message, out.trouble)
+            out.trouble = ""
+
+    def _hand(self, message: Publish, *, nothing: bool) -> None:
+        """Count the message as handed on; one without readings waits for no store unless others before it do."""
+        if not message.qos:
+            return
+        self._ledger.handed(message)
+        if nothing and self._ledger.settled_but_last():
+            self._send(self._ledger.stored(self._ledger.returned))
+
+    def _room(self) -> None:
+        half = self._options.queue_messages_max * RESUME_AT
+        if len(self._queue) <= half and self._queued_bytes <= self._options.queue_bytes_max * RESUME_AT:
+            self._dropping = False
+            if self._paused and self._link is not None:
+                self._paused = False
+                self._link.resume()
+
+    def _say(self, topic: str, message: Publish, reason: str) -> None:
+        if message.topic in self._said or len(self._said) >= TOPICS_SAID_MAX:
+            return
+        self._said.add(message.topic)
+        log.warning(
+            "unreadable payload",
+            broker=self._endpoint,
+            topic=topic,
+            reason=reason,
+            payload=repr((message.payload or b"")[:80]),
+        )
+
+    def _refusals(self) -> Batch:
+        """Say of channels whose topics the broker does not give out that there is nothing to be had."""
+        rows = sorted({row for text in self._refused for row in self._rows(text)})
+        self._refused = []
+        return Batch.of(rows, self._clock.now_ns(), [float("nan")] * len(rows), Quality.REFUSED)
+
+    def _rows(self, text: str) -> list[int]:
+        return [c.row for decoder in self._routes.behind(text) for c in decoder.channels]
+
+
+def credentials(options: Options) -> tuple[str | None, ssl.SSLContext | None]:
+    """Read the password and the certificates; done anew at each connection, so that they can be renewed.
+
+    Raises:
+        OSError, ValueError: A file cannot be read or used; the message names it.
+    """
+    password = None
+    if options.password_file is not None:
+        lines = options.password_file.read_text(encoding="utf-8").splitlines()
+        password = lines[0] if lines else ""
+    if not options.tls:
+        return password, None
+    context = ssl.create_default_context(cafile=None if options.tls_ca_file is None else str(options.tls_ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if options.tls_cert_file is not None:
+        context.load_cert_chain(str(options.tls_cert_file), str(options.tls_key_file))
+    return password, context
+
+
+def create(options: Options, instruments: Sequence[InstrumentPlan], clock: Clock) -> MqttDriver:
+    """Return the driver.
+
+    Raises:
+        ConfigError: Files that cannot be read, topics that cannot be joined, or channel options that do not fit.
+    """
+    try:
+        credentials(options)
+    except (OSError, ValueError) as error:
+        key = "password_file" if options.password_file and not options.password_file.is_file() else "tls_ca_file"
+        raise ConfigError(("options", key), f"cannot be used: {error}") from error
+    targets: list[tuple[str, MessageDecoder]] = []
+    for plan in instruments:
+        targets.extend(_targets(plan))
+    _warn_of_late_backlog(options, targets)
+    return MqttDriver(options, Routes(targets), [text for text, _ in targets], clock)
+
+
+def _targets(plan: InstrumentPlan) -> list[tuple[str, MessageDecoder]]:
+    """Return one decoder for each topic filter of an instrument."""
+    options = plan.options
+    assert isinstance(options, InstrumentOptions)
+    by_filter: dict[str, list[ChannelDecoder]] = {}
+    for item in plan.channels:
+        where = item.options
+        assert isinstance(where, ChannelOptions)
+        text = f"{options.topic}/{where.topic_suffix}" if where.topic_suffix else options.topic
+        try:
+            check_filter(text)
+        except ValueError as error:
+            raise ConfigError((*item.path, "options", "topic_suffix"), str(error)) from error
+        by_filter.setdefault(text, []).append(ChannelDecoder(item, options))
+    return [(text, MessageDecoder(options, found)) for text, found in by_filter.items()]
+
+
+def _warn_of_late_backlog(options: Options, targets: Sequence[tuple[str, MessageDecoder]]) -> None:
+    late = [text for text, decoder in targets if any(c.time is None for c in decoder.channels)]
+    if late and not options.clean_session:
+        log.warning(
+            "what the broker keeps while the gateway is away will be stamped with its late arrival",
+            topics=len(late),
+            first=unshared(late[0]),
+            remedy="give these instruments a time from the payload, or set clean_session true",
+        )

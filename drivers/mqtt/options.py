@@ -1,0 +1,179 @@
+"""What the site file says of a broker, of the instruments that publish to it, and of their channels."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field, model_validator
+
+from drivers.mqtt import paths
+from drivers.mqtt.topics import check_filter
+from drivers.values import ValueOptions
+from gateway.core.plugin import PluginOptions
+
+Filter = Annotated[str, AfterValidator(check_filter)]
+
+
+def _place(text: str) -> str:
+    if text:
+        paths.parse(text)
+    return text
+
+
+def _time(text: str) -> str:
+    if text != "arrival":
+        paths.parse(text)
+    return text
+
+
+def _zone(name: str | None) -> str | None:
+    if name is not None and name not in available_timezones():
+        raise ValueError(f"unknown time zone {name!r}; IANA names such as Asia/Shanghai are allowed")
+    return name
+
+
+def _suffix(text: str) -> str:
+    if text.startswith("/"):
+        raise ValueError(f"{text!r} begins with a slash; the slash after the topic is put in by itself")
+    return check_filter(text) if text else text
+
+
+Place = Annotated[str, AfterValidator(_place)]
+Time = Annotated[str, AfterValidator(_time)]
+Zone = Annotated[str | None, AfterValidator(_zone)]
+
+
+class Options(PluginOptions):
+    """An MQTT broker."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Name or address of the broker.", examples=["10.0.0.5"])
+    port: int = Field(1883, ge=1, le=65535, description="Its TCP port; 8883 is usual for TLS.", examples=[8883])
+    protocol: Literal["3.1.1", "5"] = Field("3.1.1", description="Version of MQTT.", examples=["5"])
+    client_id: str = Field(
+        "",
+        max_length=128,
+        description="Identifier at the broker, different for each gateway; the broker chooses one where it is empty.",
+        examples=["hazgate-boiler-room-3"],
+    )
+    username: str = Field("", description="User name, where the broker asks for one.", examples=["gateway"])
+    password_file: Path | None = Field(
+        None, description="File that holds the password on its first line; mode 0600.", examples=["broker.password"]
+    )
+    tls: bool = Field(default=False, description="Encrypt, and check the broker's certificate and name.")
+    tls_ca_file: Path | None = Field(
+        None, description="Certificates of the authorities that are trusted; the machine's own where left out."
+    )
+    tls_cert_file: Path | None = Field(None, description="The gateway's own certificate, where the broker asks for it.")
+    tls_key_file: Path | None = Field(None, description="The key of that certificate; mode 0600.")
+    keepalive_s: int = Field(
+        30,
+        ge=4,
+        le=3600,
+        description="Seconds; a broker that has fallen silent is noticed within one and a half of it.",
+        examples=[10],
+    )
+    clean_session: bool = Field(
+        default=True,
+        description="False: the broker keeps messages while the gateway is away; needs client_id and QoS 1 or 2.",
+    )
+    session_expiry_s: int = Field(
+        604_800, ge=60, le=0xFFFF_FFFE, description="MQTT 5: seconds that the broker keeps a session that is away."
+    )
+    qos: Literal[0, 1, 2] = Field(1, description="Quality of service that is subscribed with.", examples=[1])
+    payload_bytes_max: int = Field(
+        1 << 20,
+        ge=64,
+        le=1 << 24,
+        description="Longest payload in bytes; a longer one is UNREADABLE.",
+        examples=[65536],
+    )
+    queue_messages_max: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Messages that wait to be read; beyond it the broker waits (QoS 0: the oldest are dropped).",
+    )
+    queue_bytes_max: int = Field(
+        16 << 20, ge=1024, le=1 << 30, description="Bytes of payload that wait to be read; the same at the limit."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Options":
+        if not self.clean_session and not self.client_id:
+            raise ValueError("clean_session false needs a client_id: by it the broker finds the session again")
+        if not self.clean_session and self.qos == 0:
+            raise ValueError("clean_session false needs qos 1 or 2: a broker keeps nothing of QoS 0")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file go together")
+        if not self.tls and (self.tls_ca_file or self.tls_cert_file):
+            raise ValueError("tls_ca_file and tls_cert_file need tls true")
+        if self.password_file is not None and not self.username:
+            raise ValueError("password_file needs a username")
+        return self
+
+
+class InstrumentOptions(PluginOptions):
+    """An instrument that publishes to the broker."""
+
+    topic: Filter = Field(
+        description="Topic it publishes to; + and # are wildcards.", examples=["plant/boiler-3/gd-01", "gas/+/up"]
+    )
+    retained: Literal["ignore", "accept"] = Field(
+        "ignore", description="A retained message is the broker's memory and no fresh reading; accept reads it as one."
+    )
+    time: Time = Field(
+        "arrival",
+        description="When readings were made: `arrival`, or the path of the time in the payload.",
+        examples=["ts", "readings[*].t"],
+    )
+    time_unit: Literal["s", "ms", "us", "ns", "iso"] = Field(
+        "ms", description="What the time is written in: since 1970, or ISO 8601 text.", examples=["s"]
+    )
+    time_step: float | None = Field(
+        None,
+        gt=0,
+        le=86_400,
+        description="Seconds between the readings of a list; `time` is the first one's, or the arrival the last one's.",
+        examples=[0.5],
+    )
+    zone: Zone = Field(
+        None,
+        description="Zone of ISO times without offset; without it such a time is not believed.",
+        examples=["Asia/Shanghai"],
+    )
+    clock_tolerance_s: float = Field(
+        300.0,
+        ge=1,
+        le=31_536_000,
+        description="Seconds between the payload's time and its arrival beyond which the arrival counts, and the "
+        "reading is CLOCK_DOUBTFUL.",
+    )
+    backlog_s: float = Field(
+        86_400.0,
+        ge=0,
+        le=31_536_000,
+        description="Seconds by which a reading may be older than the newest of its list and keep its own time.",
+    )
+
+
+class ChannelOptions(ValueOptions):
+    """Where a channel stands in what its instrument publishes."""
+
+    path: Place = Field(
+        "",
+        description="Place in the JSON payload, [*] for every item of a list; empty where the payload is the number.",
+        examples=["data.co", "readings[*].v", "values[0]"],
+    )
+    topic_suffix: Annotated[str, AfterValidator(_suffix)] = Field(
+        "",
+        description="What follows the instrument's topic, for one topic a channel.",
+        examples=["sensor/concentration"],
+    )
+    time: Annotated[str | None, AfterValidator(lambda text: None if text is None else _time(text))] = Field(
+        None,
+        description="The same as the instrument's, where this channel's time stands elsewhere.",
+        examples=["co.ts"],
+    )
+    optional: bool = Field(
+        default=False, description="A payload without the path says nothing of this channel, instead of UNREADABLE."
+    )

@@ -1,0 +1,100 @@
+"""Topic filters: whether one is well formed, which topics it matches, and which filters must be subscribed."""
+
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
+
+from paho.mqtt.matcher import MQTTMatcher
+
+TOPIC_BYTES_MAX = 65_535
+CACHED_TOPICS_MAX = 4_096
+"""Topics whose matches are remembered; a flood of new topics empties the memory instead of filling the machine's."""
+
+T = TypeVar("T")
+
+
+def check_filter(text: str) -> str:
+    """Return the filter.
+
+    Raises:
+        ValueError: It breaks the rules of MQTT 5.0, 4.7 (the same in 3.1.1).
+    """
+    levels = text.split("/")
+    if not text or "\0" in text or len(text.encode()) > TOPIC_BYTES_MAX:
+        raise ValueError(f"{text[:80]!r} is no topic filter: it is empty, too long or holds a null character")
+    if any(("+" in level or "#" in level) and len(level) > 1 for level in levels) or "#" in levels[:-1]:
+        raise ValueError(f"{text!r} is no topic filter: + stands alone between slashes, # alone at the end")
+    if levels[0] == "$share" and (len(levels) < 3 or not levels[1] or levels[1] in {"+", "#"}):  # $share/group/filter
+        raise ValueError(f"{text!r} is no shared subscription: write $share/group/filter")
+    return text
+
+
+def unshared(text: str) -> str:
+    """Return what a filter matches, without the group of a shared subscription.
+
+    >>> unshared("$share/gateways/gas/+")
+    'gas/+'
+    """
+    return text.split("/", 2)[2] if text.startswith("$share/") else text
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether every topic that `narrow` matches is matched by `wide`.
+
+    >>> covers("gas/#", "gas/+/co"), covers("gas/+", "gas/#"), covers("+/a", "$SYS/a")
+    (True, False, False)
+    """
+    if narrow.startswith("$") != wide.startswith("$"):
+        return False
+    left, right = wide.split("/"), narrow.split("/")
+    for i, level in enumerate(left):
+        if level == "#":
+            return True
+        if i >= len(right) or right[i] == "#" or (level not in {"+", right[i]}):
+            return False
+    return len(left) == len(right)
+
+
+def subscriptions(filters: Iterable[str]) -> list[str]:
+    """Return the fewest filters that bring everything: a broker may send a message once for each that matches."""
+    unique = list(dict.fromkeys(filters))
+    return [f for f in unique if f.startswith("$share/") or not any(g != f and covers(g, f) for g in unique)]
+
+
+class Routes(Generic[T]):
+    """Finds what belongs to a topic: exact topics in a dict, wildcards in a trie, both remembered by topic.
+
+    Args:
+        targets: Filters (as subscribed) and what each leads to; a filter may occur more than once.
+    """
+
+    def __init__(self, targets: Sequence[tuple[str, T]]) -> None:
+        self._all = [(unshared(text), target) for text, target in targets]
+        self._exact: dict[str, list[T]] = {}
+        self._wild = MQTTMatcher()  # type: ignore[no-untyped-call]  # paho has no types here
+        wild: dict[str, list[T]] = {}
+        for plain, target in self._all:
+            group = wild if "+" in plain or "#" in plain else self._exact
+            group.setdefault(plain, []).append(target)
+        for plain, found in wild.items():
+            self._wild[plain] = found
+        self._known: dict[bytes, tuple[str, tuple[T, ...]]] = {}
+
+    def find(self, topic: bytes) -> tuple[str, tuple[T, ...]]:
+        """Return the topic as text and its targets in the order they were given, none where nobody wants it."""
+        known = self._known.get(topic)
+        return known if known is not None else self._remember(topic)
+
+    def behind(self, subscribed: str) -> list[T]:
+        """Return the targets whose filters a subscription was to serve."""
+        wide = unshared(subscribed)
+        return [target for text, target in self._all if text == wide or covers(wide, text)]
+
+    def _remember(self, topic: bytes) -> tuple[str, tuple[T, ...]]:
+        text = topic.decode("utf-8", "backslashreplace")
+        found = list(self._exact.get(text, ()))
+        for group in self._wild.iter_match(text):  # type: ignore[no-untyped-call]  # as above
+            found += group
+        if len(self._known) >= CACHED_TOPICS_MAX:
+            self._known.clear()
+        self._known[bytes(topic)] = text, tuple(found)
+        return self._known[topic]

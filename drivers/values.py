@@ -1,0 +1,139 @@
+"""From what an instrument writes, as text or JSON, to a value and its quality."""
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from gateway.core.errors import ConfigError
+from gateway.core.model import BAD_FROM, Channel, Quality, quality_name
+from gateway.core.plugin import PluginOptions
+
+TEXT_MAX = 64
+"""Characters of a text that is read as a value; no instrument writes a longer number."""
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""A decimal number. `float` alone also takes `nan`, `inf`, `1_0` and digits of other scripts."""
+WORDS = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0}
+SPECIAL_NAMES = [quality_name(quality) for quality in Quality if quality is not Quality.GOOD]
+
+GOOD = int(Quality.GOOD)
+UNREADABLE = (math.nan, int(Quality.UNREADABLE))
+
+
+def _as_text(key: object) -> str:
+    """Return a YAML key as an instrument writes it: `true` and -1 are no strings in YAML."""
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return str(key).strip().lower()
+
+
+def _texts(value: Any) -> Any:
+    return {_as_text(key): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _quality(value: Any) -> Any:
+    if isinstance(value, str) and value in SPECIAL_NAMES:
+        return Quality[value.upper()]
+    if isinstance(value, Quality):
+        return value
+    raise ValueError(f"{value!r} is no quality; allowed are {', '.join(SPECIAL_NAMES)}")
+
+
+SpecialQuality = Annotated[
+    Quality, BeforeValidator(_quality), WithJsonSchema({"type": "string", "enum": SPECIAL_NAMES})
+]
+
+
+class ValueOptions(PluginOptions):
+    """How a channel's value is read from what arrives."""
+
+    scale: float = Field(1.0, description="What the number is multiplied by.", examples=[0.1])
+    offset: float = Field(0.0, description="What is added after scaling, in the channel's unit.", examples=[-40.0])
+    special: Annotated[dict[str, SpecialQuality], BeforeValidator(_texts)] = Field(
+        default_factory=dict,
+        max_length=256,
+        description="Numbers (before scaling) and texts that are no values, and the quality each stands for.",
+        examples=[{"-1": "sensor_fault", "warmup": "warm_up"}],
+    )
+    words: Annotated[dict[str, float], BeforeValidator(_texts)] = Field(
+        default_factory=dict,
+        max_length=256,
+        description="Texts that stand for values in the channel's unit; true and on are 1, false and off 0 anyway.",
+        examples=[{"none": 0, "mild": 10, "heavy": 25}],
+    )
+
+
+class Converter:
+    """Turns one raw value (text, number or boolean) into a value in the channel's unit and a quality code.
+
+    What cannot be read is (NaN, UNREADABLE). A special number or text gets its quality; where that quality is
+    UNCERTAIN the value is kept, and a text such as `OL` with `over_range` counts as the end of the channel's range.
+
+    Raises:
+        ConfigError: A special text with an UNCERTAIN quality stands for no number; the path starts at the options.
+    """
+
+    __slots__ = ("_numbers", "_texts", "offset", "plain", "scale")
+
+    def __init__(self, options: ValueOptions, channel: Channel) -> None:
+        self.scale = options.scale
+        self.offset = options.offset
+        self._texts: dict[str, tuple[float, int]] = {text: (value, GOOD) for text, value in WORDS.items()}
+        self._texts |= {text: (value, GOOD) for text, value in options.words.items()}
+        self._numbers: dict[float, tuple[float, int]] = {}
+        for text, quality in options.special.items():
+            if NUMBER.fullmatch(text):
+                number = float(text)
+                self._numbers[number] = self._value(number * self.scale + self.offset, quality)
+            else:
+                self._texts[text] = self._value(self._meaning(text, quality, channel), quality)
+        self.plain = not self._numbers
+        """No number is special: a column of numbers needs no look-up."""
+
+    @staticmethod
+    def _value(value: float, quality: Quality) -> tuple[float, int]:
+        return (math.nan if quality >= BAD_FROM else value, int(quality))
+
+    def _meaning(self, text: str, quality: Quality, channel: Channel) -> float:
+        value = self._texts.get(text, UNREADABLE)[0]
+        if quality is Quality.OVER_RANGE and math.isnan(value):
+            value = channel.range_high
+        if quality < BAD_FROM and math.isnan(value):
+            raise ConfigError(
+                ("special", text),
+                f"{quality_name(quality)} needs a number: give {text!r} one in words"
+                + (", or the channel a range" if quality is Quality.OVER_RANGE else ""),
+            )
+        return value
+
+    def __call__(self, raw: object) -> tuple[float, int]:
+        """Return the value and its quality code; never raises, whatever `raw` is."""
+        kind = type(raw)
+        if kind is float or kind is int:
+            return self.number(raw)  # type: ignore[arg-type]  # mypy does not narrow by `type(...) is`
+        if kind is str:
+            return self.text(raw)  # type: ignore[arg-type]  # as above
+        if kind is bool:
+            return self._texts["true" if raw else "false"]
+        return UNREADABLE
+
+    def number(self, raw: float) -> tuple[float, int]:
+        """Return a number's value and quality code."""
+        special = self._numbers.get(raw)
+        if special is not None:
+            return special
+        try:
+            value = raw * self.scale + self.offset
+        except OverflowError:  # an integer beyond what a double holds
+            return UNREADABLE
+        return (value, GOOD) if math.isfinite(value) else UNREADABLE
+
+    def text(self, raw: str) -> tuple[float, int]:
+        """Return a text's value and quality code; blanks around it do not matter."""
+        if len(raw) > TEXT_MAX:
+            return UNREADABLE
+        text = raw.strip()
+        if NUMBER.fullmatch(text):
+            return self.number(float(text))
+        return self._texts.get(text.lower(), UNREADABLE)
