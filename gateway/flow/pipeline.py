@@ -52,20 +52,35 @@ class Bench:
 
 
 class Latest:
-    """The newest reading of every channel, in row order; a channel never read is BAD with time 0."""
+    """The newest reading of every channel, in row order; a channel never read is BAD with time 0.
 
-    __slots__ = ("quality", "time_ns", "value")
+    Attributes:
+        time_ns: int64[channels].
+        value: float64[channels].
+        quality: uint8[channels].
+        count: int64[channels], readings so far.
+        bad: int64[channels], how many of them were BAD.
+    """
+
+    __slots__ = ("bad", "count", "quality", "time_ns", "value")
 
     def __init__(self, channels: int) -> None:
+        self.count: Int64 = np.zeros(channels, np.int64)
+        self.bad: Int64 = np.zeros(channels, np.int64)
         self.time_ns: Int64 = np.zeros(channels, np.int64)
         self.value: Float64 = np.full(channels, np.nan)
         self.quality: UInt8 = np.full(channels, Quality.BAD, np.uint8)
 
     def take(self, batch: Batch) -> None:
-        """Take over a batch; of several readings of a channel the last one stays."""
-        self.time_ns[batch.row] = batch.time_ns
-        self.value[batch.row] = batch.value
-        self.quality[batch.row] = batch.quality
+        """Take over readings in which no channel occurs twice."""
+        row = batch.row
+        self.time_ns[row] = batch.time_ns
+        self.value[row] = batch.value
+        self.quality[row] = batch.quality
+        self.count[row] += 1
+        bad = batch.quality >= BAD_FROM
+        if bad.any():
+            self.bad[row[bad]] += 1
 
 
 class Pipeline:
@@ -81,8 +96,6 @@ class Pipeline:
         self.book = book
         self.benches = tuple(benches)
         self.latest = Latest(len(channels))
-        self.readings = 0
-        self.bad = 0
         self._rows = len(channels)
         self._seen = np.empty(len(channels), np.intp)
         self._ranks = np.arange(1024, dtype=np.intp)
@@ -100,8 +113,6 @@ class Pipeline:
         """
         if not len(batch):
             return []
-        self.readings += len(batch)
-        self.bad += int(np.count_nonzero(batch.quality >= BAD_FROM))
         events: list[AlarmEvent] = []
         for part in self._rounds(batch):
             for bench in self.benches:
@@ -110,7 +121,7 @@ class Pipeline:
                     events += self.book.judge(verdicts)
             if self.book.rechecks:
                 events += self._recheck(part)
-        self.latest.take(batch)
+            self.latest.take(part)
         return events
 
     def command(self, command: Command, now_ns: int) -> list[AlarmEvent]:
@@ -126,7 +137,7 @@ class Pipeline:
         for part in self._rounds(batch):
             for bench in self.benches:
                 self._judge(bench, part, [])
-        self.latest.take(batch)
+            self.latest.take(part)
 
     def reconcile(self, now_ns: int) -> list[AlarmEvent]:
         """Bring detectors and book together after a restart, to the side of danger.
