@@ -1,0 +1,199 @@
+"""The timeline's hand: what each event does to the plant when it begins, and what is undone when it ends."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from simulators.events import (
+    BiasEvent,
+    CookingEvent,
+    DriftEvent,
+    FireEvent,
+    Happening,
+    HeatingEvent,
+    LateEvent,
+    LeakEvent,
+    LossEvent,
+    NoiseEvent,
+    PoisonEvent,
+    PumpEvent,
+    RefuseEvent,
+    SpikeEvent,
+    SteamEvent,
+    VentilationEvent,
+)
+from simulators.fire import GROWTH_KW_S2
+from simulators.leak import hole_m3_s
+from simulators.rooms import Fire, Leak, Nuisance
+from simulators.tanks import Flow, Heating
+
+if TYPE_CHECKING:
+    from simulators.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One point of the timeline: an event begins or ends."""
+
+    at_s: float
+    event: Any
+    begins: bool
+
+
+def changes(events: Sequence[Happening]) -> list[Change]:
+    """Return the timeline in order of time; what begins at the moment another ends comes after it."""
+    points = [Change(event.at_s, event, begins=True) for event in events]
+    points += [Change(event.at_s + event.for_s, event, begins=False) for event in events if event.for_s is not None]
+    return sorted(points, key=lambda point: (point.at_s, point.begins))
+
+
+def begin(event: Any, world: "World") -> None:
+    """Let an event happen."""
+    if type(event) in _BEGIN:
+        _BEGIN[type(event)](event, world)
+    else:
+        _switch(event, world, on=True)
+
+
+def end(event: Any, world: "World") -> None:
+    """Undo an event; releases into rooms and tanks carry their own end."""
+    if type(event) in _END:
+        _END[type(event)](event, world)
+    elif type(event) not in _BEGIN:
+        _switch(event, world, on=False)
+
+
+def _stop_s(event: Happening) -> float:
+    return math.inf if event.for_s is None else event.at_s + event.for_s
+
+
+def _leak(event: LeakEvent, world: "World") -> None:
+    room = world.rooms[event.where]
+    if event.flow_l_per_min is not None:
+        flow = event.flow_l_per_min / 60_000.0
+    else:
+        assert event.hole_mm is not None
+        assert event.pressure_kpa is not None
+        flow = hole_m3_s(event.hole_mm, event.pressure_kpa, event.gas, room.temperature_c + 273.15)
+    room.leaks.append(Leak(event.gas, flow, event.at_s, event.grow_s, _stop_s(event)))
+
+
+def _fire(event: FireEvent, world: "World") -> None:
+    alpha = GROWTH_KW_S2[event.growth]
+    world.rooms[event.where].fires.append(Fire(alpha, event.peak_kw, event.fuel, event.at_s, _stop_s(event)))
+
+
+def _cooking(event: CookingEvent, world: "World") -> None:
+    world.rooms[event.where].nuisances.append(
+        Nuisance(event.at_s, _stop_s(event), event.heat_kw, event.aerosol_mg_s, event.co_mg_s, event.steam_g_s)
+    )
+
+
+def _steam(event: SteamEvent, world: "World") -> None:
+    source = Nuisance(event.at_s, _stop_s(event), heat_kw=event.heat_kw, steam_g_s=event.steam_g_s)
+    world.rooms[event.where].nuisances.append(source)
+
+
+def _ventilate(event: VentilationEvent, world: "World") -> None:
+    world.rooms[event.where].air_changes_per_h = event.air_changes_per_h
+
+
+def _unventilate(event: VentilationEvent, world: "World") -> None:
+    world.rooms[event.where].air_changes_per_h = world.scenario.rooms[event.where].air_changes_per_h
+
+
+def _pump(event: PumpEvent, world: "World") -> None:
+    world.tanks[event.where].flows.append(Flow(event.flow_m3_h / 3600.0, event.at_s, _stop_s(event)))
+
+
+def _heat(event: HeatingEvent, world: "World") -> None:
+    world.tanks[event.where].heatings.append(Heating(event.heat_kw, event.at_s, _stop_s(event)))
+
+
+def _column(name: str, value: Callable[[Any], float]) -> Callable[[Any, "World"], None]:
+    def put(event: Any, world: "World") -> None:
+        getattr(world.heads, name)[world.rows_of(event.where)] = value(event)
+
+    return put
+
+
+def _poison(event: PoisonEvent, world: "World") -> None:
+    rows = world.rows_of(event.where)
+    world.heads.poison_per_s[rows] = math.log(2.0) / event.half_life_s
+    world.heads.poison_floor[rows] = event.left
+
+
+def _replace(event: Any, world: "World") -> None:
+    world.heads.unfault(world.rows_of(event.where))
+
+
+def _late(event: LateEvent, world: "World") -> None:
+    world.behaviours[event.where].late, world.behaviours[event.where].late_s = event.share, event.by_s
+
+
+def _on_time(event: LateEvent, world: "World") -> None:
+    world.behaviours[event.where].late = 0.0
+
+
+def _loss(event: LossEvent, world: "World") -> None:
+    setattr(world.behaviours[event.where], "lost" if event.what == "loss" else "garbled", event.share)
+
+
+def _no_loss(event: LossEvent, world: "World") -> None:
+    setattr(world.behaviours[event.where], "lost" if event.what == "loss" else "garbled", 0.0)
+
+
+def _refuse(event: RefuseEvent, world: "World") -> None:
+    world.behaviours[event.where].refused, world.behaviours[event.where].code = event.share, event.code
+
+
+def _accept(event: RefuseEvent, world: "World") -> None:
+    world.behaviours[event.where].refused = 0.0
+
+
+def _switch(event: Any, world: "World", *, on: bool) -> None:
+    """Set or take back what is either so or not."""
+    match event.what:
+        case "bus-down":
+            (world.buses_down.add if on else world.buses_down.discard)(event.where)
+        case "dropout":
+            world.behaviours[event.where].silent = on
+        case "stuck":
+            world.heads.stuck[world.rows_of(event.where)] = on
+        case "restart":
+            if on:
+                world.heads.restart(world.instruments.index(event.where))
+        case state:
+            columns = {"fault": world.heads.fault, "inhibit": world.heads.inhibited, "hang": world.heads.hung}
+            columns[state][world.instruments.index(event.where)] = on
+
+
+_BEGIN: dict[type, Callable[[Any, "World"], None]] = {
+    LeakEvent: _leak,
+    FireEvent: _fire,
+    CookingEvent: _cooking,
+    SteamEvent: _steam,
+    VentilationEvent: _ventilate,
+    PumpEvent: _pump,
+    HeatingEvent: _heat,
+    BiasEvent: _column("bias", lambda event: event.by),
+    DriftEvent: _column("drift_per_h", lambda event: event.per_hour),
+    SpikeEvent: _column("spike", lambda event: event.by),
+    NoiseEvent: _column("noise_times", lambda event: event.times),
+    PoisonEvent: _poison,
+    LateEvent: _late,
+    LossEvent: _loss,
+    RefuseEvent: _refuse,
+}
+_END: dict[type, Callable[[Any, "World"], None]] = {
+    VentilationEvent: _unventilate,
+    BiasEvent: _column("bias", lambda _: 0.0),
+    DriftEvent: _replace,
+    SpikeEvent: _column("spike", lambda _: 0.0),
+    NoiseEvent: _column("noise_times", lambda _: 1.0),
+    PoisonEvent: _replace,
+    LateEvent: _on_time,
+    LossEvent: _no_loss,
+    RefuseEvent: _accept,
+}

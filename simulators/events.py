@@ -1,0 +1,234 @@
+"""What can happen in a scenario, and to whom."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from simulators.fire import FUELS, GROWTH_KW_S2
+from simulators.gases import GASES
+
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Happening(BaseModel):
+    """Root of all events: at second `at_s` of the scenario, to `where`; undone after `for_s` where that is given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    at_s: NotNegative
+    where: str
+    for_s: Positive | None = None
+
+
+class LeakEvent(Happening):
+    """Gas escapes into a room: a flow, or a hole of `hole_mm` with `pressure_kpa` gauge behind it."""
+
+    what: Literal["leak"]
+    gas: str
+    flow_l_per_min: Positive | None = None
+    hole_mm: Positive | None = None
+    pressure_kpa: Positive | None = None
+    grow_s: NotNegative = 0.0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "LeakEvent":
+        if self.gas not in GASES:
+            raise ValueError(f"gas must be one of {sorted(GASES)}, not {self.gas!r}")
+        hole = self.hole_mm is not None and self.pressure_kpa is not None
+        if hole == (self.flow_l_per_min is not None):
+            raise ValueError("a leak has either flow_l_per_min or hole_mm with pressure_kpa")
+        return self
+
+
+class FireEvent(Happening):
+    """A fire that grows with the square of time to `peak_kw`; after `for_s` it is put out."""
+
+    what: Literal["fire"]
+    growth: str = "medium"
+    peak_kw: Positive = 1000.0
+    fuel: str = "wood"
+
+    @model_validator(mode="after")
+    def _known(self) -> "FireEvent":
+        if self.growth not in GROWTH_KW_S2:
+            raise ValueError(f"growth must be one of {sorted(GROWTH_KW_S2)}, not {self.growth!r}")
+        if self.fuel not in FUELS:
+            raise ValueError(f"fuel must be one of {sorted(FUELS)}, not {self.fuel!r}")
+        return self
+
+
+class CookingEvent(Happening):
+    """Frying: aerosol and some heat, no danger."""
+
+    what: Literal["cooking"]
+    heat_kw: NotNegative = 4.0
+    aerosol_mg_s: NotNegative = 3.0
+    co_mg_s: NotNegative = 0.5
+    steam_g_s: NotNegative = 0.2
+
+
+class SteamEvent(Happening):
+    """Steam from a kettle, a shower, a leaking valve."""
+
+    what: Literal["steam"]
+    steam_g_s: Positive = 2.0
+    heat_kw: NotNegative = 1.0
+
+
+class VentilationEvent(Happening):
+    """The fresh air of a room changes: a fan fails, a door opens."""
+
+    what: Literal["ventilation"]
+    air_changes_per_h: NotNegative
+
+
+class PumpEvent(Happening):
+    """Liquid is pumped into (positive) or out of a tank."""
+
+    what: Literal["pump"]
+    flow_m3_h: float
+
+
+class HeatingEvent(Happening):
+    """Heat goes into a tank's liquid."""
+
+    what: Literal["heating"]
+    heat_kw: float
+
+
+class StuckEvent(Happening):
+    """The value stands still; nothing else shows it."""
+
+    what: Literal["stuck"]
+
+
+class BiasEvent(Happening):
+    """The value is off by a constant."""
+
+    what: Literal["bias"]
+    by: float
+
+
+class DriftEvent(Happening):
+    """The zero runs away."""
+
+    what: Literal["drift"]
+    per_hour: float
+
+
+class SpikeEvent(Happening):
+    """The value jumps for `for_s`, or for a moment."""
+
+    what: Literal["spike"]
+    by: float
+
+
+class NoiseEvent(Happening):
+    """The noise grows."""
+
+    what: Literal["noise"]
+    times: NotNegative = 10.0
+
+
+class PoisonEvent(Happening):
+    """The head loses its sensitivity, down to `left`, by half each `half_life_s`."""
+
+    what: Literal["poison"]
+    half_life_s: Positive = 600.0
+    left: Share = 0.0
+
+
+class StateEvent(Happening):
+    """The instrument says of itself that it has a fault, is inhibited (its value is held), or starts anew."""
+
+    what: Literal["fault", "inhibit", "restart", "hang"]
+
+
+class DropoutEvent(Happening):
+    """The instrument answers or publishes nothing."""
+
+    what: Literal["dropout"]
+
+
+class LateEvent(Happening):
+    """A share of the answers or messages comes late."""
+
+    what: Literal["late"]
+    share: Share = 1.0
+    by_s: Positive
+
+
+class LossEvent(Happening):
+    """A share of the answers or messages is lost, or on a serial line garbled."""
+
+    what: Literal["loss", "garble"]
+    share: Share
+
+
+class RefuseEvent(Happening):
+    """A share of the requests is answered with a Modbus exception."""
+
+    what: Literal["refuse"]
+    share: Share = 1.0
+    code: Annotated[int, Field(ge=1, le=255)] = 4
+
+
+class BusDownEvent(Happening):
+    """The endpoint, the line or the publisher's link is gone."""
+
+    what: Literal["bus-down"]
+
+
+Event = Annotated[
+    LeakEvent
+    | FireEvent
+    | CookingEvent
+    | SteamEvent
+    | VentilationEvent
+    | PumpEvent
+    | HeatingEvent
+    | StuckEvent
+    | BiasEvent
+    | DriftEvent
+    | SpikeEvent
+    | NoiseEvent
+    | PoisonEvent
+    | StateEvent
+    | DropoutEvent
+    | LateEvent
+    | LossEvent
+    | RefuseEvent
+    | BusDownEvent,
+    Field(discriminator="what"),
+]
+
+_HEAD = ("instrument", "channel")
+EVENTS_ON: Mapping[str, tuple[str, ...]] = {
+    "leak": ("room",),
+    "fire": ("room",),
+    "cooking": ("room",),
+    "steam": ("room",),
+    "ventilation": ("room",),
+    "pump": ("tank",),
+    "heating": ("tank",),
+    "stuck": _HEAD,
+    "bias": _HEAD,
+    "drift": _HEAD,
+    "spike": _HEAD,
+    "noise": _HEAD,
+    "poison": _HEAD,
+    "fault": ("instrument",),
+    "inhibit": ("instrument",),
+    "restart": ("instrument",),
+    "hang": ("instrument",),
+    "dropout": ("instrument",),
+    "late": ("instrument",),
+    "loss": ("instrument",),
+    "garble": ("instrument",),
+    "refuse": ("instrument",),
+    "bus-down": ("bus",),
+}
+"""What each event can happen to."""

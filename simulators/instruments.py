@@ -1,0 +1,140 @@
+"""What instruments make of the truth: lag, noise, drift, range, warm-up and faults, all channels at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+T90_PER_TAU = 2.302585
+"""A first-order lag reaches 90 % of a step after ln 10 time constants."""
+_WARM_UP_SHARE = 0.15
+"""How far off, as a share of the span, a head reads when its heater is switched on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """One channel's head; fields as in `quantities.Head`, with `owner`, the row of its instrument."""
+
+    owner: int
+    low: float
+    high: float
+    t90_s: float
+    noise: float
+    resolution: float
+    walk_per_h: float = 0.0
+    daily: float = 0.0
+    length_m: float = 0.0
+    rti: float = 0.0
+
+
+class Heads:
+    """All channels' heads as columns, one row a channel, with their instruments' states.
+
+    Args:
+        specs: One for each channel.
+        warm_up_s: One for each instrument.
+        rng: Source of noise and drift.
+
+    Attributes:
+        shown: float64[channels], what the instruments show now.
+        over_range: bool[channels], whether the value is held at the range's end.
+        stuck, bias, drift_per_h, spike, noise_times, poison_per_s, poison_floor: float64 or bool[channels], faults;
+            the timeline sets them.
+        fault, inhibited, hung: bool[instruments], states; the timeline sets them.
+        heartbeat: int64[instruments], counts up each second.
+    """
+
+    def __init__(self, specs: list[HeadSpec], warm_up_s: list[float], rng: np.random.Generator) -> None:
+        def column(name: str) -> Float64:
+            return np.array([getattr(spec, name) for spec in specs], np.float64)
+
+        n, m = len(specs), len(warm_up_s)
+        self._rng = rng
+        self.owner = np.array([spec.owner for spec in specs], np.intp)
+        self.low, self.high, self._noise, self._resolution = (
+            column("low"), column("high"), column("noise"), column("resolution"))  # fmt: skip
+        self._tau, self._walk, self._daily = column("t90_s") / T90_PER_TAU, column("walk_per_h"), column("daily")
+        self._length, self._rti = column("length_m"), column("rti")
+        self._moving_air = (self._length > 0.0) | (self._rti > 0.0)
+        self._lagged, self._wandered, self._ran = np.zeros(n), np.zeros(n), np.zeros(n)
+        self._gain = np.ones(n)
+        self.shown = np.zeros(n)
+        self.over_range = np.zeros(n, bool)
+        self.stuck = np.zeros(n, bool)
+        self.bias, self.drift_per_h, self.spike = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.noise_times = np.ones(n)
+        self.poison_per_s, self.poison_floor = np.zeros(n), np.zeros(n)
+        self._warm_up = np.array(warm_up_s, np.float64)
+        self._on_s = np.zeros(m)
+        self.fault, self.inhibited, self.hung = np.zeros(m, bool), np.zeros(m, bool), np.zeros(m, bool)
+        self._beat = np.zeros(m)
+
+    @property
+    def warming_up(self) -> Bool:
+        """bool[instruments], whether it has not been on for long enough."""
+        return self._on_s < self._warm_up
+
+    @property
+    def heartbeat(self) -> NDArray[np.int64]:
+        """int64[instruments], seconds its processor has run."""
+        return self._beat.astype(np.int64)
+
+    def settle(self, felt: Float64) -> None:
+        """Start with heads that have seen these values for long."""
+        self._lagged = felt.copy()
+        self.shown = self._quantised(felt)
+
+    def restart(self, instrument: int) -> None:
+        """Switch an instrument off and on: its warm-up begins anew."""
+        self._on_s[instrument] = 0.0
+        self._beat[instrument] = 0.0
+
+    def unfault(self, rows: NDArray[np.intp]) -> None:
+        """Give poisoned heads their sensitivity back and take off their drift: someone has replaced them."""
+        self._gain[rows] = 1.0
+        self._ran[rows] = 0.0
+        self.poison_per_s[rows] = 0.0
+        self.drift_per_h[rows] = 0.0
+
+    def step(self, felt: Float64, speed: Float64, daily: float, dt_s: float) -> None:
+        """Advance all heads by `dt_s`.
+
+        Args:
+            felt: float64[channels], what is true at each head.
+            speed: float64[channels], speed of the air around it in m/s, above 0.
+            daily: The day's cycle, -1 to 1.
+            dt_s: The step.
+        """
+        self._on_s += dt_s
+        self._beat += np.where(self.hung, 0.0, dt_s)
+        self._gain = np.maximum(self._gain * np.exp(-self.poison_per_s * dt_s), self.poison_floor)
+        self._lagged += (self._gain * felt - self._lagged) * self._passed(speed, dt_s)
+        draws = self._rng.standard_normal((2, len(felt)))
+        self._wandered += self._walk * np.sqrt(dt_s / 3600.0) * draws[0]
+        self._ran += self.drift_per_h * dt_s / 3600.0
+        value = self._lagged + self._wandered + self._daily * daily + self._ran + self.bias + self.spike
+        value += self._noise * self.noise_times * draws[1] + self._cold()
+        held = self.stuck | (self.inhibited | self.hung)[self.owner]
+        self.over_range = np.where(held, self.over_range, value > self.high)
+        self.shown = np.where(held, self.shown, self._quantised(value))
+
+    def _passed(self, speed: Float64, dt_s: float) -> Float64:
+        """Return the share of the way to the new value that a step covers; all of it without a lag."""
+        tau = self._tau
+        if self._moving_air.any():
+            tau = np.maximum(tau, np.maximum(self._length / speed, self._rti / np.sqrt(speed)))
+        return np.asarray(np.where(tau > 0.0, -np.expm1(-dt_s / np.maximum(tau, 1e-9)), 1.0), np.float64)
+
+    def _cold(self) -> Float64 | float:
+        if not self.warming_up.any():
+            return 0.0
+        left = np.where(self.warming_up, np.exp(-4.0 * self._on_s / np.maximum(self._warm_up, 1e-9)), 0.0)
+        return np.asarray(_WARM_UP_SHARE * (self.high - self.low) * left[self.owner], np.float64)
+
+    def _quantised(self, value: Float64) -> Float64:
+        step = np.where(self._resolution > 0.0, self._resolution, 1.0)
+        rounded = np.where(self._resolution > 0.0, np.round(value / step) * step, value)
+        return np.asarray(np.clip(rounded, self.low, self.high), np.float64)

@@ -1,0 +1,309 @@
+"""A simulated plant on real sockets: the world, its buses, and the pace at which both move."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gateway.core.clock import Clock, SystemClock, rfc3339
+from simulators.broker import broker
+from simulators.faces import MessageFace, RegisterFace
+from simulators.loading import load_scenario
+from simulators.modbus_rtu import RtuLine
+from simulators.modbus_tcp import TcpEndpoint
+from simulators.mqtt import Publisher
+from simulators.registers import Registers
+from simulators.scenario import BusSpec, MqttSpec, RtuSpec, Scenario, TcpSpec
+from simulators.truth import TruthFile
+from simulators.world import World
+
+_TICK_S = 0.02
+"""Shortest wait between two looks at the clock."""
+_STEPS_A_TICK = 200
+"""Most steps between two turns of the event loop: a plant too fast for its machine falls behind but still answers."""
+
+Bus = TcpEndpoint | RtuLine | Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a bus listens on.
+
+    Attributes:
+        bus: Its id in the scenario.
+        type: `modbus-tcp`, `modbus-rtu` or `mqtt`.
+        address: Where to connect to, e.g. `tcp://127.0.0.1:5020`.
+        instruments: Who is there: instrument ids with their unit or topic.
+    """
+
+    bus: str
+    type: str
+    address: str
+    instruments: Mapping[str, int | str]
+
+    def __str__(self) -> str:
+        there = ", ".join(f"{name} ({place})" for name, place in self.instruments.items())
+        return f"{self.bus}  {self.address}  {there}"
+
+
+class Plant:
+    """A scenario, running.
+
+    Args:
+        scenario: What to run.
+        truth: File for what is really so; None for none.
+        speed: Scenario seconds in a real one; None takes the scenario's.
+        seed: None takes the scenario's.
+        free_ports: Take free ports and no links in place of the scenario's, so that several plants fit on a machine.
+        clock: What it is paced by.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        truth: Path | None = None,
+        speed: float | None = None,
+        seed: int | None = None,
+        free_ports: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.world = World(scenario, seed)
+        self.speed = scenario.speed if speed is None else speed
+        if self.speed <= 0.0:
+            raise ValueError(f"speed must be above 0, not {self.speed}")
+        self._clock = clock or SystemClock()
+        self._free_ports = free_ports
+        self._truth = TruthFile(truth) if truth is not None else None
+        self._truth_due_s = 0.0
+        self._buses: dict[str, Bus] = {}
+        self._down: set[str] = set()
+        self._registers: list[tuple[str, int, RegisterFace]] = []
+        self._messages: list[tuple[str, MessageFace]] = []
+        self._stack = AsyncExitStack()
+        self._behind_s = 0.0
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """What the plant listens on, once started; the broker for instruments on MQTT."""
+        return tuple(
+            Endpoint(
+                name,
+                self.scenario.buses[name].type,
+                bus.address,
+                {
+                    key: spec.topic if spec.unit is None else spec.unit
+                    for key, spec in self.scenario.instruments.items()
+                    if spec.bus == name
+                },
+            )
+            for name, bus in self._buses.items()
+        )
+
+    @property
+    def behind_s(self) -> float:
+        """How many seconds of the scenario the plant is late, because the machine cannot keep its speed."""
+        return self._behind_s
+
+    async def start(self) -> None:
+        """Open the buses, with the instruments' first values on them.
+
+        Raises:
+            OSError: A port or a link is taken, or the truth file cannot be made; nothing stays open.
+            NotConnectedError: No broker can be started.
+        """
+        try:
+            if self._truth is not None:
+                await self._truth.open()
+                self._stack.push_async_callback(self._truth.close)
+                self._truth.add(self._header())
+            for name, spec in self.scenario.buses.items():
+                self._buses[name] = bus = await self._make(name, spec)
+                self._stack.push_async_callback(bus.stop)
+            self._show()
+            for bus in self._buses.values():
+                await bus.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close everything; may be called twice."""
+        await self._stack.aclose()
+
+    async def run(self) -> None:
+        """Move the plant on at its speed until the scenario ends; for ever where it has no duration."""
+        began_s, first_s = self._clock.monotonic_s(), self.world.t_s
+        step_s = self.scenario.step_s
+        pause_s = max(step_s / self.speed, _TICK_S)
+        while not self.world.ended:
+            due_s = first_s + (self._clock.monotonic_s() - began_s) * self.speed
+            for _ in range(_STEPS_A_TICK):
+                if self.world.t_s + step_s > due_s + 1e-9 or self.world.ended:
+                    break
+                self.world.step()
+                self._note_truth()
+                self._publish()
+            self._behind_s = max(due_s - self.world.t_s - step_s, 0.0)
+            self._show()
+            await self._switch_buses()
+            if self._truth is not None:
+                await self._truth.flush()
+            await self._clock.sleep(pause_s)
+
+    def _header(self) -> dict[str, object]:
+        return {
+            "t_s": 0.0,
+            "kind": "start",
+            "scenario": self.scenario.name,
+            "seed": self.world.seed,
+            "speed": self.speed,
+            "time": rfc3339(self._clock.now_ns()),
+        }
+
+    async def _make(self, name: str, spec: BusSpec) -> Bus:
+        chance = np.random.default_rng([self.world.seed, 3, list(self.scenario.buses).index(name)])
+        if isinstance(spec, MqttSpec):
+            return await self._make_publisher(name, spec, chance)
+        units: dict[int, Registers] = {}
+        for key, instrument in self.scenario.instruments.items():
+            if instrument.bus == name:
+                assert instrument.unit is not None
+                registers = units.setdefault(instrument.unit, Registers())
+                self._registers.append((name, instrument.unit, RegisterFace(key, instrument, self.world, registers)))
+        if isinstance(spec, TcpSpec):
+            port = 0 if self._free_ports else spec.port
+            silent = spec.unknown_unit == "silent"
+            return TcpEndpoint(units, host=spec.host, port=port, unknown_silent=silent, rng=chance)
+        return self._make_line(spec, units, chance)
+
+    def _make_line(self, spec: RtuSpec, units: Mapping[int, Registers], chance: np.random.Generator) -> RtuLine:
+        return RtuLine(
+            units,
+            link="" if self._free_ports else spec.link,
+            baud=spec.baud,
+            bits_per_char=9 + spec.stop_bits + (spec.parity != "none"),
+            turnaround_s=spec.turnaround_ms / 1000.0,
+            rng=chance,
+        )
+
+    async def _make_publisher(self, name: str, spec: MqttSpec, chance: np.random.Generator) -> Publisher:
+        host, port = spec.host, spec.port
+        if spec.broker == "own":
+            wanted = 0 if self._free_ports else port
+            host, port = "127.0.0.1", await self._stack.enter_async_context(broker(wanted, clock=self._clock))
+        for key, instrument in self.scenario.instruments.items():
+            if instrument.bus == name:
+                self._messages.append((name, MessageFace(key, instrument, self.world, chance)))
+        return Publisher(host, port, self._clock, qos=spec.qos, username=spec.username, password=spec.password)
+
+    def _show(self) -> None:
+        """Bring the registers and the units' behaviour up to the present."""
+        for bus in self._buses.values():
+            if not isinstance(bus, Publisher):
+                bus.odd.clear()
+        for name, unit, face in self._registers:
+            face.show()
+            behaviour = self.world.behaviours[face.name]
+            bus = self._buses[name]
+            # Of several instruments behind one unit, one that is silent silences it.
+            if behaviour.odd and not isinstance(bus, Publisher):
+                bus.odd[unit] = behaviour
+
+    def _publish(self) -> None:
+        now_ns = self._clock.now_ns()
+        for name, face in self._messages:
+            publisher = self._buses[name]
+            assert isinstance(publisher, Publisher)
+            face.publish(publisher, now_ns)
+
+    async def _switch_buses(self) -> None:
+        for name in self.world.buses_down ^ self._down:
+            bus, down = self._buses[name], name in self.world.buses_down
+            if isinstance(bus, TcpEndpoint):
+                await (bus.stop() if down else bus.start())
+            else:
+                bus.down = down
+        self._down = set(self.world.buses_down)
+
+    def _note_truth(self) -> None:
+        labels = self.world.labels()
+        if self._truth is None:
+            return
+        for label in labels:
+            self._truth.add(label)
+        if self.world.t_s >= self._truth_due_s - 1e-9:
+            self._truth_due_s += self.scenario.truth_every_s
+            self._truth.add(self.world.state())
+
+
+async def run_scenario(
+    path: Path,
+    *,
+    truth: Path | None = None,
+    speed: float | None = None,
+    seed: int | None = None,
+    announce: Callable[[str], None],
+) -> None:
+    """Run a scenario file until it ends or the task is cancelled; either way nothing stays behind.
+
+    Args:
+        path: The scenario file.
+        truth: File for what is really so.
+        speed: In place of the scenario's.
+        seed: In place of the scenario's.
+        announce: Called with one line for each endpoint when everything listens.
+
+    Raises:
+        ConfigError: The scenario cannot be.
+        OSError: A port, link or file cannot be had.
+        NotConnectedError: No broker can be started.
+    """
+    scenario = await asyncio.to_thread(load_scenario, path)
+    plant = Plant(scenario, truth=truth, speed=speed, seed=seed)
+    await plant.start()
+    try:
+        for endpoint in plant.endpoints:
+            announce(str(endpoint))
+        await plant.run()
+    finally:
+        await plant.stop()
+
+
+def main() -> None:
+    """Run a scenario from the command line and print its endpoints as one line of JSON; ends on SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m simulators.plant", description=main.__doc__)
+    parser.add_argument("scenario", type=Path)
+    parser.add_argument("--truth", type=Path)
+    parser.add_argument("--speed", type=float)
+    parser.add_argument("--seed", type=int)
+    wanted = parser.parse_args()
+
+    async def run() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        scenario = await asyncio.to_thread(load_scenario, wanted.scenario)
+        plant = Plant(scenario, truth=wanted.truth, speed=wanted.speed, seed=wanted.seed)
+        await plant.start()
+        try:
+            print(json.dumps([asdict(endpoint) for endpoint in plant.endpoints]), flush=True)  # noqa: T201 - its output
+            await plant.run()
+        finally:
+            await plant.stop()
+
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
