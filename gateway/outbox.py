@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import structlog
 
 from gateway.core.clock import Clock
-from gateway.core.errors import RejectedError, UnavailableError
+from gateway.core.errors import RejectedError, StorageError, UnavailableError
 from gateway.core.plugin import Sink
 from gateway.core.status import UplinkStatus
 from gateway.store.backlog import Backlog, Range
@@ -60,8 +60,9 @@ class Pace:
         live_s: The newest items go first where the oldest waiting one is older than this; None keeps strict order.
         rewind_s: What was acknowledged in the last so many seconds before a lost connection is written again.
         save_s: The cursor is kept at most so often; nought keeps it after each write.
-        backoff_min_s: First wait after a failed write; doubles up to `backoff_max_s`, each with ±50 % of jitter.
-        backoff_max_s: See above.
+        backoff_min_s: Mean of the first wait after a failed write; doubles with each. A wait is drawn from a third of
+            its longest to its longest, so that many gateways do not come back in step.
+        backoff_max_s: The longest wait.
         retry_after_max_s: The longest wait that a peer may ask for.
         eager: New items end a wait early, though not before `backoff_min_s` and not where the peer asked for it: an
             alarm must not wait for the end of a back-off that an earlier one began.
@@ -107,6 +108,10 @@ class Outbox(Generic[ItemsT]):
         on_change: Told False and why when nothing was acknowledged for `alarm_after_s`, and True when it is again.
         on_lost: Told how many items the log had to drop before they could be delivered, once for each time.
         seed: Of the jitter; the gateway's id, so that the gateways of a park do not come back in step.
+
+    Attributes:
+        lost: Items that the log dropped before they could be delivered.
+        passed_over: Items that the log could not read, or that belong to channels that are gone.
     """
 
     def __init__(
@@ -126,6 +131,7 @@ class Outbox(Generic[ItemsT]):
     ) -> None:
         self.name = name
         self.lost = 0
+        self.passed_over = 0
         self._kind = kind
         self._type = type_
         self._source = source
@@ -141,12 +147,13 @@ class Outbox(Generic[ItemsT]):
         self._backlog: Backlog | None = None
         self._limit = pace.slice_max
         self._backfill_next = False
-        self._durable = [(clock.monotonic_s(), source.end())]
+        self._durable: list[tuple[float, int]] = []
         self._saved = ""
         self._saved_s = clock.monotonic_s()
         self._heard_s = clock.monotonic_s()
         self._waiting_since_s: float | None = None
         self._attempts = 0
+        self._disk_refuses = False
         self._alarmed = False
         self._reason = ""
         self._delivered = 0
@@ -177,6 +184,8 @@ class Outbox(Generic[ItemsT]):
     async def run(self) -> None:
         """Deliver for ever. Ends by being cancelled, and then keeps its cursor; any other exception is a bug."""
         self._backlog = await self._restored()
+        # How far the log was and when, the oldest first. What it holds at the start counts as old.
+        self._durable = [(self._clock.monotonic_s(), self._source.end())]
         try:
             while True:
                 self._news.clear()
@@ -189,7 +198,7 @@ class Outbox(Generic[ItemsT]):
         await self._sink.close()
 
     async def _restored(self) -> Backlog:
-        first, end = self._source.first(), self._source.end()
+        first, end = await self._source.first(), self._source.end()
         text = await self._ledger.cursor(self.name)
         if not text:
             return Backlog(first, self._pace.rewind_s)
@@ -212,7 +221,6 @@ class Outbox(Generic[ItemsT]):
         if self._clock.monotonic_s() - self._saved_s >= self._pace.save_s:
             await self._save(backlog)
         end = self._source.end()
-        self._drop(backlog.clip(self._source.first()))
         self._let_live_ahead(backlog, end)
         job = backlog.next(end, backfill=self._backfill_next)
         if job:
@@ -234,14 +242,22 @@ class Outbox(Generic[ItemsT]):
             self._durable.append((self._clock.monotonic_s(), end))
 
     async def _deliver(self, backlog: Backlog, job: Range) -> None:
-        part = await self._source.read(job.start, min(self._limit, job.stop - job.start))
+        try:
+            part = await self._source.read(job.start, min(self._limit, job.stop - job.start))
+        except StorageError as error:
+            await self._failed(backlog, UnavailableError(str(error)), self._clock.monotonic_s())
+            return
+        if part.first > job.start:
+            self._drop(backlog.clip(part.first))
+            return
         assert part.next > job.start, f"{self.name}: the log has nothing at {job.start} of {job.start} to {job.stop}"
         if job.start == backlog.oldest():
             self._oldest_ns = part.oldest_ns
         began_s = self._clock.monotonic_s()
         refused: Mapping[int, str] = {}
         try:
-            await self._limited(self._sink.write(part.items))
+            if part.count:
+                await self._limited(self._sink.write(part.items))
         except UnavailableError as error:
             await self._failed(backlog, error, began_s)
             return
@@ -260,15 +276,16 @@ class Outbox(Generic[ItemsT]):
 
     def _acknowledged(self, backlog: Backlog, job: Range, part: Slice[ItemsT], refused: int) -> None:
         stop = min(part.next, job.stop)
-        missing = max(0, stop - job.start - part.count)
+        passed_over = max(0, stop - job.start - part.count)
         fresh = backlog.done(job.start, stop, self._clock.monotonic_s())
-        self._drop(missing)
-        self._delivered += max(0, fresh - missing - refused)
+        self.passed_over += passed_over
+        self._delivered += max(0, fresh - passed_over - refused)
         self._dead += refused
         self._backfill_next = not self._backfill_next
         self._limit = min(self._pace.slice_max, self._limit * 2)
-        self._last_ns = self._clock.now_ns()
-        self._heard(backlog)
+        if part.count:
+            self._last_ns = self._clock.now_ns()
+            self._heard(backlog)
 
     def _heard(self, backlog: Backlog) -> None:
         """Note a sign of life."""
@@ -296,8 +313,8 @@ class Outbox(Generic[ItemsT]):
         await self._pause(error.retry_after_s)
 
     def _backoff_s(self) -> float:
-        longest = min(self._pace.backoff_max_s, self._pace.backoff_min_s * 2.0 ** min(self._attempts - 1, 30))
-        return min(self._pace.backoff_max_s, longest * self._random.uniform(0.5, 1.5))
+        longest = 1.5 * self._pace.backoff_min_s * 2.0 ** min(self._attempts - 1, 30)
+        return min(self._pace.backoff_max_s, longest) * self._random.uniform(1 / 3, 1.0)
 
     async def _pause(self, retry_after_s: float | None) -> None:
         """Wait for the next attempt, raising the alarm on the way when its time has come."""
@@ -366,7 +383,9 @@ class Outbox(Generic[ItemsT]):
         assert all(0 <= index < part.count for index in refused), f"{self.name}: refused {max(refused)}"
         log.error("items refused", sink=self.name, count=len(refused), reason=next(iter(refused.values())))
         for letter in self._source.dead_letters(part, refused):
-            await self._ledger.dead_letter(self.name, letter.key, letter.payload, letter.reason, letter.time_ns)
+            await self._keep(
+                self._ledger.dead_letter(self.name, letter.key, letter.payload, letter.reason, letter.time_ns)
+            )
 
     def _drop(self, count: int) -> None:
         if count > 0:
@@ -376,7 +395,18 @@ class Outbox(Generic[ItemsT]):
 
     async def _save(self, backlog: Backlog) -> None:
         text = backlog.text()
-        if text != self._saved:
-            await self._ledger.set_cursor(self.name, text)
+        if text != self._saved and await self._keep(self._ledger.set_cursor(self.name, text)):
             self._saved = text
         self._saved_s = self._clock.monotonic_s()
+
+    async def _keep(self, keeping: Awaitable[None]) -> bool:
+        """Wait for the disk. One that refuses stops no delivery: what was sent may then be sent again."""
+        try:
+            await keeping
+        except StorageError as error:
+            if not self._disk_refuses:
+                log.error("cursor not kept", sink=self.name, reason=str(error))  # noqa: TRY400 - the disk's own words say all
+            self._disk_refuses = True
+            return False
+        self._disk_refuses = False
+        return True

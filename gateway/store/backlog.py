@@ -201,6 +201,14 @@ class Backlog:
         self._recent.append(entry)
 
 
+def head_of(text: str | None) -> int:
+    """Return the highest number that a cursor holds, 0 where there is none; the spool numbers on from there."""
+    try:
+        return msgspec.json.decode(text or "", type=Saved).head
+    except msgspec.DecodeError:
+        return 0
+
+
 def _union(ranges: list[Range]) -> list[Range]:
     """Return sorted ranges that do not touch, covering the same numbers."""
     merged: list[Range] = []

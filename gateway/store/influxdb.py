@@ -4,6 +4,7 @@ import asyncio
 import json
 import queue
 import re
+import select
 import socket
 import ssl
 import threading
@@ -316,15 +317,35 @@ class _Server:
     def _request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> _Answer:
         import httpx  # noqa: PLC0415 - loaded by sites that have a database
 
+        self._notice_lost_connection()
         try:
             client = self._client = self._client or self._connected()
             with client.stream(
                 method, path, content=body, headers=headers, extensions={"trace": self._trace}
             ) as response:
+                if response.headers.get("Connection", "").lower() == "close":
+                    self._socket = None
                 return _Answer(response.status_code, _start_of(response), response.headers.get("Retry-After"))
         except (httpx.TransportError, OSError) as error:
             # ssl.SSLError and an unreadable authority's file are OSErrors.
             raise UnavailableError(f"{self._options.url}: {str(error) or type(error).__name__}") from error
+
+    def _notice_lost_connection(self) -> None:
+        """Raise UnavailableError where the server has closed a connection that it had not said it would close.
+
+        The client would connect anew without a word. But a server that was killed and started between two writes may
+        have lost the last ones, and the outbox writes them again when it hears of a lost connection.
+        """
+        connection, self._socket = self._socket, None
+        if connection is None or connection.fileno() < 0:
+            return
+        # An idle connection has something to read only where it has ended.
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        if poll.poll(0):
+            self.close()
+            raise UnavailableError(f"{self._options.url}: the server has closed the connection since the last write")
+        self._socket = connection
 
     def _connected(self) -> "httpx.Client":
         import httpx  # noqa: PLC0415 - loaded by sites that have a database
@@ -341,7 +362,8 @@ class _Server:
             # The machine's authorities take 20 ms to load, and plain HTTP needs none.
             verify=ssl.create_default_context(cafile=options.ca_file) if options.url.startswith("https") else False,
             timeout=httpx.Timeout(options.timeout_s, connect=min(CONNECT_S, options.timeout_s)),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            # Never closed from this side: then a connection that has ended tells of the server.
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
             follow_redirects=False,
             trust_env=False,
         )

@@ -11,6 +11,7 @@ from gateway.core.clock import rfc3339
 from gateway.core.model import Batch, Channel, quality_name
 
 ItemsT = TypeVar("ItemsT")
+T = TypeVar("T")
 
 REASONS_MAX = 20
 """Different refusals of one write that are kept apart; all others share one dead letter."""
@@ -23,14 +24,16 @@ class Slice(Generic[ItemsT]):
     Attributes:
         items: What the sink is given.
         count: How many items that are.
-        next: The number to go on from. It is higher than the number asked for plus `count` where the log no longer
-            has, or cannot read, what was between.
+        next: The number to go on from. It is higher than the number asked for plus `count` where the log passes over
+            what it cannot read or what belongs to channels that are gone.
+        first: The lowest number that the log holds; higher than the number asked for where that was dropped.
         oldest_ns: Time of the first of them.
     """
 
     items: ItemsT
     count: int
     next: int
+    first: int
     oldest_ns: int
 
 
@@ -47,16 +50,16 @@ class DeadLetter:
 class Log(Protocol[ItemsT]):
     """A log as an outbox sees it."""
 
-    def first(self) -> int:
+    async def first(self) -> int:
         """Return the lowest number that is still held."""
         ...
 
     def end(self) -> int:
-        """Return the number after the newest item that may go out."""
+        """Return the number after the newest item that may go out; never waits."""
         ...
 
     async def read(self, start: int, limit: int) -> Slice[ItemsT]:
-        """Return up to `limit` items from `start` on; at least one where `first() <= start < end()`."""
+        """Return up to `limit` items from `start` on; `next` is beyond `start` where `start < end()`."""
         ...
 
     def dead_letters(self, part: Slice[ItemsT], reasons: Mapping[int, str]) -> Sequence[DeadLetter]:
@@ -73,7 +76,7 @@ class Events(Protocol):
 
 
 class Readings(Protocol):
-    """What is asked of the spool; `read` blocks and is called in a worker thread."""
+    """What is asked of the spool; all but `durable` blocks and is called in a worker thread."""
 
     @property
     def first_number(self) -> int:
@@ -90,8 +93,12 @@ class Readings(Protocol):
         ...
 
 
-InThread = Callable[[Callable[[], tuple[Batch, int]]], Awaitable[tuple[Batch, int]]]
-"""Runs a function that blocks in a worker thread."""
+class InThread(Protocol):
+    """Runs a function that blocks in the log's worker thread."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Return the function's result to come."""
+        ...
 
 
 class EventLog:
@@ -108,7 +115,7 @@ class EventLog:
         self._newest = newest
         self._name = name
 
-    def first(self) -> int:
+    async def first(self) -> int:
         """Return 1: the journal does not drop events that an uplink still has to get."""
         return 1
 
@@ -120,7 +127,7 @@ class EventLog:
         """Return up to `limit` events from `start` on."""
         events = await self._journal.read(start - 1, limit)
         following = events[-1].seq + 1 if events else start
-        return Slice(events, len(events), following, events[0].time_ns if events else 0)
+        return Slice(events, len(events), following, 1, events[0].time_ns if events else 0)
 
     def dead_letters(self, part: Slice[Sequence[AlarmEvent]], reasons: Mapping[int, str]) -> list[DeadLetter]:
         """Return one dead letter for each refused event."""
@@ -149,9 +156,9 @@ class ReadingLog:
         self._in_thread = in_thread
         self._channels = channels
 
-    def first(self) -> int:
+    async def first(self) -> int:
         """Return the lowest number that the spool still holds."""
-        return self._spool.first_number
+        return await self._in_thread(lambda: self._spool.first_number)
 
     def end(self) -> int:
         """Return the number after the newest reading on disk."""
@@ -159,8 +166,13 @@ class ReadingLog:
 
     async def read(self, start: int, limit: int) -> Slice[Batch]:
         """Return up to `limit` readings from `start` on."""
-        batch, following = await self._in_thread(lambda: self._spool.read(start, limit))
-        return Slice(batch, len(batch), following, int(batch.time_ns[0]) if len(batch) else 0)
+        return await self._in_thread(lambda: self._read(start, limit))
+
+    def _read(self, start: int, limit: int) -> Slice[Batch]:
+        batch, following = self._spool.read(start, limit)
+        # Asked after reading: what was dropped before or meanwhile is noticed now, not as a hole.
+        first = self._spool.first_number
+        return Slice(batch, len(batch), following, first, int(batch.time_ns[0]) if len(batch) else 0)
 
     def dead_letters(self, part: Slice[Batch], reasons: Mapping[int, str]) -> list[DeadLetter]:
         """Return one dead letter for each reason: a refused channel is refused a thousand times in the same words."""
