@@ -90,7 +90,7 @@ def level_after(before: Level, condition: Level, old: AlarmState, new: AlarmStat
     if new in (AlarmState.OUT_OF_SERVICE, AlarmState.SUPPRESSED):
         return before
     if new is AlarmState.SHELVED:
-        return condition if before is Level.NORMAL else before
+        return worse(before, condition)
     if new not in (AlarmState.UNACKED, AlarmState.ACKED):
         return before
     if latching:

@@ -73,6 +73,25 @@ def test_an_event_tells_all_there_is_to_know(story: Any):
     assert (event.raised_ns, event.acked_by, event.sounded) == (T0, "wang", 0)
 
 
+def test_an_escalation_takes_the_acknowledgement_away(story: Any):
+    story.book.judge(one(0, Level.LOW))
+    story.book.command(ordered(Verb.ACKNOWLEDGE), T0)
+    (event,) = story.book.judge(one(0, Level.HIGH))
+    assert (event.acked_by, event.acked_ns, event.occurrence, event.raised_ns) == ("", 0, 1, T0)
+
+
+def test_what_is_over_leaves_no_trace_but_its_number_in_the_next_event(story: Any):
+    story.book.judge(one(2, Level.LOW, 70.0, 60.0))
+    story.book.command(ordered(Verb.ACKNOWLEDGE, "temp"), T0)
+    (event,) = story.book.judge(one(2, Level.NORMAL, 50.0, 60.0))
+    assert (event.state, event.raised_ns, event.acked_by) == ("normal", T0, "wang")
+    (event,) = story.book.command(ordered(Verb.SHELVE, "temp", duration_s=60), T0 + 1)
+    assert (event.occurrence, event.raised_ns, event.acked_by, event.value, event.limit) == (1, 0, "", None, None)
+    assert event.until_ns == T0 + 60_000_000_001
+    (event,) = story.book.command(ordered(Verb.UNSHELVE, "temp"), T0 + 2)
+    assert (event.state, event.until_ns) == ("normal", 0)
+
+
 def test_a_fault_is_told_by_its_quality(story: Any):
     (event,) = story.book.judge(one(0, Level.FAULT, quality=Quality.COMMS_LOST))
     assert (event.why, event.quality, event.value, event.limit) == ("CH4 fault: comms lost", "comms_lost", None, None)

@@ -211,9 +211,10 @@ def test_a_first_alarm_put_aside_keeps_its_flag_while_others_are_there_and_block
         4   temp normal       temp returned returned low/normal
         5   ack temp          temp acknowledged normal normal/normal
         6   temp low          temp raised unacked low/low sound first #2
-        7   back gas          gas returned_to_service unacked low/low sound
     """)
-    assert [alarm.id for alarm in story.book.alarms() if alarm.event.first] == ["temp"]
+    assert {alarm.id: alarm.event.first for alarm in story.book.alarms()} == {"temp": True, "gas": False}
+    (event,) = story.act(0, ["back", "gas"])
+    assert (event.state, event.first) == ("unacked", False)
 
 
 def test_a_shelved_alarm_is_quiet_and_returns_loud_when_the_time_is_over(tell: Tell):
@@ -348,6 +349,18 @@ def test_a_shelved_system_alarm_stays_quiet_until_it_gets_more_urgent(tell: Tell
                                    ; system/disk escalated unacked fault/fault sound #2 | loud
         8   out system/disk        system/disk out_of_service out_of_service fault/fault #2
         9   sys on 1               -
+    """)
+    tell("""
+        1   sys on                 system/disk raised unacked fault/fault sound
+        2   sys off                system/disk returned returned fault/normal
+        3   ack system/disk        system/disk acknowledged normal normal/normal
+        4   shelve system/disk 60  system/disk shelved shelved normal/normal
+        5   sys on 2               system/disk raised shelved fault/fault #2 | mute
+        6   sys off                system/disk returned shelved fault/normal #2
+        7   unshelve system/disk   system/disk unshelved normal normal/normal #2
+        8   shelve system/disk 60  system/disk shelved shelved normal/normal #2
+        9   sys on 1               system/disk unshelved normal normal/normal #2
+                                   ; system/disk raised unacked fault/fault sound #3 | loud
     """)
 
 
