@@ -10,7 +10,7 @@ import structlog
 
 from drivers.mqtt.decode import ChannelDecoder, MessageDecoder
 from drivers.mqtt.framing import Publish
-from drivers.mqtt.ledger import Ledger
+from drivers.mqtt.ledger import Entry, Ledger
 from drivers.mqtt.link import Link
 from drivers.mqtt.options import ChannelOptions, InstrumentOptions, Options
 from drivers.mqtt.readings import Readings
@@ -48,7 +48,7 @@ class MqttDriver:
         self._clock = clock
         self._ledger = Ledger()
         self._link: Link | None = None
-        self._queue: deque[tuple[Publish, int]] = deque()
+        self._queue: deque[tuple[Publish, Entry, int]] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._reason = "not connected"
@@ -130,12 +130,12 @@ class MqttDriver:
     def message(self, message: Publish) -> None:
         """See `link.Ear`."""
         self.counters["messages"] += 1
-        new, answer = self._ledger.arrived(message)
-        if not new:
+        entry, answer = self._ledger.arrived(message)
+        if entry is None:
             self.counters["repeated"] += 1
             self._send(answer)
             return
-        self._queue.append((message, self._clock.now_ns()))
+        self._queue.append((message, entry, self._clock.now_ns()))
         self._queued_bytes += len(message.payload or b"")
         if len(self._queue) > self._options.queue_messages_max or self._queued_bytes > self._options.queue_bytes_max:
             self._overflow()
@@ -155,7 +155,7 @@ class MqttDriver:
                 self.counters["paused"] += 1
                 self._link.pause()
             return
-        dropped, _ = self._queue.popleft()
+        dropped, _, _ = self._queue.popleft()
         self._queued_bytes -= len(dropped.payload or b"")
         self.counters["dropped"] += 1
         if not self._dropping:
@@ -170,15 +170,16 @@ class MqttDriver:
 
     def _burst(self) -> Batch:
         """Decode what waits, up to the limits of one batch."""
-        out = Readings()
+        out, answers = Readings(), bytearray()
         for _ in range(min(len(self._queue), BURST_MESSAGES_MAX)):
-            message, arrival_ns = self._queue.popleft()
+            message, entry, arrival_ns = self._queue.popleft()
             self._queued_bytes -= len(message.payload or b"")
             before = out.count
             self._decode(message, arrival_ns, out)
-            self._hand(message, nothing=out.count == before)
+            answers += self._ledger.handed(entry, empty=out.count == before)
             if out.count >= BURST_READINGS_MAX:
                 break
+        self._send(bytes(answers))
         self._room()
         self.counters["unreadable"] += out.unreadable
         return out.batch()
@@ -198,14 +199,6 @@ class MqttDriver:
         if out.trouble:
             self._say(topic, message, out.trouble)
             out.trouble = ""
-
-    def _hand(self, message: Publish, *, nothing: bool) -> None:
-        """Count the message as handed on; one without readings waits for no store unless others before it do."""
-        if not message.qos:
-            return
-        self._ledger.handed(message)
-        if nothing and self._ledger.settled_but_last():
-            self._send(self._ledger.stored(self._ledger.returned))
 
     def _room(self) -> None:
         half = self._options.queue_messages_max * RESUME_AT

@@ -9,20 +9,24 @@ so a message that comes again under the identifier, with the same content, is kn
 """
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drivers.mqtt.framing import PUBACK, PUBCOMP, PUBREC, Publish, acknowledgement
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
-    """One message: its content's digest, how far it has come, and whether the present connection has brought it."""
+    """One message: what it was, how far it has come, and whether the present connection has brought it."""
 
-    digest: int
+    mid: int
     qos: int
+    digest: int
     live: bool = True
     stored: bool = False
+
+
+NOBODY_WAITS = Entry(0, 0, 0)
+"""Stands for every message of QoS 0."""
 
 
 class Ledger:
@@ -31,10 +35,10 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
         self._released: set[int] = set()
-        self._handed: deque[int] = deque()
+        self._handed: deque[Entry] = deque()
         self._settled = 0
         self.returned = 0
-        """Messages whose readings have been handed on so far; never goes back."""
+        """Messages of QoS 1 and 2 that have been handed on so far; never goes back."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,56 +48,52 @@ class Ledger:
         if not resumed:
             self._entries.clear()
             self._released.clear()
-            self._handed.clear()
-            self._settled = self.returned
         for entry in self._entries.values():
             entry.live = False
 
-    def arrived(self, message: Publish) -> tuple[bool, bytes]:
-        """Return whether the message is new, and what to send at once where it is known and already on disk."""
+    def arrived(self, message: Publish) -> tuple[Entry | None, bytes]:
+        """Return the message's entry, or None where it is known already; and what is to be sent at once."""
         if not message.qos:
-            return True, b""
+            return NOBODY_WAITS, b""
         mid = message.mid
         if message.qos == 2 and mid in self._released:
-            return False, acknowledgement(PUBREC, mid)
+            return None, acknowledgement(PUBREC, mid)
         digest = hash((message.topic, message.payload))
         entry = self._entries.get(mid)
         if entry is None or entry.digest != digest or entry.qos != message.qos or not message.dup:
-            self._entries[mid] = Entry(digest, message.qos)
-            return True, b""
+            entry = self._entries[mid] = Entry(mid, message.qos, digest)
+            return entry, b""
         entry.live = True
-        return False, self._acknowledge(mid) if entry.stored else b""
+        return None, self._acknowledged(entry) if entry.stored else b""
 
-    def handed(self, message: Publish) -> None:
-        """The message's readings, if it has any, have left the driver."""
-        if message.qos:
-            self._handed.append(message.mid)
-            self.returned += 1
+    def handed(self, entry: Entry, *, empty: bool = False) -> bytes:
+        """The message has left the driver; return what is to be sent.
 
-    def settled_but_last(self) -> bool:
-        """Whether nothing that was handed on before the last message still waits to be stored."""
-        return len(self._handed) == 1
+        One that held no readings waits for no store, unless others before it do: the order is kept.
+        """
+        if not entry.qos:
+            return b""
+        self._handed.append(entry)
+        self.returned += 1
+        return self.stored(self.returned) if empty and len(self._handed) == 1 else b""
 
     def stored(self, returned: int) -> bytes:
         """The first `returned` messages are on disk; return their acknowledgements, in the order of arrival."""
-        return b"".join(self._settle(returned))
-
-    def _settle(self, returned: int) -> Iterator[bytes]:
+        answers: list[bytes] = []
         while self._settled < returned and self._handed:
             self._settled += 1
-            mid = self._handed.popleft()
-            entry = self._entries.get(mid)
-            if entry is None:
-                continue
+            entry = self._handed.popleft()
             entry.stored = True
-            if entry.live:
-                yield self._acknowledge(mid)
+            # An entry of a session that is gone, or whose identifier has been given away, has nobody waiting.
+            if entry.live and self._entries.get(entry.mid) is entry:
+                answers.append(self._acknowledged(entry))
+        return b"".join(answers)
 
-    def _acknowledge(self, mid: int) -> bytes:
-        entry = self._entries.pop(mid)
+    def _acknowledged(self, entry: Entry) -> bytes:
+        del self._entries[entry.mid]
         if entry.qos == 2:
-            self._released.add(mid)
-        return acknowledgement(PUBREC if entry.qos == 2 else PUBACK, mid)
+            self._released.add(entry.mid)
+        return acknowledgement(PUBREC if entry.qos == 2 else PUBACK, entry.mid)
 
     def released(self, mid: int) -> bytes:
         """The broker lets go of a QoS 2 message (PUBREL); return the PUBCOMP that ends its life."""

@@ -39,7 +39,7 @@ def parse(text: str) -> tuple[Step, ...]:
     at = 1 if text.startswith("$") and text[1:2] in {"", ".", "["} else 0
     while at < len(text):
         found = TOKEN.match(text, at)
-        if found is None or (found["key"] and (at == 0) == text.startswith(".")):
+        if found is None or (found["key"] and (at == 0) == found[0].startswith(".")):
             raise ValueError(f"{text!r} is no path at {text[at:]!r}; write it like data.readings[*].value")
         steps.append(
             None if found["star"] else int(found["index"]) if found["index"] else found["key"] or found["quoted"]
