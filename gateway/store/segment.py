@@ -133,23 +133,32 @@ class Segment:
             problems: Where damage is told.
 
         Raises:
-            OSError: The disk refuses; nothing is left behind but perhaps the worn file without readings.
+            OSError: The disk refuses; nothing is left behind, the worn file neither.
         """
-        if worn is not None:
-            # The folder first: were the header first, a power cut could leave new readings under the old name.
-            worn.rename(path)
-        else:
-            _fill(path, size)
-        sync_folder(path.parent)
-        segment = cls(path, problems)
-        segment.table, segment.dropped, segment.oldest, segment.size = table, dropped, oldest, size
-        rest = struct.pack("<qqqII", segment.number, dropped, oldest, table.code, len(table.body)) + table.body
-        head = _HEADER_MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
-        segment._start = segment._end = len(head)
-        with segment._open(os.O_RDWR) as handle:
-            os.pwrite(handle, head, 0)
-            os.fdatasync(handle)
+        try:
+            if worn is not None:
+                # The folder first: were the header first, a power cut could leave new readings under the old name.
+                worn.rename(path)
+            else:
+                _fill(path, size)
+            sync_folder(path.parent)
+            segment = cls(path, problems)
+            segment.table, segment.dropped, segment.oldest, segment.size = table, dropped, oldest, size
+            segment._write_header()
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
         return segment
+
+    def _write_header(self) -> None:
+        assert self.table is not None
+        rest = struct.pack("<qqqII", self.number, self.dropped, self.oldest, self.table.code, len(self.table.body))
+        rest += self.table.body
+        head = _HEADER_MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
+        _write_all(self._writer(), head, 0)
+        os.fdatasync(self._writer())
+        self._start = self._end = len(head)
 
     @classmethod
     def load(cls, path: Path, problems: Problems) -> "Segment":
