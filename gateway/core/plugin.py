@@ -7,7 +7,7 @@ raises `ConfigError` with a path that starts at the options it was given.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,7 @@ class Driver(Protocol):
         ...
 
 
+@runtime_checkable
 class Acknowledging(Protocol):
     """A driver whose peer waits for an acknowledgement (MQTT QoS 1) also has this."""
 

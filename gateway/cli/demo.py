@@ -1,0 +1,135 @@
+"""`hazgate demo`: plant, gateway, console and platform on this machine, and a view of what happens."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli import logs
+
+if TYPE_CHECKING:
+    from gateway.app import App
+    from gateway.cli.ledger import Deliveries
+
+GRACE_S = 10.0
+"""How long the last alerts may take to arrive after the end."""
+
+
+@click.command()
+@click.option("--port", default=8080, show_default=True, help="Port of the console; a free one where it is taken.")
+@click.option("--scenario", default="demo", show_default=True, help="Name of an example scenario.")
+@click.option("--for", "seconds", type=float, help="End by itself after so many seconds and print what was delivered.")
+@click.option("--plain", is_flag=True, help="One line an event in place of the live view.")
+def command(port: int, scenario: str, seconds: float | None, *, plain: bool) -> None:
+    """Run the whole chain on this machine: simulated plant, gateway, console, supervision platform.
+
+    Ends with 0 only if everything that was raised has arrived at the platform.
+    """
+    logs.set_up(as_json=False, quiet=True)
+    with tempfile.TemporaryDirectory(prefix="hazgate-demo-") as folder:
+        arrived = asyncio.run(_demo(Path(folder), _free_port(port), scenario, seconds, plain=plain))
+    sys.exit(0 if arrived else 1)
+
+
+async def _demo(folder: Path, port: int, scenario: str, seconds: float | None, *, plain: bool) -> bool:
+    from gateway.app import App  # noqa: PLC0415 - `--help` loads nothing heavy
+    from gateway.cli import peers  # noqa: PLC0415
+    from gateway.cli.ledger import Deliveries  # noqa: PLC0415
+    from gateway.core.clock import SystemClock  # noqa: PLC0415
+    from gateway.site.load import site_from  # noqa: PLC0415
+
+    stop = _stop_on_signals()
+    secret = os.environ["HAZGATE_PLATFORM_SECRET"] = peers.new_secret()
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        platform = await stack.enter_async_context(peers.platform(secret))
+        plant = await stack.enter_async_context(peers.plant(scenario, folder))
+        url = platform.said["url"]
+        site = site_from(peers.demo_site(plant.said, f"{url}/alerts", f"127.0.0.1:{port}"))
+        app = App(site, folder / "data", clock)
+        deliveries = Deliveries(url, clock)
+        gateway_stop = asyncio.Event()
+        running = asyncio.create_task(app.run(gateway_stop), name="gateway")
+        try:
+            await _watch(app, deliveries, stop, seconds, plain=plain)
+            await _let_arrive(app, deliveries, stop)
+        finally:
+            gateway_stop.set()
+            await running
+            await deliveries.close()
+    _print_summary(deliveries)
+    return deliveries.complete
+
+
+async def _watch(
+    app: "App", deliveries: "Deliveries", stop: asyncio.Event, seconds: float | None, *, plain: bool
+) -> None:
+    """Show what happens until told to stop, or for so many seconds."""
+    from gateway.cli.view import LiveView, PlainView  # noqa: PLC0415
+
+    view: Any = PlainView() if plain or not sys.stdout.isatty() else LiveView()
+    tasks = [
+        asyncio.create_task(deliveries.follow_events(app, view.event)),
+        asyncio.create_task(deliveries.follow_platform(view.delivered)),
+        asyncio.create_task(_refresh(app, deliveries, view.show)),
+    ]
+    try:
+        with view:
+            ended = asyncio.create_task(stop.wait())
+            await asyncio.wait([ended, *tasks], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _refresh(app: "App", deliveries: "Deliveries", show: Callable[..., None]) -> None:
+    while True:
+        show(app, deliveries)
+        await app.clock.sleep(0.5)
+
+
+async def _let_arrive(app: "App", deliveries: "Deliveries", stop: asyncio.Event) -> None:
+    """Give the last alerts time to arrive, unless somebody is impatient."""
+    end_s = app.clock.monotonic_s() + (0.5 if stop.is_set() else GRACE_S)
+    await deliveries.take_events(app)
+    while not deliveries.complete and app.clock.monotonic_s() < end_s:
+        await deliveries.take_platform()
+        await app.clock.sleep(0.1)
+
+
+def _print_summary(deliveries: "Deliveries") -> None:
+    from gateway.cli.view import print_summary  # noqa: PLC0415
+
+    print_summary(deliveries)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _free_port(wanted: int) -> int:
+    """Return the wanted port, or 0 for a free one where it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            click.echo(f"port {wanted} is taken; the console gets a free one", err=True)
+            return 0
+    return wanted

@@ -1,0 +1,20 @@
+"""`hazgate verify`: check that the journal's chain of events is whole."""
+
+from pathlib import Path
+
+import click
+
+from gateway.cli import logs
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def command(data: Path) -> None:
+    """Check every event in the data folder's journal against the chain of hashes."""
+    logs.set_up(as_json=False, quiet=True)
+    from gateway.store.journal import verify_file  # noqa: PLC0415
+
+    checked, problem = verify_file(data / "journal.db")
+    if problem:
+        raise click.ClickException(f"{checked} events are as they were written, then: {problem}")
+    click.echo(f"{checked} events, all as they were written")
