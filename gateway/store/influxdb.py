@@ -336,7 +336,7 @@ class _Server:
         The client would connect anew without a word. But a server that was killed and started between two writes may
         have lost the last ones, and the outbox writes them again when it hears of a lost connection.
         """
-        connection, self._socket = self._socket, None
+        connection = self._socket
         if connection is None or connection.fileno() < 0:
             return
         # An idle connection has something to read only where it has ended.
@@ -344,8 +344,8 @@ class _Server:
         poll.register(connection, select.POLLIN)
         if poll.poll(0):
             self.close()
+            self._socket = None
             raise UnavailableError(f"{self._options.url}: the server has closed the connection since the last write")
-        self._socket = connection
 
     def _connected(self) -> "httpx.Client":
         import httpx  # noqa: PLC0415 - loaded by sites that have a database

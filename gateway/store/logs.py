@@ -68,10 +68,40 @@ class Log(Protocol[ItemsT]):
 
 
 class Events(Protocol):
-    """What is asked of the journal."""
+    """What is asked of the journal; `read` blocks and is called in a worker thread."""
 
-    async def read(self, after: int, limit: int) -> Sequence[AlarmEvent]:
-        """Return up to `limit` events with `seq > after`, lowest first."""
+    @property
+    def first_seq(self) -> int:
+        """Number of the oldest event kept."""
+        ...
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest event that may be sent, 0 before the first."""
+        ...
+
+    def key(self, seq: int) -> str:
+        """Return an event's key, `gateway:epoch:number`."""
+        ...
+
+    def read(self, after: int, limit: int) -> Sequence[AlarmEvent]:
+        """Return up to `limit` events with `seq > after`, lowest first, damaged ones left out."""
+        ...
+
+
+class Letters(Protocol):
+    """What is asked of the journal's side tables; all of it blocks and is called in a worker thread."""
+
+    def cursor(self, name: str) -> str | None:
+        """Return a cursor, or None where there is none."""
+        ...
+
+    def set_cursor(self, name: str, value: str) -> None:
+        """Keep a cursor."""
+        ...
+
+    def dead_letter(self, sink: str, key: str, payload: str, reason: str, time_ns: int) -> None:
+        """Keep what a sink refused for ever."""
         ...
 
 
@@ -102,38 +132,41 @@ class InThread(Protocol):
 
 
 class EventLog:
-    """The journal's events from number 1 on, strictly in order.
+    """The journal's events, strictly in order.
 
     Args:
         journal: Where they are.
-        newest: Returns the number of the newest event that may be sent, 0 where there is none.
-        name: `gateway:epoch`, the front of every event's key.
+        in_thread: Runs the journal's blocking `read`.
     """
 
-    def __init__(self, journal: Events, newest: Callable[[], int], name: str) -> None:
+    def __init__(self, journal: Events, in_thread: InThread) -> None:
         self._journal = journal
-        self._newest = newest
-        self._name = name
+        self._in_thread = in_thread
 
     async def first(self) -> int:
-        """Return 1: the journal does not drop events that an uplink still has to get."""
-        return 1
+        """Return the number of the oldest event that the journal holds."""
+        return self._journal.first_seq
 
     def end(self) -> int:
         """Return the number after the newest event."""
-        return self._newest() + 1
+        return self._journal.last_seq + 1
 
     async def read(self, start: int, limit: int) -> Slice[Sequence[AlarmEvent]]:
         """Return up to `limit` events from `start` on."""
-        events = await self._journal.read(start - 1, limit)
-        following = events[-1].seq + 1 if events else start
-        return Slice(events, len(events), following, 1, events[0].time_ns if events else 0)
+        return await self._in_thread(lambda: self._read(start, limit))
+
+    def _read(self, start: int, limit: int) -> Slice[Sequence[AlarmEvent]]:
+        end = self.end()
+        events = self._journal.read(start - 1, limit)
+        # Fewer than asked for: what lies between them and the end is damaged.
+        following = events[-1].seq + 1 if len(events) >= limit else max(end, start)
+        return Slice(events, len(events), following, self._journal.first_seq, events[0].time_ns if events else 0)
 
     def dead_letters(self, part: Slice[Sequence[AlarmEvent]], reasons: Mapping[int, str]) -> list[DeadLetter]:
         """Return one dead letter for each refused event."""
         return [
             DeadLetter(
-                key=f"{self._name}:{part.items[index].seq}",
+                key=self._journal.key(part.items[index].seq),
                 payload=msgspec.json.encode(part.items[index]).decode(),
                 reason=reason,
                 time_ns=part.items[index].time_ns,
@@ -199,3 +232,28 @@ class ReadingLog:
             "value": None if value != value else value,  # noqa: PLR0124 - true of NaN alone
             "quality": quality_name(int(batch.quality[index])),
         }
+
+
+class ThreadLedger:
+    """Cursors and dead letters of the journal, kept in its worker thread.
+
+    Args:
+        journal: Where they are.
+        in_thread: Runs the journal's blocking methods.
+    """
+
+    def __init__(self, journal: Letters, in_thread: InThread) -> None:
+        self._journal = journal
+        self._in_thread = in_thread
+
+    async def cursor(self, name: str) -> str | None:
+        """Return what `set_cursor` was last given for the name, or None."""
+        return await self._in_thread(lambda: self._journal.cursor(name))
+
+    async def set_cursor(self, name: str, text: str) -> None:
+        """Keep a cursor. Raises StorageError."""
+        await self._in_thread(lambda: self._journal.set_cursor(name, text))
+
+    async def dead_letter(self, sink: str, key: str, payload: str, reason: str, time_ns: int) -> None:
+        """Keep what a sink refused for ever. Raises StorageError."""
+        await self._in_thread(lambda: self._journal.dead_letter(sink, key, payload, reason, time_ns))

@@ -71,6 +71,12 @@ def test_the_published_schema_is_fresh() -> None:
     assert SCHEMA.read_bytes() == schema(), "write alerts.webhook.schema() to docs/reference/webhook.schema.json"
 
 
+def test_the_documented_example_fits_the_published_schema() -> None:
+    page = SCHEMA.with_name("webhook.md").read_text(encoding="utf-8")
+    example = json.loads(page.split("```json")[1].split("```")[0])
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_bytes())).validate(example)
+
+
 def test_an_independent_verifier_accepts_the_signature_and_no_changed_body() -> None:
     body = msgspec.json.encode(uplink().message(EVENT))
     timestamp = int(datetime.now(UTC).timestamp())

@@ -1,10 +1,12 @@
 """Lines: what a good, a doubtful and a bad reading look like."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from gateway.core.model import Batch, Channel, Quality
-from gateway.store.line_protocol import LineProtocol, escaped, series_key
+from gateway.core.model import Batch, Channel, Quality, quality_name
+from gateway.store.line_protocol import TAGS, LineProtocol, escaped, series_key
 
 CHANNELS = [
     Channel(row=0, id="gd-01.ch4", instrument="gd-01", quantity="ch4", unit="%LEL", decimals=1, area="tank farm"),
@@ -55,6 +57,14 @@ def test_no_reading_is_no_line() -> None:
 def test_a_backslash_at_the_end_does_not_escape_what_follows() -> None:
     assert escaped("north\\") == "north\\ "
     assert escaped("a=b,c d\n") == r"a\=b\,c\ d\n"
+
+
+def test_the_documented_schema_names_every_tag_and_quality() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "influxdb-schema.md").read_text(encoding="utf-8")
+    for tag in TAGS:
+        assert f"| tag | `{tag}` |" in page
+    for quality in Quality:
+        assert f"| {int(quality)} | {quality_name(quality)} |" in page
 
 
 def test_the_series_key_is_sorted_by_tag() -> None:
