@@ -11,7 +11,8 @@ from gateway.core.model import Level, Priority, Rule
 SYSTEM = "system/"
 """How the id of every system alarm begins."""
 
-_DELAYS = ("on_delay_s", "delay_s")
+PER_MINUTE = frozenset({"rate"})
+"""Detectors whose verdicts tell a change a minute and not the reading itself; third parties may use the names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Source:
         latching: It ends only by a manual reset once it has reached LOW or HIGH.
         priority: The priority of each level; empty where each call says its own.
         response: What the operator is told to do.
-        delayed: The rule has an on-delay.
+        delayed: The rule waits before it raises (`on_delay_s`), which people must be shown (GB 16808).
     """
 
     id: str
@@ -47,21 +48,23 @@ class Source:
 def of_rule(rule: Rule) -> Source:
     """Return a rule's alarm."""
     channel = rule.channel
+    change = rule.type in PER_MINUTE
+    unit = f"{channel.unit}/min" if change else channel.unit
     return Source(
         id=rule.id,
         index=rule.index,
         latching=rule.latching,
         priority={**default_priorities(rule.latching), **rule.priority},
-        words=Words(channel.quantity, channel.unit, channel.decimals),
+        words=Words(channel.quantity, unit, channel.decimals, change=change),
         response=rule.response,
-        delayed=any((getattr(rule.options, name, 0) or 0) > 0 for name in _DELAYS),
+        delayed=(getattr(rule.options, "on_delay_s", 0) or 0) > 0,
         blank=_blank(
             rule.id,
             rule.area,
             channel=channel.id,
             instrument=channel.instrument,
             quantity=channel.quantity,
-            unit=channel.unit,
+            unit=unit,
         ),
     )
 

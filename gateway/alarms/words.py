@@ -45,12 +45,13 @@ class Words:
         quantity: What is measured.
         unit: Its unit.
         decimals: Digits after the point that mean something.
+        change: What is judged is how fast it changes.
     """
 
     __slots__ = ("_decimals", "_head", "_unit")
 
-    def __init__(self, quantity: str, unit: str, decimals: int) -> None:
-        self._head = spoken(quantity)
+    def __init__(self, quantity: str, unit: str, decimals: int, *, change: bool = False) -> None:
+        self._head = spoken(quantity) + " change" * change
         self._unit = f" {unit}" if unit else ""
         self._decimals = decimals
 

@@ -104,6 +104,13 @@ def test_priorities_of_the_rule_come_before_the_defaults():
     assert [book.judge(one(0, level))[0].priority for level in (Level.LOW, Level.HIGH)] == [4, 1]
 
 
+def test_a_rate_is_told_in_units_a_minute():
+    channel = Channel(row=0, id="ht-01.temperature", instrument="ht-01", quantity="temperature", unit="°C", decimals=1)
+    book = AlarmBook([Rule(0, "rise", "rate", (channel,), PluginOptions())])
+    (event,) = book.judge(one(0, Level.HIGH, 8.63, 8.3))
+    assert (event.unit, event.why) == ("°C/min", "Temperature change at 8.6 °C/min reached HIGH limit 8.3")
+
+
 def test_a_repeated_opinion_and_an_infinite_value_do_no_harm(story: Any):
     (event,) = story.book.judge(one(0, Level.HIGH, float("inf"), 50.0))
     assert event.value is None
