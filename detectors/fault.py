@@ -203,7 +203,8 @@ class Fault:
         instrument already found frozen: only a value that moves proves it alive.
         """
         was_frozen = self._frozen.take(slots)
-        still = np.abs(batch.value - self._anchor.take(slots)) <= self._frozen_band.take(slots)
+        with np.errstate(over="ignore"):
+            still = np.abs(batch.value - self._anchor.take(slots)) <= self._frozen_band.take(slots)
         still &= was_frozen | (batch.time_ns - self._seen_ns.take(slots) <= self._gap_ns.take(slots))
         still |= was_frozen & is_bad(batch.quality)
         self._seen_ns[slots] = batch.time_ns
@@ -233,7 +234,7 @@ class Fault:
         if not len(changed):
             return NO_VERDICTS
         at, slots, after, found, value = at[changed], slots[changed], after[changed], found[changed], value[changed]
-        limit = np.where(found == Quality.UNDER_RANGE, self._low[slots], np.nan)
+        limit = np.where(value < self._low[slots], self._low[slots], np.nan)
         limit = np.where(value > self._high[slots], self._high[slots], limit)
         score = np.full(len(at), np.nan, np.float32)
         return self._bank.report(batch, at, slots, after, judged=(value, limit, score), quality=found)

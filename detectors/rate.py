@@ -182,9 +182,10 @@ class Rate:
         self._rises = float_column(rules, lambda rule: _options(rule).direction in ("rise", "both")) == 1.0
         self._falls = float_column(rules, lambda rule: _options(rule).direction in ("fall", "both")) == 1.0
         self._range_high = float_column(rules, lambda rule: rule.channel.range_high)
+        self._trip = np.fmin(*self._limit)
         window_min = self._window_ns / _NS_PER_MINUTE
         # The spare slot's band is endless: nothing ever wakes it.
-        self._quiet_band = np.nan_to_num(np.fmin(*self._limit) * window_min * _QUIET_SHARE, nan=np.inf)
+        self._quiet_band = np.nan_to_num(self._trip * window_min * _QUIET_SHARE, nan=np.inf)
         self._time_ns: Int64 = np.full((bank.size + 1, CELLS), NEVER, np.int64)
         self._value: Float64 = np.zeros((bank.size + 1, CELLS))
         self._last_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
@@ -231,7 +232,8 @@ class Rate:
         cell = slots * CELLS + time_ns // self._cell_ns.take(slots) % CELLS
         self._time_ns.reshape(-1)[cell] = time_ns
         self._value.reshape(-1)[cell] = value
-        quiet = np.abs(value - self._reference.take(slots)) < self._quiet_band.take(slots)
+        with np.errstate(over="ignore"):
+            quiet = np.abs(value - self._reference.take(slots)) < self._quiet_band.take(slots)
         if not quiet.all():
             moved = np.flatnonzero(~quiet)
             self._reference[slots[moved]] = value[moved]
@@ -244,14 +246,20 @@ class Rate:
         self._reference[slots[slots < self._bank.size]] = np.nan
 
     def _judge(self, batch: Batch, at: Slots, slots: Slots) -> Verdicts:
-        time_ns, quality = batch.time_ns[at], batch.quality[at]
-        slope = self._slopes(slots, time_ns)
-        slope[is_bad(quality)] = np.nan
-        speed = np.fmax(np.where(self._rises[slots], slope, np.nan), np.where(self._falls[slots], -slope, np.nan))
-        over_range = is_over_range(quality)
+        # A BAD reading's value is NaN, and so is its slope.
+        slope = self._slopes(slots, batch.time_ns[at], batch.value[at])
+        rise, fall = np.where(self._rises[slots], slope, np.nan), np.where(self._falls[slots], -slope, np.nan)
+        speed = np.fmax(rise, fall)
+        hot = np.flatnonzero((speed >= self._trip[slots]) | self._ladder.awake(slots))
+        if not len(hot):
+            return NO_VERDICTS
+        return self._climb(batch, at[hot], slots[hot], slope[hot], speed[hot])
+
+    def _climb(self, batch: Batch, at: Slots, slots: Slots, slope: Float64, speed: Float64) -> Verdicts:
+        time_ns, over_range = batch.time_ns[at], is_over_range(batch.quality[at])
         over = (speed >= self._limit[:, slots]) & ((batch.value[at] >= self._floor[slots]) | over_range)
-        under = ~(speed >= self._clear[:, slots])
-        hold = np.isnan(speed) | over_range | self._held(slots, time_ns)
+        under = ~((speed >= self._clear[:, slots]) | self._held(slots, time_ns))
+        hold = np.isnan(speed) | over_range
         after = self._ladder.step(slots, time_ns, (over[0], over[1]), (under[0], under[1]), hold)
         changed = self._bank.changed(slots, after)
         if not len(changed):
@@ -273,22 +281,23 @@ class Rate:
         limit = self._limit[step, slots]
         return np.where(np.isnan(limit), self._limit[1 - step, slots], limit)
 
-    def _slopes(self, slots: Slots, now_ns: Int64) -> Float64:
+    def _slopes(self, slots: Slots, now_ns: Int64, now: Float64) -> Float64:
         """Return each rule's slope in units per minute; NaN where its readings make none."""
         window_ns = self._window_ns[slots]
-        age_ns = now_ns[:, None] - self._time_ns[slots]
-        inside = (age_ns >= 0) & (age_ns <= window_ns[:, None])
-        x = np.where(inside, age_ns, 0) / -_NS_PER_MINUTE
+        age_ns = self._time_ns.take(slots, axis=0)
+        np.subtract(now_ns[:, None], age_ns, out=age_ns)
+        inside = (age_ns <= window_ns[:, None]).astype(np.float64)
+        x = inside * age_ns
+        y = self._value.take(slots, axis=0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            # Values are taken relative to their middle: a slope of 0.1 at 100,000 must not drown in rounding.
-            value = np.where(inside, self._value[slots], 0.0)
-            count = inside.sum(axis=1)
-            value = np.where(inside, value - (value.sum(axis=1) / np.maximum(count, 1))[:, None], 0.0)
-            x_mean = x.sum(axis=1) / np.maximum(count, 1)
-            covariance = (x * value).sum(axis=1)
-            variance = (x * x).sum(axis=1) - count * x_mean * x_mean
-            slope: Float64 = covariance / variance
-        enough = (count >= self._readings_min[slots]) & (-x.min(axis=1) * _NS_PER_MINUTE * 2.0 >= window_ns)
+            # Relative to the newest value, so that a slope of 0.1 at 100,000 does not drown in rounding. einsum, as its
+            # sums, unlike BLAS, do not depend on how many rows there are: a batch split in two must judge the same.
+            y -= now[:, None]
+            count = np.einsum("ij->i", inside)
+            x_mean = np.einsum("ij->i", x) / count
+            covariance = np.einsum("ij,ij->i", x, y) - x_mean * np.einsum("ij,ij->i", inside, y)
+            slope: Float64 = covariance / (np.einsum("ij,ij->i", x, x) - count * x_mean * x_mean) * -_NS_PER_MINUTE
+        enough = (count >= self._readings_min[slots]) & (x.max(axis=1) * 2.0 >= window_ns)
         return np.where(enough, slope, np.nan)
 
     def save(self) -> dict[str, NDArray[np.generic]]:

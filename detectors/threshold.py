@@ -319,7 +319,9 @@ class Threshold:
         lacks = np.isnan(above) & np.isnan(below)
         above = np.where(lacks, self._above[1 - step, slots], above)
         below = np.where(lacks, self._below[1 - step, slots], below)
-        return np.where(np.isnan(above) | (np.abs(judged - below) < np.abs(judged - above)), below, above)
+        with np.errstate(over="ignore"):
+            nearer_below = np.abs(judged - below) < np.abs(judged - above)
+        return np.where(np.isnan(above) | nearer_below, below, above)
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """Return the levels and the running delays."""

@@ -88,6 +88,7 @@ def stream(case: Case, seed: int, steps: int, *, rough: bool = True) -> list[Bat
         time_ns += int(random.choice([1, 1, 1, 1, 5, 60, -30 if rough else 1]) * SECOND)
         values = np.clip(values + random.normal(0, 1.5, RULES) + random.choice([0, 0, 0, 25, -25], RULES), -30, 130)
         values = np.where(random.random(RULES) < 0.1, AIR, values)
+        sent = np.where(random.random(RULES) < 0.01, random.choice([1e308, -1e308], RULES), values)
         seen = random.random(RULES) < 0.8
         quality = np.where(random.random(RULES) < 0.25, random.choice(codes, RULES), 0)
         rows = np.concatenate([case.rows[seen], [0, 4, 999]])
@@ -96,7 +97,7 @@ def stream(case: Case, seed: int, steps: int, *, rough: bool = True) -> list[Bat
             Batch.of(
                 rows[order],
                 time_ns,
-                np.concatenate([values[seen], [1e9, -1e9, 50.0]])[order],
+                np.concatenate([sent[seen], [1e9, -1e9, 50.0]])[order],
                 np.concatenate([quality[seen], [0, 129, 66]])[order],
             )
         )
