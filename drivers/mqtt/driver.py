@@ -117,7 +117,12 @@ class MqttDriver:
 
     async def stored(self, returned: int) -> None:
         """Acknowledge the first `returned` messages."""
+        self._notice_loss()
         self._send(self._ledger.stored(returned))
+
+    def _notice_loss(self) -> None:
+        if self._link is None or not self._link.up:
+            self._ledger.lost()
 
     def _send(self, packets: bytes) -> None:
         if packets and self._link is not None:
@@ -170,6 +175,7 @@ class MqttDriver:
 
     def _burst(self) -> Batch:
         """Decode what waits, up to the limits of one batch."""
+        self._notice_loss()
         out, answers = Readings(), bytearray()
         for _ in range(min(len(self._queue), BURST_MESSAGES_MAX)):
             message, entry, arrival_ns = self._queue.popleft()

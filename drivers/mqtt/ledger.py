@@ -48,6 +48,10 @@ class Ledger:
         if not resumed:
             self._entries.clear()
             self._released.clear()
+        self.lost()
+
+    def lost(self) -> None:
+        """The connection is gone: what is stored from now on is acknowledged when it comes again."""
         for entry in self._entries.values():
             entry.live = False
 

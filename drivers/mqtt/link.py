@@ -8,6 +8,7 @@ of any length, and notices a silent broker after two keepalives.
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -130,7 +131,7 @@ class Link(aiomqtt.Client):
                     await loop.sock_connect(sock, address)
                 except OSError as problem:
                     sock.close()
-                    error = problem
+                    error = OSError(problem.errno, os.strerror(problem.errno or 0))
                 except BaseException:
                     sock.close()
                     raise
@@ -265,10 +266,12 @@ class Link(aiomqtt.Client):
         )
         code = client._packet_handle()  # noqa: SLF001 - as above
         if code:
-            client._loop_rc_handle(code)  # noqa: SLF001 - as above
+            self._lose(aiomqtt.MqttError(paho.error_string(code)))
 
     def _lose(self, error: Exception) -> None:
         self.reason = self.reason or str(error) or type(error).__name__
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(self.reason))
         self._client._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)  # noqa: SLF001 - see the module
 
     def send(self, packets: bytes) -> None:

@@ -68,15 +68,15 @@ class Routes(Generic[T]):
     """
 
     def __init__(self, targets: Sequence[tuple[str, T]]) -> None:
-        self._all = [(unshared(text), target) for text, target in targets]
-        self._exact: dict[str, list[T]] = {}
+        self._targets = [(unshared(text), target) for text, target in targets]
+        self._exact: dict[str, list[int]] = {}
         self._wild = MQTTMatcher()  # type: ignore[no-untyped-call]  # paho has no types here
-        wild: dict[str, list[T]] = {}
-        for plain, target in self._all:
-            group = wild if "+" in plain or "#" in plain else self._exact
-            group.setdefault(plain, []).append(target)
-        for plain, found in wild.items():
-            self._wild[plain] = found
+        wild: dict[str, list[int]] = {}
+        for i, (text, _) in enumerate(self._targets):
+            group = wild if "+" in text or "#" in text else self._exact
+            group.setdefault(text, []).append(i)
+        for text, found in wild.items():
+            self._wild[text] = found
         self._known: dict[bytes, tuple[str, tuple[T, ...]]] = {}
 
     def find(self, topic: bytes) -> tuple[str, tuple[T, ...]]:
@@ -87,7 +87,7 @@ class Routes(Generic[T]):
     def behind(self, subscribed: str) -> list[T]:
         """Return the targets whose filters a subscription was to serve."""
         wide = unshared(subscribed)
-        return [target for text, target in self._all if text == wide or covers(wide, text)]
+        return [target for text, target in self._targets if text == wide or covers(wide, text)]
 
     def _remember(self, topic: bytes) -> tuple[str, tuple[T, ...]]:
         text = topic.decode("utf-8", "backslashreplace")
@@ -96,5 +96,5 @@ class Routes(Generic[T]):
             found += group
         if len(self._known) >= CACHED_TOPICS_MAX:
             self._known.clear()
-        self._known[bytes(topic)] = text, tuple(found)
+        self._known[topic] = text, tuple(self._targets[i][1] for i in sorted(found))
         return self._known[topic]

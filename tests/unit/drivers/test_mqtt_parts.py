@@ -70,7 +70,9 @@ def test_a_topic_that_is_no_utf8_matches_wildcards_and_can_be_printed() -> None:
     assert (text, found) == ("a/\\xff", (1,))
 
 
-@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a[", "a[-1]", "a[x]", "[*][*]", "a[*].b[*]", "x." * 40 + "x"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "a.", ".a", "a..b", "a[", "a[-1]", "a[x]", "[*][*]", "a[*].b[*]", "x." * 40 + "x"]
+)
 def test_what_is_no_path_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no path"):
         paths.parse(text)
