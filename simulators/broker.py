@@ -83,7 +83,7 @@ async def _mosquitto(program: str, port: int, clock: Clock) -> AsyncIterator[Non
         await asyncio.to_thread(configuration.write_text, _CONFIGURATION.format(port=port))
         quiet = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            program, "-c", str(configuration), stdin=quiet, stdout=quiet, stderr=quiet
+            *_tied_to_us(), program, "-c", str(configuration), stdin=quiet, stdout=quiet, stderr=quiet
         )
         try:
             await _until_it_answers(process, port, clock)
@@ -92,6 +92,12 @@ async def _mosquitto(program: str, port: int, clock: Clock) -> AsyncIterator[Non
             await _end(process)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _tied_to_us() -> tuple[str, ...]:
+    """Return what to put before a command so that it ends with us even where we are killed; util-linux has it."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "TERM") if setpriv else ()
 
 
 async def _until_it_answers(process: asyncio.subprocess.Process, port: int, clock: Clock) -> None:

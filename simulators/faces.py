@@ -48,6 +48,14 @@ class Face:
             said.append("over_range")
         return said
 
+    def said_instead(self, spec: ChannelSpec) -> float | None:
+        """Return the raw number that takes a channel's place while it has no value; None where it shows its value."""
+        heads = self.world.heads
+        if heads.fault[self.number]:
+            # A dead head whose maker gave it no number for that shows nothing at all: 0, which looks safe.
+            return 0.0 if spec.fault_raw is None else spec.fault_raw
+        return spec.warm_up_raw if heads.warming_up[self.number] else None
+
     def shown(self, channel: SimChannel) -> float:
         """Return what a channel shows: its value, or 0 or 1 where it is a contact."""
         value = float(self.world.heads.shown[channel.row])
@@ -88,11 +96,9 @@ class RegisterFace(Face):
             on = self.shown(channel) > 0.0 and not self.faulty
             self._registers.set_bit(spec.table, spec.address, spec.bit, on=on)
             return
-        if not self.faulty:
+        raw = self.said_instead(spec)
+        if raw is None:
             raw = raw_number(self.shown(channel), spec.scale, spec.offset)
-        else:
-            # A dead head whose maker gave it no fault value shows nothing at all: 0, which looks safe.
-            raw = 0.0 if spec.fault_raw is None else spec.fault_raw
         self._registers.write(spec.table, spec.address, encoded(raw, spec.type, spec.order))
 
 
@@ -124,7 +130,7 @@ class MessageFace(Face):
                 publisher.put(topic, payload)
 
     def _messages(self, now_ns: int) -> Iterable[tuple[str, bytes]]:
-        values, topic = self._values(), self.spec.topic
+        values, topic = self._values(), str(self.spec.place_on_bus)
         match self.spec.payload:
             case "plain":
                 return [(f"{topic}/{path}", plain(value)) for path, value in values.items()]
@@ -152,7 +158,7 @@ class MessageFace(Face):
             return []
         payload = columns(self._rows, self._times_ns)
         self._rows, self._times_ns = [], []
-        return [(self.spec.topic, payload)]
+        return [(str(self.spec.place_on_bus), payload)]
 
     def _values(self) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -160,6 +166,8 @@ class MessageFace(Face):
             key = channel.spec.path or channel.id.rpartition(".")[2]
             if self.faulty:
                 values[key] = channel.spec.fault_raw
+            elif (instead := self.said_instead(channel.spec)) is not None:
+                values[key] = instead
             elif channel.spec.above is not None:
                 values[key] = bool(self.shown(channel))
             else:

@@ -130,8 +130,9 @@ def _check_instrument(scenario: Scenario, spec: InstrumentSpec) -> None:
 
 
 def _check_topic(spec: InstrumentSpec) -> None:
-    if not spec.topic or any(sign in spec.topic for sign in "+#\0"):
-        raise ConfigError(("topic",), f"must be a topic without wildcards, not {spec.topic!r}")
+    topic = spec.place_on_bus
+    if not isinstance(topic, str) or not topic or any(sign in topic for sign in "+#\0"):
+        raise ConfigError(("topic",), f"on MQTT it must be a topic without wildcards (and no unit), not {topic!r}")
     if spec.payload == "chirpstack" and (len(spec.dev_eui) != 16 or not _is_hex(spec.dev_eui)):
         raise ConfigError(("dev_eui",), f"must be 16 hexadecimal digits, not {spec.dev_eui!r}")
 

@@ -9,6 +9,9 @@ from gateway.core.clock import NS_PER_S, rfc3339
 
 Value = float | str | bool | None
 
+APPLICATION_ID = "17c82e96-be03-4f38-aef3-f83d48582d97"
+"""The ChirpStack application that all simulated heads belong to."""
+
 
 def nested(values: Mapping[str, Value]) -> dict[str, Any]:
     """Return an object with dotted paths opened up.
@@ -79,7 +82,7 @@ def chirpstack_uplink(
             "deviceInfo": {
                 "tenantId": "52f14cd4-c6f1-4fbd-8f87-4025e1d49242",
                 "tenantName": "Plant",
-                "applicationId": "17c82e96-be03-4f38-aef3-f83d48582d97",
+                "applicationId": APPLICATION_ID,
                 "applicationName": "hazard",
                 "deviceProfileId": "14855bf7-d10d-4aee-b618-ebfcb64dc7ad",
                 "deviceProfileName": "detector head",

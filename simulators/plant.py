@@ -99,11 +99,7 @@ class Plant:
                 name,
                 self.scenario.buses[name].type,
                 bus.address,
-                {
-                    key: spec.topic if spec.unit is None else spec.unit
-                    for key, spec in self.scenario.instruments.items()
-                    if spec.bus == name
-                },
+                {key: spec.place_on_bus for key, spec in self.scenario.instruments.items() if spec.bus == name},
             )
             for name, bus in self._buses.items()
         )

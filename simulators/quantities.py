@@ -52,7 +52,7 @@ HEADS: dict[str, Head] = {
     "humidity": Head("%RH", 0.0, 100.0, 8.0, 0.2, 0.1),
     "smoke": Head("OD/m", 0.0, 2.0, 3.0, 0.001, 0.001, 0.0005, marks=(0.05, 0.14), length_m=1.8),
     "level": Head("%", 0.0, 100.0, 2.0, 0.02, 0.01, marks=(5.0, 85.0, 95.0)),
-    "pressure": Head("kPa", -5.0, 20.0, 1.0, 0.01, 0.01, marks=(1.9,)),
+    "pressure": Head("kPa", -5.0, 20.0, 1.0, 0.01, 0.01),
 }
 """By quantity. Response times, noise and drift are those of ordinary catalytic, electrochemical and optical heads;
 the marks are the usual set points (GB/T 50493-2019, GBZ 2.1)."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulators.encoding import Order, RegisterType
 from simulators.events import Event
+from simulators.payloads import APPLICATION_ID
 
 INSTRUMENTS_MAX = 10_000
 
@@ -129,6 +130,8 @@ class ChannelSpec(Part):
     offset: float = 0.0
     fault_raw: float | None = None
     """The raw number, or the JSON value, that stands for a sensor fault."""
+    warm_up_raw: float | None = None
+    """The same for an instrument that still warms up; where left out it shows what it reads."""
     path: str = ""
     """MQTT: dotted path in the JSON object; the channel's id where empty."""
 
@@ -188,6 +191,15 @@ class InstrumentSpec(Part):
     status: StatusSpec | None = None
     heartbeat: HeartbeatSpec | None = None
     channels: Annotated[dict[str, ChannelSpec], Field(min_length=1)]
+
+    @property
+    def place_on_bus(self) -> int | str:
+        """Its unit, or the topic it publishes to; LoRaWAN heads have the topic that ChirpStack gives them."""
+        if self.unit is not None:
+            return self.unit
+        if self.payload == "chirpstack" and not self.topic:
+            return f"application/{APPLICATION_ID}/device/{self.dev_eui.lower()}/event/up"
+        return self.topic
 
 
 class Scenario(Part):

@@ -19,8 +19,8 @@ from simulators.rooms import Room, Spot
 from simulators.scenario import ChannelSpec, InstrumentSpec, Scenario
 from simulators.tanks import Tank
 
-_MARK_HYSTERESIS = 0.05
-"""A mark counts as left once the value is this share below it, so that a value that hovers makes one line."""
+_MARK_HYSTERESIS = 0.005
+"""A mark counts as left once the value is this share of the span below it: a value that hovers makes one line."""
 _UNDER_CEILING = 0.98
 
 
@@ -233,10 +233,12 @@ class World:
 
     def _watch_marks(self) -> None:
         for channel in self.channels:
-            value = float(self.true[channel.row])
-            for mark in _chosen(channel.spec.marks, channel.head.marks):
+            value, row = float(self.true[channel.row]), channel.row
+            near = _MARK_HYSTERESIS * float(self.heads.high[row] - self.heads.low[row])
+            # A contact repeats what another channel measures; its crossings are told there.
+            for mark in _chosen(channel.spec.marks, () if channel.spec.above is not None else channel.head.marks):
                 above = value >= mark
-                if above != (mark in channel.passed) and (above or value < mark * (1.0 - _MARK_HYSTERESIS)):
+                if above != (mark in channel.passed) and (above or value < mark - near):
                     (channel.passed.add if above else channel.passed.discard)(mark)
                     if self._steps > 1:
                         self._labels.append(_crossing(self.t_s, channel, mark, up=above))
@@ -265,12 +267,12 @@ def _head_spec(channel: SimChannel) -> HeadSpec:
 
 
 def _crossing(t_s: float, channel: SimChannel, mark: float, *, up: bool) -> dict[str, Any]:
-    sign = "" if channel.unit.startswith("%") else " "
     return {
         "t_s": round(t_s, 3),
         "kind": "event",
-        "event": "crossed" if up else "left",
-        "label": f"{'crossed' if up else 'left'} {mark:g}{sign or ' '}{channel.unit}",
+        "event": "crossed",
+        "direction": "up" if up else "down",
+        "label": f"{'crossed' if up else 'fell below'} {mark:g} {channel.unit}",
         "where": channel.id,
         "limit": mark,
     }
