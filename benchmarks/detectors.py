@@ -100,9 +100,11 @@ def subjects(channels: int) -> Mapping[str, tuple[Callable[[Batch], Any], float]
         "bare numpy check": (bare(channels), quiet),
         "river EWMean": (river(channels), quiet),
         "threshold": (made(threshold.create(rules(channels, threshold.Options(low=25, high=50)))), quiet),
+        "threshold, alarm": (made(threshold.create(rules(channels, threshold.Options(low=10, high=50)))), quiet),
         "rate, quiet": (made(rate.create(rules(channels, rate.Options(low=5, high=8.3)))), quiet),
         "rate, noisy": (made(rate.create(rules(channels, rate.Options(low=80, high=90)))), noisy),
         "fault": (made(fault.create(rules(channels, fault.Options()))), quiet),
+        "fault, all faulty": (made(fault.create(rules(channels, fault.Options(range=(50, 90))))), quiet),
         "fault, frozen": (made(fault.create(rules(channels, fault.Options(frozen_s=3600)))), quiet),
     }
     return {name: (judge, noise) for name, (judge, noise) in found.items() if judge is not None}

@@ -132,28 +132,34 @@ def test_no_alarm_ends_without_a_trusted_reading(
             assert not silent or detector.level[0] == before
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from([0.25, 1.0, 1.0, 2.0, 40.0]), st.floats(-3, 3), st.booleans()),
+        st.tuples(st.sampled_from([0.01, 0.03, 0.03, 0.1, 0.47, 0.6, 1.1]), st.floats(-0.7, 0.7), st.booleans()),
         min_size=3,
-        max_size=80,
+        max_size=60,
     ),
+    st.booleans(),
     st.floats(0.5, 200.0),
     st.sampled_from([10.0, 30.0]),
 )
 def test_rate_never_sleeps_through_a_slope(
-    steps: list[tuple[float, float, bool]], limit: float, window_s: float
+    steps: list[tuple[float, float, bool]], rested: bool, limit: float, window_s: float
 ) -> None:
-    """A rule that has rested judges exactly as one that looks at every window: as least squares over the cells say."""
+    """A rule that has rested judges exactly as one that looks at every window: as least squares over the cells say.
+
+    Steps are parts of the window, changes parts of what the limit allows in a window.
+    """
+    if rested:
+        steps = [(0.05, 0.0, False)] * 30 + steps
     options = rate.Options(direction="both", low=limit, window_s=window_s, deadband=0.0)
     detector = rate.create([Rule(0, "r", "rate", (channel(),), options)])
     cell_ns = round(window_s * SECOND) // (rate.CELLS - 1) + 1
     kept: dict[int, tuple[int, float]] = {}
     time_ns, value, level = 1_700_000_000 * SECOND, 20.0, 0
     for step, change, bad in steps:
-        time_ns += round(step * SECOND)
-        value += change
+        time_ns += round(step * window_s * SECOND)
+        value += change * limit * window_s / 60.0
         detector.update(Batch.of([0], time_ns, [nan if bad else value], Quality.STALE if bad else 0))
         if not bad:
             kept[time_ns // cell_ns % rate.CELLS] = (time_ns, value)

@@ -117,6 +117,12 @@ def test_a_rise_out_of_long_quiet_is_found_as_if_there_had_been_none() -> None:
     assert found == first(rested, flat + ramp(9.0, range(60)))
 
 
+def test_a_rise_around_the_resting_value_in_few_readings_is_found() -> None:
+    detector = make(low=6, window_s=30)
+    assert first(detector, [(second, 20.0) for second in range(60)]) is None
+    assert first(detector, [(100, 19.2), (101, 19.2), (115, 20.8)]) == (115, Level.LOW)
+
+
 @pytest.mark.parametrize("quality", [quality for quality in Quality if quality >= Quality.BAD])
 def test_bad_readings_neither_raise_nor_clear(quality: Quality) -> None:
     detector = make(low=5, window_s=10)
