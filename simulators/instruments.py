@@ -80,7 +80,7 @@ class Heads:
     @property
     def heartbeat(self) -> NDArray[np.int64]:
         """int64[instruments], seconds its processor has run."""
-        return self._beat.astype(np.int64)
+        return np.floor(self._beat + 1e-6).astype(np.int64)
 
     def settle(self, felt: Float64) -> None:
         """Start with heads that have seen these values for long."""

@@ -118,8 +118,9 @@ class Room:
 
     def step(self, t_s: float, dt_s: float) -> None:
         """Advance to second `t_s`, `dt_s` after the last step."""
-        emission, steam_kg_s = self._emission(t_s)
-        self._mix(t_s, emission, dt_s)
+        # What is released is taken from the middle of the step, so that starts and ends count in full.
+        emission, steam_kg_s = self._emission(t_s - dt_s / 2.0)
+        self._mix(t_s - dt_s / 2.0, emission, dt_s)
         rate = self.air_m3_s / self.volume_m3
         gain = steam_kg_s * 1000.0 / self.volume_m3
         self.vapour_g_m3 += (gain + rate * (self._ambient.vapour_g_m3 - self.vapour_g_m3)) * dt_s

@@ -62,9 +62,10 @@ class Tank:
         """Advance to second `t_s`, `dt_s` after the last step."""
         gas_before = self.volume_m3 * (1.0 - self.filled)
         kelvin_before = self.temperature_c + 273.15
-        flow = sum(flow.m3_s for flow in self.flows if flow.start_s <= t_s < flow.stop_s)
+        middle_s = t_s - dt_s / 2.0
+        flow = sum(flow.m3_s for flow in self.flows if flow.start_s <= middle_s < flow.stop_s)
         self.filled = min(max(self.filled + flow * dt_s / self.volume_m3, 0.0), _FULL)
-        self._warm(t_s, dt_s)
+        self._warm(middle_s, dt_s)
         # The blanket is an ideal gas that is squeezed and warmed, and the valves hold it between two pressures.
         squeezed = gas_before / (self.volume_m3 * (1.0 - self.filled))
         absolute = (self.pressure_kpa + _BAR_KPA) * squeezed * (self.temperature_c + 273.15) / kelvin_before
