@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 
@@ -105,10 +106,10 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast and no isinstance: uvloop's transports are no subclass of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         if len(self._endpoint.connections) >= CONNECTIONS_MAX:
-            transport.abort()
+            self._transport.abort()
         else:
             self._endpoint.connections.add(self)
 

@@ -306,6 +306,24 @@ async def test_a_fleet_answers_with_the_values_it_says_and_moves_them():
         await fleet.stop()
 
 
+def test_a_fleet_answers_on_uvloop_too():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def read() -> list[int]:
+        fleet = Fleet(1, channels=1, endpoints=1)
+        await fleet.start()
+        _, host, port = fleet.endpoints[0].address.replace("//", "").split(":")
+        client = AsyncModbusTcpClient(host, port=int(port), timeout=1, retries=0)
+        await client.connect()
+        try:
+            return (await client.read_holding_registers(2, count=1, device_id=1)).registers
+        finally:
+            client.close()
+            await fleet.stop()
+
+    assert uvloop.run(read()) == [1]
+
+
 @pytest.mark.parametrize(("instruments", "channels", "endpoints"), [(500, 4, 2), (5, 63, 1), (2, 4, 3)])
 def test_a_fleet_that_does_not_fit_is_refused(instruments: int, channels: int, endpoints: int):
     with pytest.raises(ValueError, match=r"must be|do not fit"):

@@ -77,8 +77,6 @@ def test_a_sealed_room_without_flows_keeps_its_air():
 def test_a_concentration_never_leaves_0_to_100_percent(
     now: float, source: float, air: float, volume: float, dt_s: float
 ):
-    now: float, source: float, air: float, volume: float, dt_s: float
-):
     after = mixed([now], [source], [0.0], air_m3_s=air, volume_m3=volume, dt_s=dt_s)
     assert 0.0 <= after[0] <= 100.0
 
