@@ -49,11 +49,12 @@ def decode(data: bytes | memoryview, count: int) -> Batch:
         DamagedError: The bytes are not what `encode` returns for so many readings.
     """
     try:
-        quality, at = _decode_quality(data, 0, count)
-        rows, at = _decode_rows(data, at, count)
-        times, at = _decode_times(data, at, count)
-        real = quality < BAD_FROM
-        values, at = _decode_values(data, at, int(real.sum()))
+        with np.errstate(all="ignore"):
+            quality, at = _decode_quality(data, 0, count)
+            rows, at = _decode_rows(data, at, count)
+            times, at = _decode_times(data, at, count)
+            real = quality < BAD_FROM
+            values, at = _decode_values(data, at, int(real.sum()))
     except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise DamagedError(f"{count} readings: {error}") from error
     if len(values) == count:

@@ -161,7 +161,8 @@ class Journal(Ledger):
         # On a full disk the epoch lives in memory, and goes to disk with the first event that does.
         with suppress(StorageError):
             self._save_meta()
-        self._identity.set_mark(self.last_seq, now=True)
+        if self._identity.mark != self.last_seq:
+            self._identity.set_mark(self.last_seq, now=True)
 
     def _save_meta(self) -> None:
         if self._unsaved_meta:

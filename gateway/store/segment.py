@@ -221,7 +221,11 @@ class Segment:
         payload = encode(batch)
         offset = self._written[-1][0] + _RECORD.size + self._written[-1][1].length if self._written else self._end
         index = (len(self._index) + len(self._written) + 1) * _INDEX.itemsize + 64
-        if self.table is None or offset + _RECORD.size + len(payload) + index + _TRAILER.size > self.size:
+        if (
+            self.sealed
+            or self.table is None
+            or offset + _RECORD.size + len(payload) + index + _TRAILER.size > self.size
+        ):
             return False
         times = batch.time_ns
         rest = struct.pack(

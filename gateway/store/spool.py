@@ -172,20 +172,16 @@ class Spool:
     def _write(self, number: int, batch: Batch) -> None:
         """Write one record, into a new segment where the present one is full or has another channel table."""
         last = self._segments[-1] if self._segments else None
-        if last is None or last.sealed or last.table != self._table or not last.put(batch, number, self._dropped):
-            fresh = self._rotate(number)
-            if not fresh.put(batch, number, self._dropped):
-                self._write_halves(number, batch)
-
-    def _write_halves(self, number: int, batch: Batch) -> None:
-        """Write a record that no segment can hold as two."""
+        if last is not None and last.table == self._table and last.put(batch, number, self._dropped):
+            return
+        fresh = self._rotate(number)
+        if fresh.put(batch, number, self._dropped):
+            return
         half = len(batch) // 2
         if not half:
-            raise OSError(errno.EFBIG, f"one reading does not fit a segment of {self._segments[-1].size} bytes")
-        for start, end in ((0, half), (half, len(batch))):
-            part = batch.take(slice(start, end))
-            if not self._segments[-1].put(part, number + start, self._dropped):
-                self._write_halves(number + start, part)
+            raise OSError(errno.EFBIG, f"one reading does not fit a segment of {fresh.size} bytes")
+        self._write(number, batch.take(slice(half)))
+        self._write(number + half, batch.take(slice(half, None)))
 
     def _commit(self) -> None:
         last = self._segments[-1]
