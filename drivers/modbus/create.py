@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from drivers.modbus.driver import Job, ModbusDriver, Poll
+from drivers.modbus.driver import Backoff, Job, ModbusDriver, Poll
 from drivers.modbus.link import Done, Link
 from drivers.modbus.options import InstrumentOptions, Options, Scheme
 from drivers.modbus.plan import blocks, character_s, places, read_through, silence_s
@@ -34,7 +34,7 @@ def create(options: Options, instruments: Sequence[InstrumentPlan], clock: Clock
         [_poll(options, plan) for plan in instruments],
         clock,
         in_flight=options.in_flight,
-        backoff_max_s=options.backoff_max_s,
+        backoff=Backoff(options.backoff_first_s, max(options.backoff_first_s, options.backoff_max_s)),
     )
 
 

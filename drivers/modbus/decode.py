@@ -107,9 +107,11 @@ class Decoder:
         quality = np.zeros(self._size, np.uint8)
         quality[value > self._high] = Quality.OVER_RANGE
         quality[value < self._low] = Quality.UNDER_RANGE
+        quality[~np.isfinite(value)] = Quality.UNREADABLE
         if marks is not None:
-            quality = np.where(marks > 0, marks, quality)
-        quality[~np.isfinite(value) & (quality < BAD_FROM)] = Quality.UNREADABLE
+            # A mark that keeps the value cannot keep one that is none.
+            marked = (marks > 0) & ((marks >= BAD_FROM) | np.isfinite(value))
+            quality[marked] = marks[marked]
         value[quality >= BAD_FROM] = np.nan
         return quality
 

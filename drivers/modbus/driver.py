@@ -6,6 +6,7 @@ import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -20,13 +21,22 @@ from gateway.core.model import Batch, Int32, Quality
 
 log = structlog.get_logger()
 
-BACKOFF_FIRST_S = 1.0
 BACKOFF_JITTER = 0.25
 REFUSED_AGAIN_S = 60.0
 """After how long a refused register is asked again."""
 SPLITS_MAX = 16
 """Cuts of refused blocks in one poll; the search goes on at the next, so that an instrument that refuses everything
 cannot keep the line busy."""
+
+
+class Backoff(NamedTuple):
+    """How long an instrument that does not answer is left alone, in seconds."""
+
+    first_s: float = 1.0
+    max_s: float = 60.0
+
+
+BACKOFF = Backoff()
 
 
 class Leaf:
@@ -129,16 +139,16 @@ class Poll:
         self.splits = 0
         self.due_s = self.retry_s = self.free_s = 0.0
 
-    def fail(self, now_s: float, ceiling_s: float) -> None:
+    def fail(self, now_s: float, backoff: Backoff) -> None:
         """Count a poll without an answer.
 
         The first costs nothing but the poll: a single lost frame is no dead instrument. From the second on the
-        instrument is left alone for 1, 2, 4 … seconds, up to a quarter more or less so that several do not return in
+        instrument is left alone, each time twice as long, up to a quarter more or less so that several do not return in
         step; the same instrument always in the same way.
         """
         self.failures += 1
         if self.failures > 1:
-            pause_s = min(ceiling_s, BACKOFF_FIRST_S * 2.0 ** min(self.failures - 2, 20))
+            pause_s = min(backoff.max_s, backoff.first_s * 2.0 ** min(self.failures - 2, 20))
             part = zlib.crc32(f"{self.id}:{self.failures}".encode()) / 0xFFFFFFFF
             self.retry_s = now_s + pause_s * (1.0 + BACKOFF_JITTER * (2.0 * part - 1.0))
 
@@ -177,7 +187,7 @@ class ModbusDriver:
         polls: The instruments.
         clock: Time.
         in_flight: Requests on the way at once.
-        backoff_max_s: Longest time an instrument is left alone.
+        backoff: How long an instrument that does not answer is left alone.
     """
 
     def __init__(
@@ -188,13 +198,13 @@ class ModbusDriver:
         clock: Clock,
         *,
         in_flight: int = 1,
-        backoff_max_s: float = 60.0,
+        backoff: Backoff = BACKOFF,
     ) -> None:
         self.endpoint = endpoint
         self._polls = list(polls)
         self._clock = clock
         self._in_flight = in_flight
-        self._backoff_max_s = backoff_max_s
+        self._backoff = backoff
         self._link = make_link(self._done)
         self._schedule: list[tuple[float, int]] = []
         self._ready: deque[Job] = deque()
@@ -359,7 +369,7 @@ class ModbusDriver:
         if poll.failed:
             return
         poll.failed = True
-        poll.fail(self._clock.monotonic_s(), self._backoff_max_s)
+        poll.fail(self._clock.monotonic_s(), self._backoff)
         if poll.failures == 2:
             log.warning("instrument does not answer", instrument=poll.id, endpoint=self.endpoint, reason=reason)
 
@@ -399,7 +409,7 @@ class ModbusDriver:
         if not parts:
             if not leaf.said:
                 channels = [place.channel.id for place in leaf.block.places]
-                log.warning("register refused", instrument=poll.id, channels=channels, exception=code)
+                log.warning("register refused", instrument=poll.id, channels=channels, code=code)
             leaf.said = True
             self._say(leaf.decoder.rows, Quality.REFUSED)
         poll.open += len(parts)

@@ -118,9 +118,17 @@ class Options(PluginOptions):
         " out. Set it to the slowest instrument's worst reply time.",
         examples=[1.0],
     )
+    backoff_first_s: float = Field(
+        1.0,
+        ge=0.01,
+        le=60,
+        description="Seconds that an instrument is left alone after its second poll in a row without an answer; doubled"
+        " with each further one.",
+        examples=[1.0],
+    )
     backoff_max_s: float = Field(
         60.0,
-        ge=1,
+        ge=0.01,
         le=3600,
         description="Longest time in seconds that an instrument that does not answer is left alone.",
         examples=[60.0],

@@ -1,0 +1,330 @@
+"""The schedule on a clock that moves by itself, over a link whose answers each test writes down."""
+
+import asyncio
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from drivers.modbus.driver import Backoff, Job, ModbusDriver, Poll
+from drivers.modbus.frames import Refused, Request
+from drivers.modbus.link import Answer, Done, Fault, Miss
+from drivers.modbus.plan import Place, blocks
+from gateway.core.clock import ManualClock
+from gateway.core.errors import NotConnectedError
+from gateway.core.model import Batch, Channel, Quality
+
+SILENCE = Miss(Fault.SILENT, "no reply")
+
+
+class HoldingClock(ManualClock):
+    """Keeps what was read beyond the end of one `read_for` for the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[tuple[float, Batch]] = []
+
+
+class ScriptedLink:
+    """Answers as a function says; a silence takes the time-out, as it would on a wire."""
+
+    def __init__(self, answer: Callable[[Request], Answer], clock: HoldingClock, timeout_s: float = 0.1) -> None:
+        self.answer = answer
+        self.clock = clock
+        self.timeout_s = timeout_s
+        self.asked: list[Request] = []
+        self.opened = 0
+        self.is_open = False
+        self.refuse_open = False
+        self.on_the_way = self.most_on_the_way = 0
+        self.done: Done[Job]
+
+    async def open(self) -> None:
+        if self.refuse_open:
+            raise NotConnectedError("scripted", "refused")
+        self.opened += 1
+        self.is_open = True
+
+    def send(self, ask: Job) -> None:
+        self.asked.append(ask.request)
+        self.on_the_way += 1
+        self.most_on_the_way = max(self.most_on_the_way, self.on_the_way)
+        asyncio.get_running_loop().call_soon(self._finish, ask)
+
+    def _finish(self, ask: Job) -> None:
+        answer = self.answer(ask.request)
+        self.on_the_way -= 1
+        if isinstance(answer, Miss):
+            self.clock.advance(self.timeout_s if answer.fault is Fault.SILENT else 0)
+            self.is_open = False
+        self.done(ask, answer)
+
+    async def close(self) -> None:
+        self.is_open = False
+
+
+def holding(request: Request) -> Answer:
+    """Every register holds its own address."""
+    return struct.pack(f">{request.count}H", *range(request.address, request.address + request.count))
+
+
+def make(
+    answer: Callable[[Request], Answer], polls: list[tuple[int, list[int], float]], **options: Any
+) -> tuple[ModbusDriver, ScriptedLink, HoldingClock]:
+    """Make a driver of instruments given as (unit, addresses, period); the row is unit * 1000 + address."""
+    clock = HoldingClock()
+    link = ScriptedLink(answer, clock)
+    made = []
+    for unit, addresses, period_s in polls:
+        places = [
+            Place(
+                Channel(unit * 1000 + a, f"u{unit}.r{a}", f"u{unit}", "t", range_low=0, range_high=60000), "holding", a
+            )
+            for a in addresses
+        ]
+        made.append(Poll(f"u{unit}", blocks(unit, places, 125, 0), period_s, options.get("turnaround_s", 0.0)))
+
+    def make_link(done: Done[Job]) -> ScriptedLink:
+        link.done = done
+        return link
+
+    options.pop("turnaround_s", None)
+    return ModbusDriver("scripted", make_link, made, clock, **options), link, clock
+
+
+async def read_for(driver: ModbusDriver, clock: HoldingClock, seconds: float) -> list[tuple[float, Batch]]:
+    """Return what is read before `seconds` have passed, each batch with its time."""
+    end_s = (clock.held[0][0] if clock.held else clock.monotonic_s()) + seconds
+    found, clock.held = clock.held, []
+    while True:
+        batch = await driver.read()
+        if clock.monotonic_s() >= end_s:
+            clock.held = [(clock.monotonic_s(), batch)]
+            return found
+        found.append((clock.monotonic_s(), batch))
+
+
+def readings(found: list[tuple[float, Batch]], row: int) -> list[tuple[float, float, int]]:
+    return [
+        (round(at, 6), float(batch.value[i]), int(batch.quality[i]))
+        for at, batch in found
+        for i in np.flatnonzero(batch.row == row)
+    ]
+
+
+async def test_each_instrument_is_read_on_its_own_grid_without_drift() -> None:
+    driver, _, clock = make(holding, [(1, [10, 11], 0.5), (2, [20], 2.0)])
+    await driver.connect()
+    found = await read_for(driver, clock, 9.9)
+    assert [at for at, _, _ in readings(found, 1011)] == [0.5 * k for k in range(20)]
+    assert [at for at, _, _ in readings(found, 2020)] == [0.0, 2.0, 4.0, 6.0, 8.0]
+    assert {value for _, value, _ in readings(found, 1011)} == {11.0}
+
+
+async def test_readings_carry_the_time_of_arrival() -> None:
+    driver, _, clock = make(holding, [(1, [1], 1.0)])
+    await driver.connect()
+    clock.step(3600)
+    assert (await driver.read()).time_ns[0] == clock.now_ns()
+
+
+async def test_periods_that_have_passed_are_left_out_and_not_caught_up() -> None:
+    driver, link, clock = make(holding, [(1, [1], 1.0)])
+    await driver.connect()
+    await driver.read()
+    clock.advance(10.4)
+    found = await read_for(driver, clock, 3.0)
+    assert [at for at, _, _ in readings(found, 1001)] == [10.4, 11.0, 12.0, 13.0]
+    assert len(link.asked) == 6  # one before, four, and the one that ended the watch
+
+
+async def test_a_dead_instrument_is_left_alone_for_longer_and_longer_and_never_falls_silent() -> None:
+    driver, link, clock = make(lambda r: SILENCE if r.unit == 2 else holding(r), [(1, [1], 1.0), (2, [2], 1.0)])
+    await driver.connect()
+    found = await read_for(driver, clock, 300.0)
+    dead = readings(found, 2002)
+    assert len(dead) == pytest.approx(300, abs=3)
+    assert {quality for _, _, quality in dead} == {Quality.COMMS_LOST}
+    assert np.isnan([value for _, value, _ in dead]).all()
+    # 2 at once, then after 1, 2, 4, … 60 s: within 300 s no more than a dozen time-outs.
+    assert 8 <= sum(request.unit == 2 for request in link.asked) <= 12
+    healthy = readings(found, 1001)
+    assert len(healthy) >= 297
+    assert {quality for _, _, quality in healthy} == {Quality.GOOD}
+
+
+async def test_an_instrument_that_comes_back_is_read_at_its_period_again() -> None:
+    dead = True
+    driver, _, clock = make(lambda r: SILENCE if dead else holding(r), [(1, [1], 1.0)])
+    await driver.connect()
+    await read_for(driver, clock, 30.0)
+    dead = False
+    await read_for(driver, clock, 25.0)  # the longest pause that can be running
+    found = await read_for(driver, clock, 10.0)
+    assert len(readings(found, 1001)) >= 10
+    assert {quality for _, _, quality in readings(found, 1001)} == {Quality.GOOD}
+
+
+async def test_one_lost_frame_costs_one_reading() -> None:
+    answers = iter([False, True, False, False])
+    driver, link, clock = make(lambda r: SILENCE if next(answers, False) else holding(r), [(1, [1], 1.0)])
+    await driver.connect()
+    found = await read_for(driver, clock, 3.5)
+    assert [quality for _, _, quality in readings(found, 1001)] == [0, Quality.COMMS_LOST, 0, 0]
+    assert link.opened == 2
+
+
+async def test_the_pause_differs_between_instruments_and_has_a_ceiling() -> None:
+    ends = set()
+    for name in ("a", "b", "c"):
+        poll = Poll(name, blocks(1, [Place(Channel(0, "x", "x", "t"), "holding", 0)], 125, 0), 1.0)
+        for _ in range(40):
+            poll.fail(0.0, Backoff(1.0, 60.0))
+        ends.add(poll.retry_s)
+        assert 45.0 <= poll.retry_s <= 75.0
+    assert len(ends) == 3
+
+
+async def test_only_the_first_request_to_a_dead_instrument_is_sent() -> None:
+    driver, link, _ = make(lambda r: SILENCE, [(1, [0, 10, 20, 30], 1.0)])
+    await driver.connect()
+    batch = await driver.read()
+    assert sorted(batch.row.tolist()) == [1000, 1010, 1020, 1030]
+    assert len(link.asked) == 1
+
+
+async def test_a_refused_register_spoils_its_own_channel_only_and_from_the_first_poll() -> None:
+    def answer(request: Request) -> Answer:
+        bad = range(request.address, request.address + request.count)
+        return Refused(2) if 7 in bad else holding(request)
+
+    driver, link, clock = make(answer, [(1, list(range(16)), 1.0)])
+    await driver.connect()
+    found = await read_for(driver, clock, 50.0)
+    for a in range(16):
+        qualities = {quality for _, _, quality in readings(found, 1000 + a)}
+        assert qualities == ({Quality.REFUSED} if a == 7 else {Quality.GOOD}), a
+        assert len(readings(found, 1000 + a)) == 50
+        assert a == 7 or {value for _, value, _ in readings(found, 1000 + a)} == {float(a)}
+    later = link.asked[-8:]
+    assert not any(r.address <= 7 < r.address + r.count for r in later)
+
+
+async def test_a_refused_block_is_asked_again_after_a_minute_and_read_whole_once_it_answers() -> None:
+    refuse = True
+
+    def answer(request: Request) -> Answer:
+        return Refused(2) if refuse and request.address <= 2 < request.address + request.count else holding(request)
+
+    driver, link, clock = make(answer, [(1, [0, 1, 2, 3], 1.0)])
+    await driver.connect()
+    await read_for(driver, clock, 130.0)
+    assert sum(r.count == 4 for r in link.asked) == 3  # at the start, after one minute and after two
+    refuse = False
+    await read_for(driver, clock, 61.0)
+    link.asked.clear()
+    found = await read_for(driver, clock, 5.0)
+    assert {quality for _, _, quality in readings(found, 1002)} == {Quality.GOOD}
+    assert {r.count for r in link.asked} == {4}
+
+
+async def test_an_instrument_that_refuses_everything_cannot_keep_the_line_busy() -> None:
+    driver, link, clock = make(lambda r: Refused(1), [(1, list(range(125)), 1.0), (2, [0], 1.0)])
+    await driver.connect()
+    found = await read_for(driver, clock, 0.9)
+    assert len(link.asked) <= 40
+    rows = np.concatenate([batch.row for _, batch in found])
+    assert len(rows) == len(set(rows.tolist())) == 126
+    later = await read_for(driver, clock, 30.0)
+    link.asked.clear()
+    assert {int(q) for _, batch in later for q in batch.quality} == {Quality.REFUSED}
+    await read_for(driver, clock, 10.0)
+    assert not link.asked
+
+
+async def test_a_busy_instrument_is_asked_again_at_its_next_poll_and_not_cut_up() -> None:
+    answers = iter([Refused(6), Refused(5)])
+    driver, link, clock = make(lambda r: next(answers, None) or holding(r), [(1, [0, 1], 1.0)])
+    await driver.connect()
+    found = await read_for(driver, clock, 3.5)
+    assert [quality for _, _, quality in readings(found, 1000)] == [Quality.REFUSED, Quality.REFUSED, 0, 0]
+    assert {r.count for r in link.asked} == {2}
+
+
+@pytest.mark.parametrize("code", [0x0A, 0x0B])
+async def test_a_gateway_that_says_the_unit_is_absent_is_believed(code: int) -> None:
+    driver, link, clock = make(
+        lambda r: Refused(code) if r.unit == 2 else holding(r), [(1, [1], 1.0), (2, [2, 3], 1.0)]
+    )
+    await driver.connect()
+    found = await read_for(driver, clock, 60.0)
+    assert {quality for _, _, quality in readings(found, 2003)} == {Quality.COMMS_LOST}
+    assert len(readings(found, 2003)) == 60
+    assert sum(r.unit == 2 for r in link.asked) < 10
+    assert link.opened == 1
+
+
+async def test_a_connection_that_closes_under_a_request_is_tried_once_more() -> None:
+    answers = iter([Miss(Fault.CLOSED, "closed")])
+    driver, link, _ = make(lambda r: next(answers, None) or holding(r), [(1, [1], 1.0)])
+    await driver.connect()
+    batch = await driver.read()
+    assert (batch.value[0], batch.quality[0], link.opened) == (1.0, 0, 2)
+
+
+async def test_an_instrument_on_whose_requests_the_connection_always_closes_is_silent() -> None:
+    closed = Miss(Fault.CLOSED, "closed")
+    driver, _, clock = make(lambda r: closed if r.unit == 2 else holding(r), [(1, [1], 1.0), (2, [2], 1.0)])
+    await driver.connect()
+    found = await read_for(driver, clock, 20.0)
+    assert {quality for _, _, quality in readings(found, 2002)} == {Quality.COMMS_LOST}
+    assert {quality for _, _, quality in readings(found, 1001)} == {Quality.GOOD}
+    assert len(readings(found, 1001)) == 20
+
+
+async def test_an_endpoint_that_cannot_be_opened_again_is_lost() -> None:
+    driver, link, _ = make(lambda r: SILENCE, [(1, [1], 1.0)])
+    await driver.connect()
+    link.refuse_open = True
+    assert (await driver.read()).quality[0] == Quality.COMMS_LOST
+    with pytest.raises(NotConnectedError):
+        await driver.read()
+
+
+async def test_a_driver_that_is_not_connected_says_so() -> None:
+    driver, _, _ = make(holding, [(1, [1], 1.0)])
+    with pytest.raises(NotConnectedError):
+        await driver.read()
+    await driver.close()
+    await driver.close()
+
+
+async def test_an_instrument_gets_the_pause_it_needs() -> None:
+    driver, link, clock = make(holding, [(1, [0, 10, 20], 1.0)], turnaround_s=0.2)
+    times: list[float] = []
+    link.answer = lambda r: (times.append(round(clock.monotonic_s(), 3)), holding(r))[1]
+    await driver.connect()
+    await read_for(driver, clock, 0.9)
+    assert times[:3] == [0.0, 0.2, 0.4]
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+async def test_no_more_requests_are_on_the_way_than_allowed(in_flight: int) -> None:
+    driver, link, clock = make(holding, [(u, [0], 1.0) for u in range(10)], in_flight=in_flight)
+    await driver.connect()
+    await read_for(driver, clock, 2.0)
+    assert link.most_on_the_way == in_flight
+
+
+async def test_a_cancelled_read_loses_nothing() -> None:
+    driver, _, clock = make(holding, [(1, [1], 1.0)])
+    await driver.connect()
+    task = asyncio.create_task(driver.read())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await driver.read()).value[0] == 1.0
+    assert clock.monotonic_s() == 0.0
