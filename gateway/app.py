@@ -17,7 +17,7 @@ from gateway.core.clock import NS_PER_S, Clock, rfc3339
 from gateway.core.model import Batch, Channel
 from gateway.core.plugin import Acknowledging
 from gateway.core.status import InstrumentStatus, UplinkStatus
-from gateway.disk import Disk, FolderLock, JournalLedger, JournalReader
+from gateway.disk import Disk, FolderLock, PublishedEvents
 from gateway.flow.inbox import Inbox
 from gateway.flow.pipeline import Pipeline
 from gateway.flow.supervisor import Supervisor
@@ -25,7 +25,7 @@ from gateway.instruments import instrument_states
 from gateway.outbox import EVENT_PACE, READING_PACE, Outbox
 from gateway.recorder import Recorder
 from gateway.site.load import Destination, Site
-from gateway.store.logs import EventLog, ReadingLog
+from gateway.store.logs import ReadingLog, ThreadLedger
 
 log = structlog.get_logger()
 
@@ -142,8 +142,12 @@ class App:
         """Bring back alarms from the journal, detectors from their checkpoint and the spool, and raise what is due."""
         now_ns = self.clock.now_ns()
         self.book.restore(self.disk.journal.latest())
-        catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline)
+        catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline, self.disk.history.add)
         events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns)]
+        for alarm in self.book.alarms():
+            if alarm.id.startswith("system/"):
+                # What still ails will say so again; what no longer exists could not.
+                events += self.book.system(alarm.id, active=False, why="the gateway was started anew", now_ns=now_ns)
         events += self.book.note(f"gateway started, epoch {self.disk.journal.epoch}", now_ns)
         for problem in self.disk.problems():
             log.error("found damaged", problem=problem)
@@ -159,14 +163,15 @@ class App:
 
     def _system(self, alarm: str, why: str) -> None:
         """Raise a system alarm, or end it where `why` is empty."""
-        self.recorder.take(None, self.book.system(alarm, bool(why), why or "well again", self.clock.now_ns()))
+        self.recorder.take(
+            None, self.book.system(alarm, active=bool(why), why=why or "well again", now_ns=self.clock.now_ns())
+        )
 
     def _make_outboxes(self) -> list[Outbox[Any]]:
         about = assembly.info(self.site, self.disk.journal.epoch)
-        ledger = JournalLedger(self.disk.journal, self.recorder.journal_thread)
-        reader = JournalReader(self.recorder)
+        ledger = ThreadLedger(self.disk.journal, self._in_journal_thread)
         for destination, sink in assembly.sinks(self.site, self.site.uplinks, about, self.clock):
-            events = EventLog(reader, lambda: self.recorder.published, f"{about.gateway}:{about.epoch}")
+            events = PublishedEvents(self.disk.journal, self.recorder, self._in_journal_thread)
             self._outboxes.append(
                 Outbox(
                     destination.id,
@@ -189,7 +194,7 @@ class App:
             )
         return self._outboxes
 
-    def _common(self, destination: Destination, sink: Any, ledger: JournalLedger) -> dict[str, Any]:
+    def _common(self, destination: Destination, sink: Any, ledger: ThreadLedger) -> dict[str, Any]:
         return {
             "type_": destination.type,
             "sink": sink,
@@ -199,6 +204,9 @@ class App:
             "on_change": lambda up, reason: self._system(f"system/uplink/{destination.id}", "" if up else reason),
             "on_lost": lambda count: self._note(f"{count} items were dropped before {destination.id} had them"),
         }
+
+    async def _in_journal_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.recorder.journal_thread, call)
 
     async def _in_spool_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.recorder.spool_thread, call)
@@ -308,7 +316,6 @@ class App:
             "inbox_readings": len(self.inbox),
             "spool_bytes": spool.bytes_used,
             "spool_dropped_total": spool.dropped,
-            "spool_readings": spool.next_number - spool.first_number,
             "connections": len(self._supervisors),
             "connections_up": sum(s.connected for s in self._supervisors.values()),
         }
@@ -334,7 +341,7 @@ class App:
             loop = asyncio.get_running_loop()
             query = partial(self.disk.history.query, channel, start_ns, end_ns)
             past = await loop.run_in_executor(self.recorder.history_thread, query)
-            return Trend(past.minute_ns, past.low, past.mean, past.high, past.quality, 60)
+            return Trend(past.minute_ns, past.low, past.mean, past.high, past.worst, 60)
         raw = await self._in_spool_thread(partial(self.disk.spool.trend, row, start_ns, end_ns))
         return Trend(raw.time_ns, raw.value, raw.value, raw.value, raw.quality, 0)
 

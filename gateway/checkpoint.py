@@ -6,11 +6,13 @@ the spooled readings after the last checkpoint once more, without telling anybod
 
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import structlog
 
+from gateway.core.model import Batch
 from gateway.flow.pipeline import Pipeline, State
 from gateway.store.spool import Spool
 
@@ -43,8 +45,15 @@ def save_checkpoint(file: Path, state: State, position: int) -> None:
         log.warning("checkpoint not on disk", file=str(file), why=str(error))
 
 
-def catch_up(file: Path, spool: Spool, pipeline: Pipeline) -> int:
-    """Restore the detectors and judge the readings that came after; return how many."""
+def catch_up(file: Path, spool: Spool, pipeline: Pipeline, also: Callable[[Batch], None]) -> int:
+    """Restore the detectors and judge the readings that came after; return how many.
+
+    Args:
+        file: The checkpoint.
+        spool: The readings.
+        pipeline: Whose detectors.
+        also: Is given the same readings: the local history, which knows the minutes it has already written.
+    """
     newest = spool.durable
     position = _restored(file, pipeline)
     if position is None or position < spool.first_number:
@@ -56,6 +65,7 @@ def catch_up(file: Path, spool: Spool, pipeline: Pipeline) -> int:
             break
         if len(batch):
             pipeline.catch_up(batch)
+            also(batch)
             seen += len(batch)
         position = following
     return seen

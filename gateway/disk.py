@@ -1,10 +1,8 @@
 """The data folder: everything the gateway keeps on its machine, opened together and used by one gateway only."""
 
-import asyncio
 import fcntl
 import os
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +10,10 @@ from gateway.core.alarm import AlarmEvent
 from gateway.core.errors import StorageError
 from gateway.recorder import Recorder
 from gateway.site.load import Site
+from gateway.store.backlog import head_of
 from gateway.store.history import History
 from gateway.store.journal import Journal
+from gateway.store.logs import EventLog, InThread, Slice
 from gateway.store.spool import Spool
 
 
@@ -60,9 +60,12 @@ class Disk:
         """Open or make the files. Raises StorageError only where the folder itself cannot be used."""
         ids = [channel.id for channel in site.channels]
         limits = site.file.storage
+        journal = Journal.open(folder / "journal.db", site.file.site.gateway)
+        # No reading may get a number that a store has already acknowledged for another one.
+        floor = max((head_of(journal.cursor(store.id)) for store in site.stores), default=0)
         return cls(
-            Journal.open(folder / "journal.db", site.file.site.gateway),
-            Spool.open(folder / "spool", ids, bytes_max=limits.spool_bytes_max),
+            journal,
+            Spool.open(folder / "spool", ids, bytes_max=limits.spool_bytes_max, floor=floor),
             History.open(folder / "history.db", ids, days=limits.history_days, bytes_max=limits.history_bytes_max),
             folder / "spool" / "detectors.npz",
         )
@@ -78,34 +81,27 @@ class Disk:
         self.history.close()
 
 
-class JournalLedger:
-    """The journal as outboxes write to it: cursors and dead letters, in the journal's own thread."""
+class PublishedEvents(EventLog):
+    """What an uplink may send: events that were published, also those that a broken disk has not taken yet.
 
-    def __init__(self, journal: Journal, thread: Executor) -> None:
-        self._journal = journal
-        self._thread = thread
+    Args:
+        journal: Where published events are kept.
+        recorder: Which knows what is published and holds the newest in memory.
+        in_thread: Runs the journal's blocking methods.
+    """
 
-    async def cursor(self, name: str) -> str | None:
-        """Return what `set_cursor` was last given for the name, or None."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.cursor, name)
-
-    async def set_cursor(self, name: str, text: str) -> None:
-        """Keep a cursor."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.set_cursor, name, text)
-
-    async def dead_letter(self, sink: str, key: str, payload: str, reason: str, time_ns: int) -> None:
-        """Keep what a sink refused for ever."""
-        await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._journal.dead_letter, sink, key, payload.encode(), reason, time_ns
-        )
-
-
-class JournalReader:
-    """Published events as outboxes read them."""
-
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, journal: Journal, recorder: Recorder, in_thread: InThread) -> None:
+        super().__init__(journal, in_thread)
         self._recorder = recorder
 
-    async def read(self, after: int, limit: int) -> Sequence[AlarmEvent]:
-        """Return up to `limit` events with `seq > after`, lowest first."""
-        return await self._recorder.read(after, limit)
+    def end(self) -> int:
+        """Return the number after the newest published event."""
+        return self._recorder.published + 1
+
+    async def read(self, start: int, limit: int) -> Slice[Sequence[AlarmEvent]]:
+        """Return up to `limit` events from `start` on."""
+        end = self.end()
+        events = await self._recorder.read(start - 1, limit)
+        # Fewer than asked for: what lies between them and the end is damaged.
+        following = events[-1].seq + 1 if len(events) >= limit else max(end, start)
+        return Slice(events, len(events), following, await self.first(), events[0].time_ns if events else 0)

@@ -26,7 +26,10 @@ HISTORY_FLUSH_S = 20.0
 class EventLog(Protocol):
     """Where events go to stay: `gateway.store.journal.Journal`."""
 
-    last_seq: int
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest stored event, 0 before the first."""
+        ...
 
     def append(self, events: Sequence[AlarmEvent]) -> None:
         """Write in one commit; raises StorageError."""
