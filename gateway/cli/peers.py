@@ -8,7 +8,7 @@ import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gateway.core.errors import HazgateError
 from gateway.site.document import Document, parse
@@ -34,7 +34,7 @@ class Peer:
         self._environment = {**os.environ, **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> "Peer":
+    async def __aenter__(self) -> Self:
         # A session of its own: Ctrl-C is ours, and we end our children in order.
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,

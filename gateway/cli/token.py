@@ -30,7 +30,7 @@ def add(folder: Path, name: str, role: str) -> None:
     """Make a token for NAME and print it; it is shown this once and kept only as a hash."""
     from gateway.api.access import new_token  # noqa: PLC0415 - only when one is made
     from gateway.core.clock import SystemClock  # noqa: PLC0415
-    from gateway.store.journal import open_tokens  # noqa: PLC0415
+    from gateway.store.tokens import open_tokens  # noqa: PLC0415
 
     token, digest = new_token()
     with open_tokens(folder / "journal.db") as tokens:
@@ -43,11 +43,11 @@ def add(folder: Path, name: str, role: str) -> None:
 def show(folder: Path) -> None:
     """List the names and roles."""
     from gateway.core.clock import rfc3339  # noqa: PLC0415
-    from gateway.store.journal import open_tokens  # noqa: PLC0415
+    from gateway.store.tokens import open_tokens  # noqa: PLC0415
 
     with open_tokens(folder / "journal.db") as tokens:
-        for name, role, created_ns in tokens.tokens():
-            click.echo(f"{name:<24} {role:<10} {rfc3339(created_ns, digits=0)}")
+        for token in tokens.tokens():
+            click.echo(f"{token.name:<24} {token.role:<10} {rfc3339(token.created_ns, digits=0)}")
 
 
 @command.command("revoke")
@@ -55,7 +55,7 @@ def show(folder: Path) -> None:
 @click.pass_obj
 def revoke(folder: Path, name: str) -> None:
     """Revoke the token of NAME; it is refused within seconds."""
-    from gateway.store.journal import open_tokens  # noqa: PLC0415
+    from gateway.store.tokens import open_tokens  # noqa: PLC0415
 
     with open_tokens(folder / "journal.db") as tokens:
         if not tokens.revoke_token(name):
