@@ -18,7 +18,11 @@ from gateway.site import schema
 
 REFERENCE = Path(__file__).parent / "reference"
 TITLES = {Kind.DRIVER: "Driver", Kind.DETECTOR: "Detector", Kind.UPLINK: "Uplink", Kind.STORE: "Store"}
-PARTS = {"Options": "Options", "InstrumentOptions": "Options of an instrument", "ChannelOptions": "Options of a channel"}
+PARTS = {
+    "Options": "Options",
+    "InstrumentOptions": "Options of an instrument",
+    "ChannelOptions": "Options of a channel",
+}
 
 
 def pages() -> Iterator[tuple[Path, str]]:
@@ -94,7 +98,9 @@ def _words(part: dict[str, Any], definitions: dict[str, Any]) -> str:
         return " or ".join(dict.fromkeys(_words(p, definitions) for p in part["anyOf"] if p.get("type") != "null"))
     if part.get("type") == "array":
         return f"list of {_words(part['items'], definitions)}" if "items" in part else "list"
-    return {"object": "mapping", "string": "text", "integer": "whole number"}.get(part.get("type", ""), part.get("type", "any"))
+    return {"object": "mapping", "string": "text", "integer": "whole number"}.get(
+        part.get("type", ""), part.get("type", "any")
+    )
 
 
 def _default(info: FieldInfo) -> str:
