@@ -78,8 +78,7 @@ class History:
     `add` belongs to the event loop and touches memory only; all else blocks and belongs to one worker thread.
 
     A process that is killed loses the minutes in memory. The spool has their readings: before the first `add`, hand
-    every batch of the spool to `replay`, with `flush(time of its last reading)` now and then; what is in the file
-    already is left out, by `resume_from_ns`.
+    every batch of the spool to `replay`; what is in the file already is left out, by `resume_from_ns`.
 
     Attributes:
         problems: What was found damaged or given up, in words.
@@ -177,13 +176,29 @@ class History:
                 self._newest_ns = max(self._newest_ns, min(last, (self._present + 1) * MINUTE_NS - 1))
 
     def replay(self, batch: Batch) -> None:
-        """Take readings of the spool that the file does not have yet; before the first `add`, oldest first."""
+        """Take readings of the spool that the file does not have yet; before the first `add`, oldest first.
+
+        Blocks, since it writes what is complete: however long the file was behind, the memory stays small.
+
+        Raises:
+            StorageError: The disk refuses.
+        """
         fresh = batch.time_ns >= self._resume_ns
-        if fresh.any():
-            rest = batch if fresh.all() else batch.take(fresh)
+        if not fresh.any():
+            return
+        rest = batch if fresh.all() else batch.take(fresh)
+        minutes = rest.time_ns // MINUTE_NS
+        for minute in np.unique(minutes).tolist():
+            part = rest.take(minutes == minute)
             with self._memory:
-                self._present = int(rest.time_ns.max()) // MINUTE_NS
-            self.add(rest)
+                # A replay knows no late and early: the spool has every age.
+                self._present = minute
+                self._add_minute(minute, part)
+                self._newest_ns = max(self._newest_ns, int(part.time_ns.max()))
+            if len(self._waiting) > WAITING_MINUTES_MAX // 2:
+                with self._disk:
+                    self._write_waiting()
+        self._present = 0
 
     def _add_minute(self, minute: int, batch: Batch) -> None:
         present = self._present or minute

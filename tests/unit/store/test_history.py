@@ -180,12 +180,25 @@ def test_a_killed_process_gets_its_minutes_from_the_spool_without_counting_twice
             history.flush(int(batch.time_ns[0]))
     again = History.open(path, IDS)
     assert again.resume_from_ns == at(87)
-    for batch in spool:
-        again.replay(batch)
-        again.flush(int(batch.time_ns[-1]))
+    again.replay(Batch.concat(spool))
     assert again.query(IDS[7], 0, 1 << 62).count.tolist() == [2] * 90
+    again.add(one(7, 500, 1.0))
+    assert again.early == again.late == 0, "live readings may come long after those of the spool"
     again.close()
     history._database.close()
+
+
+def test_a_lost_history_is_made_again_from_the_spool_in_one_go(path: Path) -> None:
+    history = History.open(path, IDS)
+    for start in range(0, 600, 300):
+        minutes = np.repeat(np.arange(start, start + 300), 50)
+        times = START + minutes * MINUTE_NS
+        history.replay(Batch.of(np.tile(np.arange(50), 300), times, minutes.astype(float)))
+    history.close()
+    assert history.lost_minutes == history.late == 0
+    again = History.open(path, IDS)
+    assert again.query(IDS[7], 0, 1 << 62).low.tolist() == [float(minute) for minute in range(600)]
+    again.close()
 
 
 def test_a_changed_channel_table_keeps_each_channel_s_own_past(path: Path) -> None:

@@ -156,8 +156,8 @@ TAMPERINGS: dict[str, tuple[str, str]] = {
         "event 101 stands beyond the head 100: inserted",
     ),
     "reorder": (
-        "UPDATE events SET (time_ns, alarm, kind, body, digest, code) = (SELECT time_ns, alarm, kind, body, digest, "
-        "code FROM events AS other WHERE other.seq = 85 - events.seq) WHERE seq IN (42, 43)",
+        """UPDATE events SET (time_ns, alarm, kind, body, digest, code) = (SELECT time_ns, alarm, kind, body, digest,
+        code FROM events AS other WHERE other.seq = 85 - events.seq) WHERE seq IN (42, 43)""",
         "event 42 does not follow",
     ),
     "edit state": ("UPDATE latest SET body = '{}' WHERE key = 'gas-3'", "the state kept of 'gas-3' is not its event"),
