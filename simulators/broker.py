@@ -80,22 +80,31 @@ async def _mosquitto(program: str, port: int, clock: Clock) -> AsyncIterator[Non
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="hazgate-broker-"))
     try:
         configuration = folder / "mosquitto.conf"
-        await asyncio.to_thread(configuration.write_text, _CONFIGURATION.format(port=port))
+        text = _CONFIGURATION.format(port=port) + ("user root\n" if os.geteuid() == 0 else "")
+        await asyncio.to_thread(configuration.write_text, text)
         quiet = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
             *_tied_to_us(), program, "-c", str(configuration), stdin=quiet, stdout=quiet, stderr=quiet
         )
         try:
             await _until_it_answers(process, port, clock)
-            yield
-        finally:
+        except BaseException:
             await _end(process)
+            raise
     finally:
+        # It has read its configuration by now; gone so early, nothing is left should we be killed.
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        yield
+    finally:
+        await _end(process)
 
 
 def _tied_to_us() -> tuple[str, ...]:
-    """Return what to put before a command so that it ends with us even where we are killed; util-linux has it."""
+    """Return what to put before a command so that it ends with us even where we are killed; util-linux has it.
+
+    A program that changes its user forgets this, which is why root's broker stays root's; it listens on loopback only.
+    """
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "TERM") if setpriv else ()
 

@@ -249,7 +249,7 @@ async def run_scenario(
     seed: int | None = None,
     announce: Callable[[str], None],
 ) -> None:
-    """Run a scenario file until it ends or the task is cancelled; either way nothing stays behind.
+    """Run a scenario file until it ends, SIGTERM comes or the task is cancelled; nothing stays behind.
 
     Args:
         path: The scenario file.
@@ -265,12 +265,31 @@ async def run_scenario(
     """
     scenario = await asyncio.to_thread(load_scenario, path)
     plant = Plant(scenario, truth=truth, speed=speed, seed=seed)
-    await plant.start()
-    try:
+
+    def say() -> None:
         for endpoint in plant.endpoints:
             announce(str(endpoint))
-        await plant.run()
+
+    await _run_until_told(plant, say, signal.SIGTERM)
+
+
+async def _run_until_told(plant: Plant, started: Callable[[], None], *signals: signal.Signals) -> None:
+    """Run a plant from start to stop; a signal ends it as if its scenario were over."""
+    loop = asyncio.get_running_loop()
+    await plant.start()
+    running = asyncio.create_task(plant.run(), name=f"plant {plant.scenario.name}")
+    for number in signals:
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        started()
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()
     finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+        running.cancel()
+        await asyncio.wait([running])
         await plant.stop()
 
 
@@ -283,19 +302,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int)
     wanted = parser.parse_args()
 
+    def say(plant: Plant) -> None:
+        print(json.dumps([asdict(endpoint) for endpoint in plant.endpoints]), flush=True)  # noqa: T201 - its output
+
     async def run() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         scenario = await asyncio.to_thread(load_scenario, wanted.scenario)
         plant = Plant(scenario, truth=wanted.truth, speed=wanted.speed, seed=wanted.seed)
-        await plant.start()
-        try:
-            print(json.dumps([asdict(endpoint) for endpoint in plant.endpoints]), flush=True)  # noqa: T201 - its output
-            await plant.run()
-        finally:
-            await plant.stop()
+        await _run_until_told(plant, lambda: say(plant), signal.SIGTERM, signal.SIGINT)
 
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         asyncio.run(run())

@@ -40,6 +40,16 @@ async def output(*command: str) -> str:
     return text.decode(errors="replace")
 
 
+async def answers(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+    return True
+
+
 @asynccontextmanager
 async def running(plant: Plant):
     await plant.start()
@@ -222,17 +232,8 @@ async def test_a_bus_that_goes_down_refuses_connections_and_comes_back_on_its_po
     async with running(Plant(scenario, speed=20)) as endpoints:
         _, host, port = endpoints["tcp"].address.replace("//", "").split(":")
 
-        async def answers() -> bool:
-            try:
-                _, writer = await asyncio.open_connection(host, int(port))
-            except OSError:
-                return False
-            writer.close()
-            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
-            return True
-
         async def until(wanted: bool) -> None:
-            while await answers() is not wanted:  # noqa: ASYNC110 - another machine tells nobody when it is back
+            while await answers(host, int(port)) is not wanted:  # noqa: ASYNC110 - another machine tells nobody when it is back
                 await asyncio.sleep(0.02)
 
         await asyncio.wait_for(until(False), 5)
@@ -344,6 +345,26 @@ async def test_the_module_prints_its_endpoints_as_json_and_ends_on_sigterm(tmp_p
     assert endpoint["instruments"] == {"g": 1}
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 5) == 0
+
+
+async def test_no_broker_outlives_a_plant_that_is_killed(tmp_path: Path):
+    program("mosquitto") if mosquitto_path() is None else program("setpriv")
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "rooms: {r: {volume_m3: 20}}\nbuses: {b: {type: mqtt}}\n"
+        "instruments: {g: {bus: b, topic: t, at: r, channels: {ch4: {}}}}\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "simulators.plant", str(scenario), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    (endpoint,) = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    _, host, port = endpoint["address"].replace("//", "").split(":")
+    process.kill()
+    await process.wait()
+    async with asyncio.timeout(5):
+        while await answers(host, int(port)):
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("embedded", [False, True])
