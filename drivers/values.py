@@ -4,10 +4,11 @@ import math
 import re
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from gateway.core.errors import ConfigError
-from gateway.core.model import BAD_FROM, Channel, Quality, quality_name
+from gateway.core.model import BAD_FROM, Channel, Float64, Quality, quality_name
 from gateway.core.plugin import PluginOptions
 
 TEXT_MAX = 64
@@ -128,6 +129,18 @@ class Converter:
         except OverflowError:  # an integer beyond what a double holds
             return UNREADABLE
         return (value, GOOD) if math.isfinite(value) else UNREADABLE
+
+    def column(self, raw: Float64) -> Float64 | None:
+        """Return a column of finite numbers in the channel's unit, or None where one needs to be looked at by itself.
+
+        Only for a `plain` converter. The column is changed in place.
+        """
+        if self.scale == 1.0 and self.offset == 0.0:
+            return raw
+        with np.errstate(over="ignore"):
+            raw *= self.scale
+            raw += self.offset
+        return raw if np.isfinite(raw).all() else None
 
     def text(self, raw: str) -> tuple[float, int]:
         """Return a text's value and quality code; blanks around it do not matter."""

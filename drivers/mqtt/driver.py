@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import aiomqtt
 import structlog
 
-from drivers.mqtt.decode import ChannelDecoder, MessageDecoder
+from drivers.mqtt.channels import ChannelDecoder
+from drivers.mqtt.decode import MessageDecoder
 from drivers.mqtt.framing import Publish
 from drivers.mqtt.ledger import Entry, Ledger
 from drivers.mqtt.link import Link

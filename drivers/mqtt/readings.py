@@ -1,10 +1,17 @@
 """Collects the readings of a burst of messages into one batch."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
-from gateway.core.model import Batch, Float64, Int64, Quality, UInt8
+from gateway.core.model import Batch, Float64, Int32, Int64, Quality, UInt8
+
+
+@lru_cache(maxsize=256)
+def constants(row: int, count: int) -> tuple[Int32, UInt8]:
+    """Return the row column and the all-GOOD column of so many readings; batches are immutable, so they share them."""
+    return np.full(count, row, np.int32), np.zeros(count, np.uint8)
 
 
 class Readings:
@@ -44,11 +51,8 @@ class Readings:
         """Append readings of one channel; no qualities means all GOOD."""
         self._close()
         count = len(value)
-        self._parts.append(
-            Batch(
-                np.full(count, row, np.int32), time_ns, value, np.zeros(count, np.uint8) if quality is None else quality
-            )
-        )
+        rows, good = constants(row, count)
+        self._parts.append(Batch(rows, time_ns, value, good if quality is None else quality))
         self.count += count
 
     def _close(self) -> None:

@@ -24,7 +24,7 @@ class TimeReader:
     """
 
     def __init__(self, unit: str, zone: tzinfo | None) -> None:
-        self._ns = NS_PER_UNIT.get(unit, 0)
+        self._ns = self.unit_ns = NS_PER_UNIT.get(unit, 0)
         self._zone = zone
 
     def one(self, raw: object) -> int:
@@ -49,8 +49,13 @@ class TimeReader:
             return UNKNOWN_NS
         return found if abs(found) < LIMIT_NS else UNKNOWN_NS
 
+    def integers(self, raw: Int64) -> Int64:
+        """Return the same for integers of any unit but `iso`, all at once."""
+        limit = LIMIT_NS // self._ns
+        return np.where((raw > -limit) & (raw < limit), raw * self._ns, UNKNOWN_NS)
+
     def column(self, raw: Float64) -> Int64:
-        """Return the same for numbers of any unit but `ns`, all at once."""
+        """Return the same for numbers of any unit but `ns` and `iso`, all at once."""
         with np.errstate(invalid="ignore"):
             usable = np.abs(raw) < LIMIT_NS / self._ns
         whole = np.floor(np.where(usable, raw, 0.0))
@@ -61,14 +66,18 @@ class TimeReader:
         return found if usable.all() else np.where(usable, found, UNKNOWN_NS)
 
 
+def believable(low_ns: int, high_ns: int, arrival_ns: int, tolerance_ns: int, backlog_ns: int) -> bool:
+    """Whether no time between these two is doubtful; see `judge`."""
+    return abs(high_ns - arrival_ns) <= tolerance_ns and low_ns >= high_ns - backlog_ns
+
+
 def judge(times: Int64, arrival_ns: int, tolerance_ns: int, backlog_ns: int) -> UInt8 | None:
     """Replace times that cannot be believed by the arrival, in place, and return their qualities; None: all are good.
 
     The newest time that is not in the future says whether the instrument's clock is right: it must be within the
     tolerance of the arrival. If it is, older times are believed as far back as `backlog_ns` before it.
     """
-    low, high = int(times.min()), int(times.max())
-    if high <= arrival_ns + tolerance_ns and high >= arrival_ns - tolerance_ns and low >= high - backlog_ns:
+    if believable(int(times.min()), int(times.max()), arrival_ns, tolerance_ns, backlog_ns):
         return None
     doubtful = times > arrival_ns + tolerance_ns
     newest = int(times[~doubtful].max(initial=UNKNOWN_NS))

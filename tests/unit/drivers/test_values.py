@@ -38,24 +38,9 @@ def test_numbers_booleans_and_switch_words_are_values(raw: object, value: float)
 @pytest.mark.parametrize(
     "raw",
     [
-        "",
-        "nan",
-        "NaN",
-        "inf",
-        "-Infinity",
-        "1_0",
-        "１２",
-        "12 ppm",
-        "0x10",
-        "1e999",
-        "9" * 65,
-        None,
-        [],
-        {},
-        [1.0],
-        b"1",
-    ]
-    + [math.nan, math.inf, 10**400],
+        *("", "nan", "NaN", "inf", "-Infinity", "1_0", "１２", "12 ppm", "0x10", "1e999", "9" * 65),
+        *(None, [], {}, [1.0], b"1", math.nan, math.inf, 10**400),
+    ],
 )
 def test_what_is_no_finite_number_is_unreadable(raw: object) -> None:
     value, quality = converter()(raw)
