@@ -23,31 +23,63 @@ if TYPE_CHECKING:
 def command(site: Path, *, as_json: bool) -> None:
     """Judge the recordings that a site's `replay` connections name, and print the events.
 
-    The rules are the site's own, and so is the time: nothing waits, and the same recording gives the same events to
-    the byte. Set the connections' `speed` to 0 and `start` to `file`.
+    The rules are the site's own and the time is the recordings': nothing waits, several recordings are judged in the
+    order of their times, and the same recordings give the same events to the byte. Where a connection says
+    `start: file`, events bear the recording's own times.
     """
     logs.set_up(as_json=False, quiet=True)
-    for event in _judged(site):
+    for event in judged(site):
         if as_json:
             sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
         else:
             click.echo(_line(event))
 
 
-def _judged(path: Path) -> Iterator["AlarmEvent"]:
+def judged(path: Path) -> Iterator["AlarmEvent"]:
+    """Yield the events that a site's recordings make, in order.
+
+    Args:
+        path: The site file.
+
+    Raises:
+        SiteFileError: The site cannot be, or a connection is no recording or has no end.
+    """
     from gateway import assembly  # noqa: PLC0415 - `--help` loads nothing heavy
     from gateway.alarms.book import AlarmBook  # noqa: PLC0415
     from gateway.core.clock import ManualClock  # noqa: PLC0415
+    from gateway.core.errors import ConfigError  # noqa: PLC0415
     from gateway.flow.pipeline import Pipeline  # noqa: PLC0415
     from gateway.site.load import load_site  # noqa: PLC0415
 
     site = load_site(path)
     pipeline = Pipeline(site.channels, assembly.detectors(site), AlarmBook(site.rules))
+    recordings: list[list[Batch]] = []
     for connection, driver in assembly.drivers(site, ManualClock()):
         if connection.type != "replay":
-            raise click.UsageError(f"connection {connection.id} is of type {connection.type}; only recordings replay")
-        for batch in asyncio.run(_read_all(driver)):
-            yield from pipeline.process(batch)
+            raise site.error(ConfigError((*connection.path, "type"), f"is {connection.type}; only replay has an end"))
+        if getattr(connection.options, "loop", False):
+            raise site.error(ConfigError((*connection.path, "options", "loop"), "a recording that loops has no end"))
+        recordings.append(asyncio.run(_read_all(driver)))
+    for batch in _in_order(recordings):
+        yield from pipeline.process(batch)
+
+
+def _in_order(recordings: list[list["Batch"]]) -> list["Batch"]:
+    """Return the batches of one recording as they are, those of several as one, by time.
+
+    Within a recording nothing changes places: its clock may have been set back, and what it showed then is the past
+    of what came after.
+    """
+    import numpy as np  # noqa: PLC0415 - `--help` loads nothing heavy
+
+    from gateway.core.model import Batch  # noqa: PLC0415
+
+    if len(recordings) == 1:
+        return recordings[0]
+    whole = [Batch.concat(batches) for batches in recordings]
+    newest = [np.maximum.accumulate(batch.time_ns) for batch in whole]
+    order = np.argsort(np.concatenate(newest or [np.empty(0, np.int64)]), kind="stable")
+    return [Batch.concat(whole).take(order)]
 
 
 async def _read_all(driver: "Driver") -> list["Batch"]:
