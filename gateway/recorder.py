@@ -124,6 +124,7 @@ class Recorder:
         self._recent: deque[AlarmEvent] = deque(maxlen=RECENT_MAX)
         self._work = asyncio.Event()
         self._broken: dict[str, str] = {}
+        self._retry_s = 0.0
         self._acknowledging: list[Acknowledging] = []
         self._before_flush: Callable[[], None] = lambda: None
         self.journal_thread = ThreadPoolExecutor(1, "journal")
@@ -198,28 +199,32 @@ class Recorder:
 
     async def _write_events(self) -> None:
         while True:
-            await self._work.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_S if self._unsaved else None):
+                    await self._work.wait()
             self._work.clear()
             await self._write_waiting()
-            if self._unsaved:
-                await self._clock.sleep(RETRY_S if not self._queue else 0)
-                self._work.set()
 
     async def _write_waiting(self) -> None:
         events = list(self._queue)
         self._queue.clear()
-        waiting = [*self._unsaved, *events]
-        if not waiting:
-            return
+        if self._unsaved and self._clock.monotonic_s() < self._retry_s:
+            # The disk refused a moment ago: new events go out at once and wait for the next attempt together.
+            self._keep(events)
+        elif events or self._unsaved:
+            await self._write([*self._unsaved, *events], events)
+        self._publish(events)
+
+    async def _write(self, waiting: Sequence[AlarmEvent], events: Sequence[AlarmEvent]) -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(self.journal_thread, self._journal.append, waiting)
         except StorageError as error:
+            self._retry_s = self._clock.monotonic_s() + RETRY_S
             self._keep(events)
             self._say("journal", f"events are not on disk: {error}")
         else:
             self._unsaved.clear()
             self._say("journal", "")
-        self._publish(events)
 
     def _keep(self, events: Sequence[AlarmEvent]) -> None:
         self._unsaved.extend(events)
@@ -276,6 +281,7 @@ class Recorder:
             self._on_problem(part, why)
 
     async def _finish(self) -> None:
+        self._retry_s = 0.0
         await self._write_waiting()
         await self._flush_once()
         await self._flush_minutes()
