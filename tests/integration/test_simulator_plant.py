@@ -363,7 +363,7 @@ async def test_no_broker_outlives_a_plant_that_is_killed(tmp_path: Path):
     process.kill()
     await process.wait()
     async with asyncio.timeout(5):
-        while await answers(host, int(port)):
+        while await answers(host, int(port)):  # noqa: ASYNC110 - the peer tells nobody
             await asyncio.sleep(0.02)
 
 
