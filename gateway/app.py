@@ -78,6 +78,7 @@ class App:
         )
         self._supervisors: dict[str, Supervisor] = {}
         self._outboxes: list[Outbox[Any]] = []
+        self._told: set[str] = set()
         self._rows = {channel.id: channel.row for channel in site.channels}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -152,10 +153,16 @@ class App:
                 # What still ails will say so again; what no longer exists could not.
                 events += self.book.system(alarm.id, active=False, why="the gateway was started anew", now_ns=now_ns)
         events += self.book.note(f"gateway started, epoch {self.disk.journal.epoch}", now_ns)
-        for problem in self.disk.problems():
-            log.error("found damaged", problem=problem)
-            events += self.book.note(f"found on opening: {problem}", now_ns)
         self.recorder.take(None, events)
+        self._tell_damage()
+
+    def _tell_damage(self) -> None:
+        """Put into the journal what the stores have found damaged or given up since the last look."""
+        for problem in self.disk.problems():
+            if problem not in self._told:
+                self._told.add(problem)
+                log.error("disk", problem=problem)
+                self._note(problem)
 
     def _pass(self, batch: Batch) -> None:
         """One turn of the pipeline: judge, then hand everything to the recorder."""
@@ -245,6 +252,7 @@ class App:
             await self.clock.sleep(1.0)
             now_ns = self.clock.now_ns()
             self.recorder.take(None, self.pipeline.advance(now_ns))
+            self._tell_damage()
             moved_s = (now_ns - round(self.clock.monotonic_s() * NS_PER_S) - offset_ns) / NS_PER_S
             if abs(moved_s) >= CLOCK_STEP_S:
                 offset_ns += round(moved_s * NS_PER_S)
