@@ -1,0 +1,205 @@
+"""The API as an ASGI application: routes, who may use them, and the OpenAPI page that describes them."""
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+from fastapi import Depends, FastAPI, Request, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.api import payloads, problems
+from gateway.api.access import Access, Role
+from gateway.api.commands import ROLES, Commands, Order
+from gateway.api.face import Gateway
+from gateway.api.hub import Hub
+from gateway.api.limits import Limits
+from gateway.api.pages import load_pages
+from gateway.api.reads import Reads
+from gateway.api.replies import needs
+
+PREFIX = "/api/v1"
+_HISTORY = f"{PREFIX}/channels/{{channel_id:path}}/history"
+_REF = "#/components/schemas/{name}"
+
+
+class Api:
+    """The ASGI application of one gateway.
+
+    Attributes:
+        app: The web framework's application, for its routes and its OpenAPI document.
+        hub: The live stream; `close` ends all of them.
+    """
+
+    def __init__(self, app: FastAPI, hub: Hub) -> None:
+        self.app = app
+        self.hub = hub
+        self._outer: ASGIApp = Limits(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request (ASGI)."""
+        await self._outer(scope, receive, send)
+
+    def close(self) -> None:
+        """End all streams; no new one begins."""
+        self.hub.close()
+
+
+def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: bool = False) -> Api:
+    """Return the API of a gateway.
+
+    Args:
+        gateway: The running gateway.
+        open_read: Reading needs no token, from wherever the gateway can be reached.
+        local_operator: While no token exists, people at this machine may give commands as `local`.
+    """
+    access = Access(gateway.tokens, gateway.clock, open_read=open_read, local_operator=local_operator)
+    hub = Hub(gateway)
+    app = FastAPI(
+        title="Hazgate",
+        version=_version(),
+        # The framework's pages load scripts from elsewhere; sites have no internet.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    problems.install(app)
+    _add_reads(app, Reads(gateway, access, hub), access)
+    _add_commands(app, Commands(gateway), access)
+    _add_pages(app)
+    return Api(app, hub)
+
+
+def _version() -> str:
+    try:
+        return version("hazgate")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0"
+
+
+def _add(app: FastAPI, access: Access, path: str, call: Callable[..., Any], role: Role, **more: Any) -> None:
+    """Add one route with its role; `answers` are the structures it answers with, else it says its media type."""
+    answers = more.pop("answers", ())
+    content = _json(*answers) if answers else {more.pop("media_type"): {}}
+    app.add_api_route(
+        path,
+        call,
+        name=call.__name__,
+        # The framework would check and encode answers again; they are bytes already.
+        response_model=None,
+        response_class=Response,
+        dependencies=[Depends(needs(access, role))],
+        responses={200: {"description": "Done.", "content": content}, **_refusals(role)},
+        openapi_extra={
+            "x-role": role.name.lower(),
+            "security": [{"token": []}] if role is not Role.NOBODY else [],
+            **more.pop("extra", {}),
+        },
+        **more,
+    )
+
+
+def _json(*structures: type) -> dict[str, Any]:
+    schemas = [{"$ref": _REF.format(name=structure.__name__)} for structure in structures]
+    return {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}}
+
+
+def _refusals(role: Role) -> dict[int | str, dict[str, Any]]:
+    """Return the refusals that every route of a role has."""
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
+    reasons = {401: "No token, or none that is known.", 403: "The role does not suffice, or another site's page asks."}
+    reasons |= {422: "Something in the request is not understood.", 429: "Too many wrong tokens from this address."}
+    if role is Role.NOBODY:
+        reasons = {422: reasons[422]}
+    if role >= Role.OPERATOR:
+        reasons |= {409: "The alarm's state does not allow it.", 413: "The body is larger than 64 KiB."}
+        reasons |= {415: "The body is no application/json."}
+    return {status: {"description": reason, "content": content} for status, reason in sorted(reasons.items())}
+
+
+def _add_reads(app: FastAPI, reads: Reads, access: Access) -> None:
+    view = Role.VIEWER
+    _add(app, access, f"{PREFIX}/health", reads.health, Role.NOBODY, answers=(payloads.Health,))
+    _add(app, access, f"{PREFIX}/channels", reads.channels, view, answers=(payloads.Channels, payloads.ChannelColumns))
+    _add(
+        app, access, f"{PREFIX}/channels/{{channel_id:path}}/history", reads.history, view, answers=(payloads.History,)
+    )
+    _add(app, access, f"{PREFIX}/alarms", reads.alarms, view, answers=(payloads.Alarms,))
+    _add(app, access, f"{PREFIX}/events", reads.events, view, answers=(payloads.Events,))
+    _add(app, access, f"{PREFIX}/instruments", reads.instruments, view, answers=(payloads.Instruments,))
+    _add(app, access, f"{PREFIX}/uplinks", reads.uplinks, view, answers=(payloads.Uplinks,))
+    _add(app, access, f"{PREFIX}/statistics", reads.statistics, view, answers=(payloads.Statistics,))
+    _add(app, access, f"{PREFIX}/stream", reads.stream, view, media_type="text/event-stream")
+    _add(app, access, "/metrics", reads.metrics, view, media_type="text/plain")
+
+
+def _add_commands(app: FastAPI, commands: Commands, access: Access) -> None:
+    body = {"requestBody": {"required": False, "content": _json(Order)}}
+    common: dict[str, Any] = {"methods": ["POST"], "answers": (payloads.CommandDone,), "extra": body}
+    _add(app, access, f"{PREFIX}/silence", commands.silence, Role.OPERATOR, **common)
+    for verb, role in ROLES.items():
+        call = getattr(commands, verb.value.replace("-", "_"))
+        # System alarms have slashes in their ids.
+        _add(app, access, f"{PREFIX}/alarms/{{alarm_id:path}}/{verb.value}", call, role, **common)
+
+
+def _add_pages(app: FastAPI) -> None:
+    pages = load_pages()
+
+    async def openapi(_: Request) -> Response:
+        """Return this description."""
+        return Response(msgspec.json.encode(openapi_document(app)), media_type="application/json")
+
+    async def console(request: Request) -> Response:
+        """Return the operator's page."""
+        return pages["index.html"].response(request)
+
+    async def console_script(request: Request) -> Response:
+        """Return the page's script."""
+        return pages["console.js"].response(request)
+
+    async def console_style(request: Request) -> Response:
+        """Return the page's style."""
+        return pages["console.css"].response(request)
+
+    def add(path: str, call: Callable[..., Any], media_type: str) -> None:
+        app.add_api_route(
+            path,
+            call,
+            name=call.__name__,
+            response_model=None,
+            response_class=Response,
+            responses={200: {"description": "Done.", "content": {media_type: {}}}},
+            openapi_extra={"x-role": "nobody", "security": []},
+        )
+
+    add(f"{PREFIX}/openapi.json", openapi, "application/json")
+    add("/", console, "text/html")
+    add("/console.js", console_script, "text/javascript")
+    add("/console.css", console_style, "text/css")
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """Return the API's OpenAPI document, with the schemas of all payloads."""
+    document = app.openapi()
+    structures = [
+        payloads.Health,
+        payloads.Channels,
+        payloads.ChannelColumns,
+        payloads.History,
+        payloads.Alarms,
+        payloads.Events,
+        payloads.Instruments,
+        payloads.Uplinks,
+        payloads.Statistics,
+        payloads.CommandDone,
+        payloads.StreamEventView,
+        problems.Problem,
+        Order,
+    ]
+    _, schemas = msgspec.json.schema_components(structures, ref_template=_REF)
+    components = document.setdefault("components", {})
+    components["schemas"] = {**components.get("schemas", {}), **schemas}
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": "`hzg_…`"}}
+    return document

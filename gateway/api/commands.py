@@ -1,0 +1,101 @@
+"""What people may order: acknowledge, reset, silence, shelve, out of service, and the ways back."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import Request, Response
+
+from gateway.api.access import Role
+from gateway.api.face import Gateway
+from gateway.api.payloads import CommandDone, View, event_view
+from gateway.api.problems import ProblemError
+from gateway.api.replies import caller_of, reply
+from gateway.core.alarm import Command, Verb
+
+ROLES = {
+    Verb.ACKNOWLEDGE: Role.OPERATOR,
+    Verb.RESET: Role.OPERATOR,
+    Verb.SHELVE: Role.OPERATOR,
+    Verb.UNSHELVE: Role.OPERATOR,
+    Verb.OUT_OF_SERVICE: Role.ENGINEER,
+    Verb.RETURN_TO_SERVICE: Role.ENGINEER,
+}
+"""Verbs that name an alarm, and the least role that may use them; `SILENCE` is for the whole site."""
+
+_DAY_S = 86_400
+
+
+class Order(View, forbid_unknown_fields=True):
+    """The body of every command; all of it may be left out where the verb needs none of it."""
+
+    why: Annotated[
+        str, msgspec.Meta(max_length=500, description="The reason; shelving and out of service need one.")
+    ] = ""
+    duration_s: Annotated[float, msgspec.Meta(ge=0, le=30 * _DAY_S, description="How long to shelve, in seconds.")] = (
+        0.0
+    )
+
+
+_decoder = msgspec.json.Decoder(Order)
+
+
+class Commands:
+    """The routes of commands.
+
+    Args:
+        gateway: Who carries them out.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def silence(self, request: Request) -> Response:
+        """Silence the sound of the whole site; a new alarm sounds again."""
+        return await self._carry_out(request, Verb.SILENCE, "")
+
+    async def acknowledge(self, request: Request, alarm_id: str) -> Response:
+        """Say that a person has seen the alarm."""
+        return await self._carry_out(request, Verb.ACKNOWLEDGE, alarm_id)
+
+    async def reset(self, request: Request, alarm_id: str) -> Response:
+        """Reset an alarm that is held after its condition has gone."""
+        return await self._carry_out(request, Verb.RESET, alarm_id)
+
+    async def shelve(self, request: Request, alarm_id: str) -> Response:
+        """Put an alarm aside for `duration_s`; needs a reason."""
+        return await self._carry_out(request, Verb.SHELVE, alarm_id)
+
+    async def unshelve(self, request: Request, alarm_id: str) -> Response:
+        """End a shelving."""
+        return await self._carry_out(request, Verb.UNSHELVE, alarm_id)
+
+    async def out_of_service(self, request: Request, alarm_id: str) -> Response:
+        """Take an alarm out for maintenance; needs a reason and never ends by itself."""
+        return await self._carry_out(request, Verb.OUT_OF_SERVICE, alarm_id)
+
+    async def return_to_service(self, request: Request, alarm_id: str) -> Response:
+        """Bring an alarm back from maintenance."""
+        return await self._carry_out(request, Verb.RETURN_TO_SERVICE, alarm_id)
+
+    async def _carry_out(self, request: Request, verb: Verb, alarm: str) -> Response:
+        order = _order(request, await request.body())
+        if verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE) and not order.why.strip():
+            raise ProblemError(422, f"why: {verb} needs a reason")
+        if verb is Verb.SHELVE and not order.duration_s:
+            raise ProblemError(422, "duration_s: shelve needs a time in seconds")
+        who = caller_of(request).name
+        command = Command(verb=verb, alarm=alarm, who=who, why=order.why, duration_s=order.duration_s)
+        events = await self._gateway.command(command)
+        return await reply(request, CommandDone(events=[event_view(event) for event in events]))
+
+
+def _order(request: Request, body: bytes) -> Order:
+    """Read a command's body. Raises ProblemError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        # A form of another site's page cannot send this type without asking first, and is not answered.
+        raise ProblemError(415, f"commands are application/json, not {kind!r}")
+    try:
+        return _decoder.decode(body or b"{}")
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise ProblemError(422, f"body: {error}") from error

@@ -1,0 +1,92 @@
+"""What the API answers when it refuses: problem details as JSON (RFC 9457)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gateway.core.errors import CommandRefusedError, HazgateError, StorageError, UnknownAlarmError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal (RFC 9457); `detail` is one sentence for the person who asked."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+class ProblemError(HazgateError):
+    """A request that is refused; becomes a problem answer.
+
+    Args:
+        status: HTTP status.
+        detail: One sentence that names the thing and the value.
+        headers: Headers of the answer, e.g. `Retry-After`.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        super().__init__(detail)
+
+
+def body(status: int, detail: str) -> bytes:
+    """Return a problem as JSON.
+
+    >>> body(404, "no channel x")
+    b'{"type":"about:blank","title":"Not Found","status":404,"detail":"no channel x"}'
+    """
+    return msgspec.json.encode(Problem(title=HTTPStatus(status).phrase, status=status, detail=detail))
+
+
+def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a problem as a response."""
+    return Response(body(status, detail), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make every refusal of `app` a problem answer."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(CommandRefusedError, _on_refused)
+    app.add_exception_handler(StorageError, _on_storage)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return answer(error.status, error.detail, error.headers)
+
+
+async def _on_refused(_: Request, error: Exception) -> Response:
+    return answer(404 if isinstance(error, UnknownAlarmError) else 409, str(error))
+
+
+async def _on_storage(_: Request, error: Exception) -> Response:
+    return answer(503, str(error))
+
+
+async def _on_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    parts = [f"{'.'.join(str(key) for key in one['loc'])}: {one['msg']}" for one in error.errors()[:5]]
+    return answer(422, "; ".join(parts))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
+    return answer(error.status_code, detail, error.headers)
+
+
+async def _on_defect(_: Request, __: Exception) -> Response:
+    # The web framework logs it with its traceback; what went wrong inside is nothing for the caller to read.
+    return answer(500, "the gateway made a mistake; its log says more")

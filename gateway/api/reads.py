@@ -1,0 +1,264 @@
+"""What can be read: health, channels, history, alarms, events, instruments, uplinks, statistics, the live stream."""
+
+import asyncio
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import Header, Query, Request, Response
+
+from gateway.api.access import Access
+from gateway.api.face import Gateway, Latest
+from gateway.api.hub import Cursor, Hub
+from gateway.api.payloads import (
+    QUALITIES,
+    Alarms,
+    ChannelColumns,
+    Channels,
+    ChannelView,
+    Events,
+    Health,
+    History,
+    Instruments,
+    InstrumentView,
+    Statistics,
+    Uplinks,
+    UplinkView,
+    View,
+    alarm_view,
+    channel_columns,
+    event_view,
+    moment,
+    moments,
+    numbers,
+)
+from gateway.api.problems import ProblemError
+from gateway.api.replies import reply
+from gateway.api.stream import LiveStream
+from gateway.core.alarm import AlarmState, EventKind
+from gateway.core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from gateway.core.model import Int32
+
+RAW_SPAN_MAX_S = 24 * 3600
+MINUTE_SPAN_MAX_S = 92 * 24 * 3600
+AUTOMATIC_RAW_S = 2 * 3600
+SEQ_MAX = 2**62
+TIME_MAX_S = 253_402_300_799
+"""The last second of the year 9999, beyond which RFC 3339 has no words."""
+HEALTH_S = 1.0
+UNACKNOWLEDGED = frozenset({AlarmState.UNACKED, AlarmState.RETURNED, AlarmState.LATCHED_UNACKED})
+SYSTEM = "system/"
+
+Seconds = Annotated[str, Query(max_length=40, description="RFC 3339, or seconds ago.")]
+
+
+class Reads:
+    """The reading routes.
+
+    Args:
+        gateway: Where everything comes from.
+        access: For the stream, which is checked again and again.
+        hub: For the stream.
+    """
+
+    def __init__(self, gateway: Gateway, access: Access, hub: Hub) -> None:
+        self._gateway = gateway
+        self._access = access
+        self._hub = hub
+        self._rows = {channel.id: channel.row for channel in gateway.channels}
+        self._large = asyncio.Semaphore(2)
+        self._health: tuple[float, Health | None] = (-math.inf, None)
+
+    def _now(self) -> str:
+        return rfc3339(self._gateway.clock.now_ns())
+
+    async def health(self, request: Request) -> Response:
+        """Tell whether the gateway is up and what is degraded; needs no token, and is looked up once a second."""
+        now_s, (looked_s, health) = self._gateway.clock.monotonic_s(), self._health
+        if health is None or now_s - looked_s >= HEALTH_S:
+            health = self._look()
+            self._health = (now_s, health)
+        return await reply(request, health)
+
+    def _look(self) -> Health:
+        alarms, instruments = self._gateway.alarms(), self._gateway.instruments()
+        degraded = [alarm.id for alarm in alarms if alarm.id.startswith(SYSTEM) and alarm.event.condition != "normal"]
+        offline = sum(not one.online for one in instruments)
+        journal_ok = not self._gateway.statistics().get("events_not_on_disk", 0)
+        journal_ok = journal_ok and not any("journal" in alarm for alarm in degraded)
+        return Health(
+            status="degraded" if degraded or offline or not journal_ok else "ok",
+            time=self._now(),
+            site=self._gateway.site_id,
+            name=self._gateway.site_name,
+            epoch=self._gateway.epoch,
+            alarms={str(p): sum(a.event.priority == p for a in alarms) for p in (1, 2, 3, 4)},
+            unacknowledged=sum(a.event.state in UNACKNOWLEDGED for a in alarms),
+            journal_ok=journal_ok,
+            instruments=len(instruments),
+            instruments_offline=offline,
+            degraded=degraded,
+        )
+
+    async def channels(self, request: Request, form: Literal["list", "columns"] = "list") -> Response:
+        """List all channels with their newest readings, one object a channel or one list a field."""
+        now, latest = self._now(), self._gateway.latest()
+        async with self._large:
+            # In a thread: ten thousand channels take tens of milliseconds, and alarms do not wait for that.
+            view = await asyncio.to_thread(self._channels, now, latest, form)
+            return await reply(request, view)
+
+    def _channels(self, now: str, latest: Latest, form: str) -> View:
+        columns = channel_columns(self._gateway.channels, latest.time_ns, latest.value, latest.quality)
+        if form == "columns":
+            return ChannelColumns(time=now, columns=columns)
+        rows = zip(*columns.values(), strict=True)
+        return Channels(time=now, channels=[ChannelView(**dict(zip(columns, row, strict=True))) for row in rows])
+
+    async def history(
+        self,
+        request: Request,
+        channel_id: str,
+        start: Seconds = "3600",
+        end: Seconds = "0",
+        resolution: Annotated[Literal["auto", "0", "60"], Query(description="Seconds; 0 is every reading.")] = "auto",
+    ) -> Response:
+        """Return a channel's past: readings of up to a day, or minutes of up to 92 days."""
+        if channel_id not in self._rows:
+            raise ProblemError(404, f"there is no channel {channel_id!r}")
+        start_ns, end_ns = self._time("start", start), self._time("end", end)
+        span_s = (end_ns - start_ns) / NS_PER_S
+        if span_s <= 0:
+            raise ProblemError(422, f"start {start!r} is not before end {end!r}")
+        resolution_s = (0 if span_s <= AUTOMATIC_RAW_S else 60) if resolution == "auto" else int(resolution)
+        longest_s = MINUTE_SPAN_MAX_S if resolution_s else RAW_SPAN_MAX_S
+        if span_s > longest_s:
+            detail = f"{span_s:.0f} s at resolution {resolution_s} is more than {longest_s} s; ask for less at a time"
+            raise ProblemError(422, detail)
+        async with self._large:
+            trend = await self._gateway.history(channel_id, start_ns, end_ns, resolution_s)
+            view = await asyncio.to_thread(
+                lambda: History(
+                    channel=channel_id,
+                    unit=self._gateway.channels[self._rows[channel_id]].unit,
+                    start=rfc3339(start_ns),
+                    end=rfc3339(end_ns),
+                    resolution_s=trend.resolution_s,
+                    time=moments(trend.time_ns),
+                    low=numbers(trend.low),
+                    mean=numbers(trend.mean),
+                    high=numbers(trend.high),
+                    quality=[QUALITIES[code] for code in trend.quality.tolist()],
+                )
+            )
+            return await reply(request, view)
+
+    def _time(self, name: str, text: str) -> int:
+        """Return a time in nanoseconds from RFC 3339 or seconds ago. Raises ProblemError."""
+        try:
+            ago_s = float(text)
+        except ValueError:
+            ago_s = math.nan
+        now_ns = self._gateway.clock.now_ns()
+        try:
+            # A `+` in a query arrives as a blank.
+            time_ns = parse_rfc3339(text.replace(" ", "+")) if math.isnan(ago_s) else now_ns - round(ago_s * NS_PER_S)
+        except (ValueError, OverflowError) as error:
+            raise ProblemError(422, f"{name}: {text!r} is neither RFC 3339 with offset nor seconds ago") from error
+        if not 0 <= time_ns <= TIME_MAX_S * NS_PER_S:
+            raise ProblemError(422, f"{name}: {text!r} lies before 1970 or after 9999")
+        return time_ns
+
+    async def alarms(self, request: Request) -> Response:
+        """List every alarm that is not normal, most urgent first."""
+        views = [alarm_view(alarm) for alarm in self._gateway.alarms()]
+        return await reply(request, Alarms(time=self._now(), audible=self._gateway.audible(), alarms=views))
+
+    async def events(  # noqa: PLR0917 - query parameters; the web framework names them
+        self,
+        request: Request,
+        after: Annotated[int, Query(ge=0, le=SEQ_MAX, description="The number of the last one you have.")] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        alarm: Annotated[str, Query(max_length=500, description="Only this alarm's.")] = "",
+        kind: EventKind | None = None,
+        newest_first: bool = False,  # noqa: FBT001, FBT002 - a query parameter; callers name it
+    ) -> Response:
+        """Read the journal by parts: events after a number, or, newest first, before it."""
+        found = await self._gateway.events(
+            after, limit, alarm=alarm, kind=kind.value if kind else "", newest_first=newest_first
+        )
+        following = found[-1].seq if len(found) == limit else None
+        views = [event_view(event) for event in found]
+        return await reply(request, Events(epoch=self._gateway.epoch, events=views, next=following))
+
+    async def instruments(self, request: Request) -> Response:
+        """List the instruments and how they are doing."""
+        views = [
+            InstrumentView(
+                id=one.id,
+                connection=one.connection,
+                type=one.type,
+                online=one.online,
+                last=moment(one.last_ns),
+                readings=one.readings,
+                bad=one.bad,
+                reason=one.reason,
+            )
+            for one in self._gateway.instruments()
+        ]
+        return await reply(request, Instruments(time=self._now(), instruments=views))
+
+    async def uplinks(self, request: Request) -> Response:
+        """List stores and platforms, and what still waits for them."""
+        views = [
+            UplinkView(
+                id=one.id,
+                type=one.type,
+                kind=one.kind,
+                up=one.up,
+                delivered=one.delivered,
+                dead=one.dead,
+                waiting=one.waiting,
+                oldest=moment(one.oldest_ns),
+                last=moment(one.last_ns),
+                reason=one.reason,
+            )
+            for one in self._gateway.uplinks()
+        ]
+        return await reply(request, Uplinks(time=self._now(), uplinks=views))
+
+    async def statistics(self, request: Request) -> Response:
+        """Return counters and gauges by name."""
+        figures = {name: float(value) for name, value in self._gateway.statistics().items()}
+        return await reply(request, Statistics(time=self._now(), statistics=figures))
+
+    async def stream(
+        self,
+        request: Request,
+        channels: Annotated[
+            str | None,
+            Query(max_length=16_000, description="Ids with commas between; all where absent, none if empty."),
+        ] = None,
+        last_event_id: Annotated[int | None, Query(ge=0, le=SEQ_MAX, description="Resume after this event.")] = None,
+        epoch: Annotated[str, Query(max_length=100, description="The epoch that number belongs to.")] = "",
+        resume: Annotated[str, Header(alias="Last-Event-ID", max_length=40)] = "",
+    ) -> Response:
+        """Follow all live (server-sent events): `snapshot`, then `alarm` for each event, `values` each second."""
+        last = int(resume) if resume.isascii() and resume.isdigit() else last_event_id
+        if last is None or (epoch and epoch != self._gateway.epoch):
+            last = -1
+        cursor = Cursor(seq=last, rows=None if channels is None else self._wanted(channels))
+        return LiveStream(request, self._hub, self._access, clock=self._gateway.clock, cursor=cursor)
+
+    def _wanted(self, channels: str) -> Int32:
+        names = [name for name in channels.split(",") if name]
+        if unknown := [name for name in names if name not in self._rows]:
+            raise ProblemError(404, f"there is no channel {unknown[0]!r}")
+        return np.unique(np.array([self._rows[name] for name in names], np.int32))
+
+    async def metrics(self, _: Request) -> Response:
+        """Return the gateway's figures for Prometheus."""
+        from gateway.api.metrics import CONTENT_TYPE, Figures  # noqa: PLC0415 - loaded at the first scrape, if ever
+
+        figures = Figures.of(self._gateway, self._hub.readers)
+        return Response(await asyncio.to_thread(figures.text), media_type=CONTENT_TYPE)

@@ -1,0 +1,45 @@
+"""How payloads become responses: encoded by msgspec, compressed where they are large and the caller can read it."""
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from fastapi import Request, Response
+
+from gateway.api.access import Access, Caller, Role
+from gateway.api.payloads import View
+
+COMPRESS_FROM = 4096
+THREAD_FROM = 64 * 1024
+
+
+async def reply(request: Request, payload: View) -> Response:
+    """Return a payload as JSON; not-a-number becomes null."""
+    return await packed(request, msgspec.json.encode(payload), "application/json")
+
+
+async def packed(request: Request, body: bytes, media_type: str) -> Response:
+    """Return a body, compressed where that is worth it; large ones in a thread, so that alarms do not wait."""
+    headers = {"Vary": "Accept-Encoding"}
+    if len(body) >= COMPRESS_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        body = await asyncio.to_thread(gzip.compress, body, 1) if len(body) >= THREAD_FROM else gzip.compress(body, 1)
+    return Response(body, headers=headers, media_type=media_type)
+
+
+def needs(access: Access, role: Role) -> Callable[[Request], Awaitable[Caller]]:
+    """Return the dependency that admits callers of a role; the route's functions find them in `caller_of`."""
+
+    async def admit(request: Request) -> Caller:
+        host = request.client.host if request.client else ""
+        request.state.caller = await access.admit(request.headers, host, role)
+        return caller_of(request)
+
+    return admit
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who was admitted to this request."""
+    caller: Caller = request.state.caller
+    return caller
