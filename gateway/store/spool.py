@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.core.model import Batch, Int32
 from gateway.store.disk import Problems, free_bytes, make_folder, set_aside, storage_errors
@@ -35,7 +36,7 @@ class Spool:
 
     Attributes:
         durable: All readings with a smaller number are on disk.
-        bytes_used: Bytes that the folder takes; never more than `bytes_max`.
+        bytes_used: Bytes that its files take; never more than `bytes_max`.
         problems: What was found damaged, in words.
     """
 
@@ -205,11 +206,13 @@ class Spool:
 
     def _load(self) -> None:
         for path in sorted(self._folder.iterdir()):
-            self.bytes_used += path.stat().st_size
-            if path.suffix == SUFFIX:
-                self._load_segment(path)
-            elif ".damaged-" in path.name:
+            damaged = ".damaged-" in path.name
+            if damaged or path.suffix == SUFFIX:
+                self.bytes_used += path.stat().st_size
+            if damaged:
                 self._damaged.append(path)
+            elif path.suffix == SUFFIX:
+                self._load_segment(path)
         for segment in self._segments:
             if segment.table is not None:
                 self._tables[segment.table.code] = segment.table
@@ -388,38 +391,48 @@ class Spool:
         """
         parts: list[Batch] = []
         found = 0
-        with self._disk:
-            with self._memory:
-                pending = [batch for _, batch in self._pending]
-            for batch in self._newest_first(row, start_ns, end_ns, pending):
-                mask = (batch.row == row) & (batch.time_ns >= start_ns) & (batch.time_ns < end_ns)
-                if mask.any():
-                    parts.append(batch.take(mask))
-                    found += len(parts[-1])
-                if found >= limit:
-                    break
+        for batch in self._newest_first(row, start_ns, end_ns):
+            mask = (batch.row == row) & (batch.time_ns >= start_ns) & (batch.time_ns < end_ns)
+            if mask.any():
+                parts.append(batch.take(mask))
+                found += len(parts[-1])
+            if found >= limit:
+                break
         whole = Batch.concat(parts[::-1]) if parts else _EMPTY
         order = np.argsort(whole.time_ns, kind="stable")
         return whole.take(order[max(0, len(whole) - limit) :])
 
-    def _newest_first(self, row: int, start_ns: int, end_ns: int, pending: list[Batch]) -> Iterator[Batch]:
-        """Yield, newest record first, all batches that may hold the channel in that time."""
+    def _newest_first(self, row: int, start_ns: int, end_ns: int) -> Iterator[Batch]:
+        """Yield, newest record first, all batches that may hold the channel in that time.
+
+        The disk is let go of between groups of records: a long look back must not hold up what is to be written.
+        """
+        with self._disk:
+            with self._memory:
+                pending = [batch for _, batch in self._pending]
+            segments = self._segments.copy()
         yield from reversed(pending)
-        for segment in reversed(self._segments):
+        for segment in reversed(segments):
             index = segment.index()
             bit = self._row_bit(segment, row)
             if not len(index) or not bit:
                 continue
             near = (index["first"] < end_ns) & (index["last"] >= start_ns) & ((index["rows"] & np.uint64(bit)) != 0)
-            for group in np.flatnonzero(near)[::-1]:
-                hits = [
-                    (record, payload) for record, payload in segment.records(int(group), index)
-                    if record.first_ns < end_ns and record.last_ns >= start_ns and record.rows & bit
-                ]  # fmt: skip
-                for record, payload in reversed(hits):
+            for group in np.flatnonzero(near)[::-1].tolist():
+                yield from self._group(segment, group, index, start_ns, end_ns)
+
+    def _group(self, segment: Segment, group: int, index: NDArray[np.void], start_ns: int, end_ns: int) -> list[Batch]:
+        """Return the batches of one group of records that touch that time, newest first."""
+        with self._disk:
+            if not any(segment is one for one in self._segments):
+                return []  # made way meanwhile
+            found = []
+            for record, payload in segment.records(group, index):
+                if record.first_ns < end_ns and record.last_ns >= start_ns:
                     batch = segment.decode(record, payload)
                     if batch is not None:
-                        yield self._mapped(batch, record.table, segment)
+                        found.append(self._mapped(batch, record.table, segment))
+        return found[::-1]
 
     def _row_bit(self, segment: Segment, row: int) -> int:
         """Return the bit that records of this segment have set for a channel, 0 where it had no such channel."""
