@@ -348,6 +348,19 @@ class Spool:
                     return _known(Batch.concat(parts)), number
             return _known(Batch.concat(parts)), max(number, self.durable)
 
+    def number_since(self, time_ns: int) -> int:
+        """Return a number before which no durable reading has that time or a later one; quick, and rarely the highest.
+
+        Where to begin a replay: reading from here on finds every reading since then, and some older ones.
+        """
+        with self._disk:
+            for segment in self._segments:
+                index = segment.index()
+                late = np.flatnonzero(index["last"] >= time_ns)
+                if len(late):
+                    return int(index["number"][late[0]])
+            return self.durable
+
     def _durable_from(self, number: int) -> Iterator[tuple[Batch, int]]:
         """Yield (readings with present rows, number of the first) of every record that reaches beyond `number`."""
         for segment in self._segments:

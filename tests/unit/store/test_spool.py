@@ -287,6 +287,16 @@ def test_a_trend_is_one_channel_by_time_with_the_newest_when_cut(tmp_path: Path)
     spool.close()
 
 
+def test_a_replay_begins_where_the_first_reading_of_that_time_may_be(tmp_path: Path) -> None:
+    spool = Spool.open(tmp_path, IDS, **SMALL)
+    fill(spool, 600)
+    for tick in (0, 1, 77, 599):
+        number = spool.number_since(START + tick * 10**9)
+        assert 100 * tick - 2000 < number <= 100 * tick
+    assert spool.number_since(START + 600 * 10**9) == spool.durable
+    spool.close()
+
+
 def test_bad_readings_stay_bad_and_keep_their_reason(tmp_path: Path) -> None:
     spool = Spool.open(tmp_path, IDS)
     spool.append(Batch.bad(np.arange(100, dtype=np.int32), START, Quality.COMMS_LOST))
