@@ -370,7 +370,9 @@ class Journal(Ledger):
         """Return (number, body, code) of the next rows; one by one where the file is damaged."""
         query = "SELECT seq, body, code FROM events"
         query += " WHERE seq < ?" if newest_first else " WHERE seq > ?"
-        query += (" AND alarm = ?" if alarm else "") + (" AND kind = ?" if kind else "")
+        # The plus keeps SQLite from searching by kind: an alarm has far fewer events than a kind.
+        query += (" AND alarm = ?" if alarm else "") + (" AND +kind = ?" if kind and alarm else "")
+        query += " AND kind = ?" if kind and not alarm else ""
         query += " ORDER BY seq" + (" DESC" if newest_first else "") + " LIMIT ?"
         from_ = after if after or not newest_first else self.last_seq + 1
         values = [from_, *filter(None, (alarm, kind)), limit]
