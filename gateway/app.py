@@ -10,7 +10,7 @@ import structlog
 
 from gateway import assembly
 from gateway.alarms.book import AlarmBook
-from gateway.api.face import Latest, Trend
+from gateway.api.face import Latest, Tokens, Trend
 from gateway.checkpoint import catch_up, save_checkpoint
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
@@ -64,7 +64,8 @@ class App:
         self._started_s = clock.monotonic_s()
         self._lock = FolderLock(data)
         self.disk = Disk.open(data, site)
-        self.tokens = TokenTable(self.disk.journal.tokens())
+        self._tokens = TokenTable(self.disk.journal.tokens())
+        self.tokens: Tokens = self._tokens
         self.book = AlarmBook(site.rules, self.disk.journal.last_seq + 1)
         self.pipeline = Pipeline(site.channels, assembly.detectors(site), self.book)
         self.inbox = Inbox(self._pass)
@@ -241,7 +242,7 @@ class App:
         while True:
             await self.clock.sleep(TOKENS_S)
             try:
-                self.tokens.replace(await self._in_journal_thread(self.disk.journal.tokens))
+                self._tokens.replace(await self._in_journal_thread(self.disk.journal.tokens))
             except StorageError as error:
                 log.warning("tokens unreadable, the known ones stay", why=str(error))
 
