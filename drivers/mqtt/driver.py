@@ -12,7 +12,7 @@ from drivers.mqtt.channels import ChannelDecoder
 from drivers.mqtt.decode import MessageDecoder
 from drivers.mqtt.framing import Publish
 from drivers.mqtt.ledger import Entry, Ledger
-from drivers.mqtt.link import Link
+from drivers.mqtt.link import CONNECT_TIMEOUT_S, Link
 from drivers.mqtt.options import ChannelOptions, InstrumentOptions, Options
 from drivers.mqtt.readings import Readings
 from drivers.mqtt.topics import Routes, check_filter, subscriptions, unshared
@@ -49,6 +49,7 @@ class MqttDriver:
         self._clock = clock
         self._ledger = Ledger()
         self._link: Link | None = None
+        self._subscribing: asyncio.Task[list[str]] | None = None
         self._queue: deque[tuple[Publish, Entry, int]] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
@@ -68,31 +69,50 @@ class MqttDriver:
         link = Link(self._options, password, tls, self)
         try:
             self._link = link
-            self._refused = await link.open(self._filters, self._options.qos)
+            await link.open()
+            self._subscribing = asyncio.create_task(link.subscribe_all(self._filters, self._options.qos))
+            await self._subscribed_or_full(link, self._subscribing)
+            self._look_at_subscriptions()
         except (aiomqtt.MqttError, OSError, ValueError) as error:
-            await self._give_up(link)
+            link.abort()
+            await self.close()
             raise NotConnectedError(self._endpoint, str(error) or type(error).__name__) from error
         except BaseException:
             link.abort()
+            await self.close()
             raise
-        self._say_refused()
+
+    async def _subscribed_or_full(self, link: Link, subscribing: "asyncio.Task[list[str]]") -> None:
+        """Wait for the broker's answer, or until so much of what it kept has come that somebody must read first."""
+        subscribing.add_done_callback(lambda _: self._wake.set())
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            while not subscribing.done() and not self._paused and link.up:
+                self._wake.clear()
+                await self._wake.wait()
+        if not link.up:
+            raise aiomqtt.MqttError(link.reason)
+
+    def _look_at_subscriptions(self) -> None:
+        """Take the broker's answer where it has come. Raises NotConnectedError where nothing can be had."""
+        task = self._subscribing
+        if task is None or not task.done():
+            return
+        self._subscribing = None
+        if task.cancelled() or (error := task.exception()) is not None:
+            reason = "the subscription was given up" if task.cancelled() else str(error)
+            raise NotConnectedError(self._endpoint, reason)
+        self._refused = task.result()
+        for text in self._refused[:20]:
+            log.warning("subscription refused", broker=self._endpoint, filter=text, refused=len(self._refused))
         if self._refused and len(self._refused) == len(self._filters):
-            await self._give_up(link)
             raise NotConnectedError(
                 self._endpoint, f"the broker refuses every subscription, first {self._refused[0]!r}"
             )
 
-    async def _give_up(self, link: Link) -> None:
-        link.abort()
-        await link.shut()
-
-    def _say_refused(self) -> None:
-        for text in self._refused[:20]:
-            log.warning("subscription refused", broker=self._endpoint, filter=text, refused=len(self._refused))
-
     async def read(self) -> Batch:
         """Wait for messages and return the readings of all that wait."""
         while True:
+            self._look_at_subscriptions()
             batch = self._refusals() if self._refused else self._burst()
             if len(batch):
                 return batch
@@ -107,7 +127,11 @@ class MqttDriver:
     async def close(self) -> None:
         """Disconnect; what has not been acknowledged stays with the broker where the session is kept."""
         link, self._link = self._link, None
+        subscribing, self._subscribing = self._subscribing, None
         self._paused = False
+        if subscribing is not None:
+            subscribing.cancel()
+            await asyncio.gather(subscribing, return_exceptions=True)
         if link is not None:
             self._reason = link.reason or "closed"
             await link.shut()
@@ -160,6 +184,7 @@ class MqttDriver:
                 self._paused = True
                 self.counters["paused"] += 1
                 self._link.pause()
+                self._wake.set()
             return
         dropped, _, _ = self._queue.popleft()
         self._queued_bytes -= len(dropped.payload or b"")

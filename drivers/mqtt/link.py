@@ -29,6 +29,7 @@ CHUNKS_PER_TURN = 8
 """Chunks read before others get their turn on the loop."""
 FILTERS_PER_SUBSCRIBE = 100
 CONNECT_TIMEOUT_S = 5.0
+SUBSCRIBE_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 1.0
 
 quiet = logging.getLogger("drivers.mqtt.link")
@@ -104,8 +105,8 @@ class Link(aiomqtt.Client):
         """Whether the link still stands."""
         return not self.reason and not self._over
 
-    async def open(self, filters: Sequence[str], qos: int) -> list[str]:
-        """Connect and subscribe; return the filters that the broker refuses.
+    async def open(self) -> None:
+        """Connect.
 
         Raises:
             aiomqtt.MqttError, OSError, ValueError: It did not work; `abort` is still to be called.
@@ -115,7 +116,6 @@ class Link(aiomqtt.Client):
         await self.__aenter__()
         self._client._keepalive = min(self._client._keepalive or 65_535, self._own_keepalive_s)  # noqa: SLF001 - as above
         self._disconnected.add_done_callback(self._gone)
-        return await self._subscribe(filters, qos)
 
     async def _dial(self) -> socket.socket:
         """Connect on the loop, where it can be cancelled; only the TLS handshake needs a thread."""
@@ -163,12 +163,19 @@ class Link(aiomqtt.Client):
             raise ConnectionAbortedError("closed while connecting")
         return sock
 
-    async def _subscribe(self, filters: Sequence[str], qos: int) -> list[str]:
+    async def subscribe_all(self, filters: Sequence[str], qos: int) -> list[str]:
+        """Subscribe and return the filters that the broker refuses.
+
+        A broker may send all that it has kept before it answers: somebody must read meanwhile.
+
+        Raises:
+            aiomqtt.MqttError: It does not answer, or the link is lost.
+        """
         refused: list[str] = []
         for at in range(0, len(filters), FILTERS_PER_SUBSCRIBE):
             some = filters[at : at + FILTERS_PER_SUBSCRIBE]
             wanted: Any = [(f, SubscribeOptions(qos=qos) if self._v5 else qos) for f in some]
-            codes: Sequence[Any] = await self.subscribe(wanted)
+            codes: Sequence[Any] = await self.subscribe(wanted, timeout=SUBSCRIBE_TIMEOUT_S)
             # Numbers in MQTT 3.1.1, reason codes in 5; from 0x80 on both are refusals.
             numbers = [code if isinstance(code, int) else code.value for code in codes]
             refused += [f for f, number in zip(some, numbers, strict=True) if number >= 0x80]

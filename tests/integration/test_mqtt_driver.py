@@ -431,6 +431,23 @@ async def test_a_full_queue_makes_the_broker_wait_and_loses_nothing(tmp_path: Pa
         broker.stop()
 
 
+async def test_a_backlog_larger_than_the_queue_does_not_stop_the_connection(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, "max_inflight_messages 0\nmax_queued_messages 0\n")
+    keep: dict[str, Any] = {"client_id": "gw", "clean_session": False, "queue_messages_max": 10}
+    try:
+        async with opened(broker, instrument("a", {}), **keep):
+            pass
+        await broker.publish_lines("a", [str(i) for i in range(5_000)])
+        async with opened(broker, instrument("a", {}), **keep) as driver:
+            assert await read_values(driver, 5_000) == list(range(5_000))
+            await driver.stored(driver.returned())
+            await broker.publish("a", b"-1")
+            assert await read_values(driver, 1) == [-1]
+            assert driver._subscribing is None
+    finally:
+        broker.stop()
+
+
 async def test_a_full_queue_of_qos_0_drops_the_oldest_and_counts_them(broker: Broker) -> None:
     async with opened(broker, instrument("a", {}), qos=0, queue_messages_max=10) as driver:
         await broker.publish_lines("a", [str(i) for i in range(40)], qos=0)
