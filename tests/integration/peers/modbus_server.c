@@ -4,7 +4,7 @@
  *   modbus_server rtu PORT BAUD UNIT     serves one unit on a serial port, prints "ready"
  *
  * Tables of 0..299: holding[a] = a, input[a] = 65535 - a, coil[a] = (a % 3 == 0), discrete[a] = (a % 5 == 0);
- * holding[0] = the unit that was asked; holding[200..207] = 12.625 as a float in the orders ABCD, BADC, CDAB, DCBA.
+ * holding[0] = the unit that was asked; holding[200..207] = 4148 0009, 12.5000086, as a float in the orders ABCD, BADC, CDAB, DCBA.
  * Anything beyond is answered with exception 2. The dead unit is never answered.
  */
 #include <errno.h>
@@ -28,10 +28,11 @@ static modbus_mapping_t *tables(void) {
         map->tab_bits[a] = a % 3 == 0;
         map->tab_input_bits[a] = a % 5 == 0;
     }
-    modbus_set_float_abcd(12.625f, map->tab_registers + 200);
-    modbus_set_float_badc(12.625f, map->tab_registers + 202);
-    modbus_set_float_cdab(12.625f, map->tab_registers + 204);
-    modbus_set_float_dcba(12.625f, map->tab_registers + 206);
+    /* Not by modbus_set_float_abcd(): in 3.1.6 its registers come out with their bytes swapped.
+       Four different bytes show every mistake. */
+    const uint16_t high = 0x4148, low = 0x0009, high_swapped = 0x4841, low_swapped = 0x0900;
+    const uint16_t floats[8] = {high, low, high_swapped, low_swapped, low, high, low_swapped, high_swapped};
+    memcpy(map->tab_registers + 200, floats, sizeof floats);
     return map;
 }
 
