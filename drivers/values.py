@@ -3,10 +3,12 @@
 import math
 import re
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 import numpy as np
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import BAD_FROM, Channel, Float64, Quality, quality_name
 from gateway.core.plugin import PluginOptions
@@ -20,6 +22,19 @@ SPECIAL_NAMES = [quality_name(quality) for quality in Quality if quality is not 
 
 GOOD = int(Quality.GOOD)
 UNREADABLE = (math.nan, int(Quality.UNREADABLE))
+
+
+NS_PER_UNIT = {"s": NS_PER_S, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+
+def _zone(name: str | None) -> str | None:
+    if name is not None and name not in available_timezones():
+        raise ValueError(f"unknown time zone {name!r}; IANA names such as Asia/Shanghai are allowed")
+    return name
+
+
+Zone = Annotated[str | None, AfterValidator(_zone)]
+"""IANA name of a time zone, in options."""
 
 
 def _as_text(key: object) -> str:

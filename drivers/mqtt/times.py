@@ -4,11 +4,10 @@ from datetime import tzinfo
 
 import numpy as np
 
-from drivers.values import NUMBER, TEXT_MAX
-from gateway.core.clock import NS_PER_S, parse_rfc3339
+from drivers.values import NS_PER_UNIT, NUMBER, TEXT_MAX
+from gateway.core.clock import parse_rfc3339
 from gateway.core.model import Float64, Int64, Quality, UInt8
 
-NS_PER_UNIT = {"s": NS_PER_S, "ms": 1_000_000, "us": 1_000, "ns": 1}
 UNKNOWN_NS = -(1 << 63)
 """Stands for a time that cannot be read; as far from any arrival as a time can be, so it is doubtful by itself."""
 LIMIT_NS = 1 << 62

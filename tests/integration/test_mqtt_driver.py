@@ -401,7 +401,7 @@ async def refusing(answers: bytes) -> AsyncIterator[int]:
 async def test_a_refused_topic_gives_refused_readings_and_leaves_the_others() -> None:
     plans = instrument("open/a", {}), instrument("shut/b", {}, {}, first_row=1)
     async with refusing(b"\x01\x80") as port:
-        driver = mqtt.create(mqtt.Options(port=port), plans, SystemClock())
+        driver = mqtt.create(mqtt.Options(port=port, protocol="3.1.1"), plans, SystemClock())
         await driver.connect()
         batch = await asyncio.wait_for(driver.read(), 2)
         assert (batch.row.tolist(), set(batch.quality.tolist())) == ([1, 2], {Quality.REFUSED})
@@ -412,7 +412,7 @@ async def test_a_refused_topic_gives_refused_readings_and_leaves_the_others() ->
 
 async def test_a_broker_that_refuses_everything_is_not_connected() -> None:
     async with refusing(b"\x80") as port:
-        driver = mqtt.create(mqtt.Options(port=port), [instrument("a", {})], SystemClock())
+        driver = mqtt.create(mqtt.Options(port=port, protocol="3.1.1"), [instrument("a", {})], SystemClock())
         with pytest.raises(NotConnectedError, match="refuses every subscription, first 'a'"):
             await driver.connect()
         await driver.close()
@@ -421,7 +421,7 @@ async def test_a_broker_that_refuses_everything_is_not_connected() -> None:
 async def test_a_full_queue_makes_the_broker_wait_and_loses_nothing(tmp_path: Path) -> None:
     broker = Broker(tmp_path, "max_inflight_messages 0\nmax_queued_messages 0\n")
     try:
-        async with opened(broker, instrument("a", {}), qos=1, queue_messages_max=50) as driver:
+        async with opened(broker, instrument("a", {}), protocol="3.1.1", queue_messages_max=50) as driver:
             await broker.publish_lines("a", [str(i) for i in range(20_000)])
             assert driver.counters["paused"] == 1
             assert len(driver._queue) < 20_000
@@ -431,9 +431,26 @@ async def test_a_full_queue_makes_the_broker_wait_and_loses_nothing(tmp_path: Pa
         broker.stop()
 
 
+async def test_mqtt_5_has_no_more_messages_under_way_than_the_queue_holds(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, "max_queued_messages 0\n")
+    try:
+        async with opened(broker, instrument("a", {}), protocol="5", queue_messages_max=50) as driver:
+            await broker.publish_lines("a", [str(i) for i in range(500)])
+            await asyncio.sleep(0.3)
+            assert len(driver._queue) == 50
+            found: list[float] = []
+            while len(found) < 500:
+                found += (await read(driver)).value.tolist()
+                await driver.stored(driver.returned())
+            assert found == list(range(500))
+            assert driver.counters["paused"] == 0
+    finally:
+        broker.stop()
+
+
 async def test_a_backlog_larger_than_the_queue_does_not_stop_the_connection(tmp_path: Path) -> None:
     broker = Broker(tmp_path, "max_inflight_messages 0\nmax_queued_messages 0\n")
-    keep: dict[str, Any] = {"client_id": "gw", "clean_session": False, "queue_messages_max": 10}
+    keep: dict[str, Any] = {"protocol": "3.1.1", "client_id": "gw", "clean_session": False, "queue_messages_max": 10}
     try:
         async with opened(broker, instrument("a", {}), **keep):
             pass
