@@ -3,7 +3,7 @@
 Not for TLS, ASCII, UDP or odd function codes. How it stays right is told in `docs/explanation/modbus.md`.
 """
 
-from drivers.modbus.create import create
 from drivers.modbus.options import ChannelOptions, InstrumentOptions, Options
+from drivers.modbus.wiring import create
 
 __all__ = ["ChannelOptions", "InstrumentOptions", "Options", "create"]

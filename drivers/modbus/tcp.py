@@ -8,7 +8,7 @@ question it may still be working on.
 """
 
 import asyncio
-from typing import Generic
+from typing import Generic, cast
 
 import structlog
 
@@ -104,8 +104,8 @@ class Connection(asyncio.Protocol, Generic[AskT]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # Not by isinstance: uvloop's transports are none of asyncio's.
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Take frames out of the stream, however it is cut."""

@@ -13,8 +13,11 @@ import pytest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from drivers.modbus import ChannelOptions, InstrumentOptions, Options, create
+from gateway.core.clock import SystemClock
 from gateway.core.errors import NotConnectedError
-from gateway.core.model import Quality
+from gateway.core.model import Channel, Quality
+from gateway.core.plugin import ChannelPlan, InstrumentPlan
 
 GOOD = Quality.GOOD
 
@@ -99,6 +102,23 @@ async def test_one_dead_unit_of_ten_costs_the_others_next_to_nothing(
     dead = made.qualities(5, found)
     assert set(dead) == {Quality.COMMS_LOST}
     assert len(dead) >= 0.9 * seconds / 0.2
+
+
+def test_the_driver_runs_on_uvloop_too(peer: Path, started: Any) -> None:
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is an optional extra")
+    _, port = started(str(peer), "tcp")
+    channel = ChannelPlan(Channel(0, "i.c", "i", "t"), ChannelOptions(address=17))
+    plan = InstrumentPlan("i", 0.01, InstrumentOptions(unit=1), (channel,))
+
+    async def read_thrice() -> list[float]:
+        driver = create(Options(endpoint=f"tcp://127.0.0.1:{port}"), [plan], SystemClock())
+        await driver.connect()
+        found = [float((await driver.read()).value[0]) for _ in range(3)]
+        await driver.close()
+        return found
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(read_thrice()) == [17.0] * 3
 
 
 async def test_an_endpoint_that_dies_is_lost_and_found_again(bench: Any, peer: Path, started: Any) -> None:
