@@ -166,11 +166,13 @@ async def test_an_exception_storm_ends_in_refused_readings(bench: Any, tcp_instr
         asked.send(wire.tcp_reply(asked, bytes((asked.unit, 0x83, rng.choice((1, 2, 3, 4, 7, 8, 0, 255))))))
 
     made, server = await bring(bench, tcp_instrument, behave, {1: list(range(100))}, period_s=0.05)
-    found = await made.read_for(1.0)
-    assert {q for _, batch in found for q in batch.quality.tolist()} == {Quality.REFUSED}
-    before = len(server.asked)
-    await made.read_for(0.5)
-    assert len(server.asked) == before
+    async with asyncio.timeout(20):
+        before = -1
+        while before < len(server.asked):  # the search ends, and then nothing is asked for a minute
+            before = len(server.asked)
+            await made.read_for(0.5)
+    assert {q for _, batch in made.log for q in batch.quality.tolist()} == {Quality.REFUSED}
+    assert 199 <= len(server.asked) < 300  # a hundred registers, and what it takes to find them all
 
 
 async def test_a_peer_that_closes_after_each_reply_is_read_all_the_same(
@@ -252,15 +254,15 @@ async def test_no_request_begins_within_the_silence_after_a_reply(
     said: list[float] = []
 
     async def behave(asked: Any) -> None:
-        asked.send(wire.rtu_reply(asked))
         said.append(asyncio.get_running_loop().time())
+        asked.send(wire.rtu_reply(asked))
 
     line = serial_instrument(behave)
-    made = await bench(f"rtu://{line.path}", {1: [0], 2: [0], 3: [0]}, 0.001, baud=9600)
+    made = await bench(f"rtu://{line.path}", {1: [0], 2: [0], 3: [0]}, 0.001, baud=9600, timeout_s=5.0)
     await made.read_for(1.0)
     heard = [at for at, _ in line.heard]
     gaps = [b - a for a, b in zip(said, heard[1:], strict=False)]
-    assert len(gaps) > 100
+    assert len(gaps) > 20
     assert min(gaps) >= 3.5 * 10 / 9600
     assert not any(batch.quality.any() for _, batch in made.log)
 
