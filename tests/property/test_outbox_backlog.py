@@ -79,8 +79,8 @@ class BacklogMachine(RuleBasedStateMachine):
         assert before <= self.waiting(), "a restart forgets nothing that is owed"
         self.backlog.clip(self.held)
         # What waited at the end of one life is new to the next; what the restart itself opens again is not.
-        self.owed = before
-        self.ever = set(range(self.end)) - before
+        self.owed = {number for number in before if number >= self.held}
+        self.ever = set(range(self.end)) - self.owed
 
     @invariant()
     def nothing_owed_is_forgotten(self) -> None:

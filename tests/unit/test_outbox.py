@@ -261,17 +261,17 @@ async def test_a_short_outage_raises_no_alarm() -> None:
 
 async def test_a_peer_that_never_answers_is_unavailable() -> None:
     bench = Bench(replace(EVENT_PACE, write_timeout_s=0.01), count=1)
-    stuck = [True]
+    seen = asyncio.Event()
 
     async def write(_items: Sequence[int]) -> None:
-        if stuck:
-            stuck.clear()
+        if not seen.is_set():
             await asyncio.Event().wait()
 
     bench.sink.write = write  # type: ignore[method-assign] # this peer alone is a black hole
     async with bench.running():
         await until(lambda: bool(bench.outbox._reason), step_s=0.001)
         assert bench.outbox.status().reason == "no acknowledgement within 0.01 s"
+        seen.set()
         await bench.settled()
     assert bench.outbox.status().delivered == 1
 

