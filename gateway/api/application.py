@@ -163,6 +163,10 @@ def _add_pages(app: FastAPI) -> None:
         """Return the page's style."""
         return pages["console.css"].response(request)
 
+    async def console_icon(request: Request) -> Response:
+        """Return the page's icon."""
+        return pages["icon.svg"].response(request)
+
     def add(path: str, call: Callable[..., Any], media_type: str) -> None:
         app.add_api_route(
             path,
@@ -178,6 +182,7 @@ def _add_pages(app: FastAPI) -> None:
     add("/", console, "text/html")
     add("/console.js", console_script, "text/javascript")
     add("/console.css", console_style, "text/css")
+    add("/icon.svg", console_icon, "image/svg+xml")
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
