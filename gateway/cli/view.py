@@ -1,5 +1,6 @@
 """The terminal view of a demonstration: instruments, alarms and deliveries as they happen."""
 
+from datetime import UTC, datetime
 from typing import Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from rich.text import Text
 from gateway.app import App
 from gateway.cli.ledger import Deliveries
 from gateway.core.alarm import AlarmEvent, EventKind
-from gateway.core.clock import rfc3339
+from gateway.core.clock import NS_PER_S, rfc3339
 from gateway.core.model import BAD_FROM, quality_name
 
 MARKS = {
@@ -178,4 +179,6 @@ def print_summary(deliveries: Deliveries) -> None:
 
 
 def _clock_time(time_ns: int) -> str:
-    return rfc3339(time_ns, digits=1)[11:21]
+    """Return the time of day as the person at this machine reads it."""
+    here = datetime.fromtimestamp(time_ns / NS_PER_S, UTC).astimezone().tzinfo
+    return rfc3339(time_ns, here or UTC, digits=1)[11:21]
