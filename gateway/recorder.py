@@ -123,6 +123,7 @@ class Recorder:
         self._unsaved: deque[AlarmEvent] = deque()
         self._recent: deque[AlarmEvent] = deque(maxlen=RECENT_MAX)
         self._work = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
         self._broken: dict[str, str] = {}
         self._retry_s = 0.0
         self._acknowledging: list[Acknowledging] = []
@@ -173,16 +174,26 @@ class Recorder:
     async def read(
         self, after: int, limit: int, *, alarm: str = "", kind: str = "", newest_first: bool = False
     ) -> list[AlarmEvent]:
-        """Return published events, from memory where it reaches, else from the journal."""
+        """Return published events, from memory where it reaches, else from the journal and what it has not taken yet.
+
+        Raises:
+            StorageError: The journal cannot be read.
+        """
         plain = not (alarm or kind or newest_first)
         if plain and self._recent and self._recent[0].seq <= after + 1:
             return [event for event in self._recent if event.seq > after][:limit]
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
+        unsaved = list(self._unsaved)
+        found = await asyncio.get_running_loop().run_in_executor(
             self.journal_thread,
             lambda: self._journal.read(after, limit, alarm=alarm, kind=kind, newest_first=newest_first),
         )
-        return [event for event in found if event.seq <= self.published]
+        if unsaved:
+            # What the disk refused is the newest: without it, a reader behind would take it for damaged and go on.
+            stored = {event.seq for event in found}
+            unsaved = [e for e in unsaved if e.seq not in stored and _is(e, alarm, kind)]
+            unsaved = [e for e in unsaved if (not after or e.seq < after if newest_first else e.seq > after)]
+            found = [*reversed(unsaved), *found] if newest_first else [*found, *unsaved]
+        return [event for event in found if event.seq <= self.published][:limit]
 
     async def follow(self, after: int | None) -> AsyncIterator[AlarmEvent | None]:
         """Yield published events after a number, then new ones; None at least once a second."""
@@ -203,7 +214,9 @@ class Recorder:
                 async with asyncio.timeout(RETRY_S if self._unsaved else None):
                     await self._work.wait()
             self._work.clear()
-            await self._write_waiting()
+            # Shielded: an end that meets a write must neither lose its events nor leave them unpublished.
+            self._writing = asyncio.create_task(self._write_waiting(), name="journal write")
+            await asyncio.shield(self._writing)
 
     async def _write_waiting(self) -> None:
         events = list(self._queue)
@@ -282,8 +295,14 @@ class Recorder:
 
     async def _finish(self) -> None:
         self._retry_s = 0.0
+        if self._writing:
+            await self._writing
         await self._write_waiting()
         await self._flush_once()
         await self._flush_minutes()
         for thread in (self.journal_thread, self.spool_thread, self.history_thread):
             thread.shutdown()
+
+
+def _is(event: AlarmEvent, alarm: str, kind: str) -> bool:
+    return (not alarm or event.alarm == alarm) and (not kind or event.kind == kind)

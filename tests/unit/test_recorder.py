@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -169,3 +170,32 @@ async def test_what_waits_at_the_end_is_still_written() -> None:
         recorder.take(Batch.of([0, 1], 1, [1.0, 2.0]), [event(1)])
     assert journal.last_seq == 1
     assert spool.flushed == 2
+
+
+async def test_a_reader_behind_gets_also_what_a_broken_disk_has_not_taken() -> None:
+    journal = Journal()
+    journal.events = [event(seq) for seq in range(1, 6)]
+    recorder = Recorder(journal, Spool(), History(), SystemClock())
+    async with running(recorder):
+        journal.broken = True
+        recorder.take(None, [event(6), event(7)])
+        await recorder.committed(7)
+        assert [e.seq for e in await recorder.read(3, 100)] == [4, 5, 6, 7]
+        assert [e.seq for e in await recorder.read(3, 3)] == [4, 5, 6]
+        assert [e.seq for e in await recorder.read(3, 100, kind="note")] == [4, 5, 6, 7]
+        assert [e.seq for e in await recorder.read(3, 100, kind="raised") if e.seq > 5] == []
+        journal.broken = False
+
+
+async def test_an_end_in_the_middle_of_a_write_loses_no_event() -> None:
+    journal, held = Journal(), threading.Event()
+    recorder = Recorder(journal, Spool(), History(), SystemClock())
+    async with running(recorder):
+        # A long read holds the journal's thread, and the write waits behind it.
+        recorder.journal_thread.submit(held.wait)
+        recorder.take(None, [event(1)])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.02, held.set)
+    assert [e.seq for e in journal.events] == [1]
+    assert recorder.published == 1
