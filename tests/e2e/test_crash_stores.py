@@ -200,9 +200,12 @@ def check(folder: Path, promised: Promised, epoch: str) -> str:
 
 
 def kill_again_and_again(folder: Path, times: int) -> None:
+    """Kill and look; a folder serves ten times, since each look reads all of it."""
     rng = random.Random(times)
-    epoch = ""
-    for _ in range(times):
+    epoch, base = "", folder
+    for turn in range(times):
+        if turn % 10 == 0:
+            folder, epoch = base / str(turn), ""
         worker = Worker(folder)
         worker.run_for(rng.uniform(0.0, 0.4))
         worker.kill()
@@ -276,9 +279,12 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
 
 def cut_again_and_again(disk: Disk, times: int) -> None:
     rng = random.Random(times)
-    epoch = ""
-    for _ in range(times):
-        worker = Worker(disk.mount / "data")
+    folder, epoch = disk.mount / "data", ""
+    for turn in range(times):
+        if turn % 10 == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            epoch = ""
+        worker = Worker(folder)
         worker.run_for(rng.uniform(0.0, 0.3))
         worker.read()  # only what was promised before the cut counts; a sync may return while the disk goes
         promised = worker.promised()
@@ -286,7 +292,7 @@ def cut_again_and_again(disk: Disk, times: int) -> None:
         worker.kill()
         disk.off()
         disk.on()
-        epoch = check(disk.mount / "data", promised, epoch)
+        epoch = check(folder, promised, epoch)
 
 
 def test_nothing_promised_is_lost_by_a_power_cut(disk: Disk) -> None:
