@@ -16,6 +16,10 @@ NAMES = (
     "whole_chain",
     "modbus_tcp",
     "pipeline",
+    "start",
+    "throughput",
+    "latency",
+    "dead_unit",
 )
 
 
