@@ -54,7 +54,10 @@ class App:
     """
 
     def __init__(self, site: Site, data: Path, clock: Clock, *, bind: str | None = None, serve: bool = True) -> None:
-        assembly.check(site, clock)
+        # Whatever a plugin refuses stops the start before a file is touched.
+        assembly.check_sinks(site, clock)
+        self._drivers = assembly.drivers(site, clock)
+        benches = assembly.detectors(site)
         self.site = site
         self.clock = clock
         self.port = 0
@@ -67,7 +70,7 @@ class App:
         self._tokens = TokenTable(self.disk.journal.tokens())
         self.tokens: Tokens = self._tokens
         self.book = AlarmBook(site.rules, self.disk.journal.last_seq + 1)
-        self.pipeline = Pipeline(site.channels, assembly.detectors(site), self.book)
+        self.pipeline = Pipeline(site.channels, benches, self.book)
         self.inbox = Inbox(self._pass)
         self.recorder = Recorder(
             self.disk.journal,
@@ -106,8 +109,7 @@ class App:
 
     def _parts(self) -> list[tuple[str, Any]]:
         """Everything that runs beside the recorder, by name."""
-        supervised = assembly.drivers(self.site, self.clock)
-        for connection, driver in supervised:
+        for connection, driver in self._drivers:
             channels = [plan.channel for instrument in connection.instruments for plan in instrument.channels]
             self._supervisors[connection.id] = Supervisor(
                 connection.id,
@@ -117,7 +119,7 @@ class App:
                 self.clock,
                 on_change=partial(self._system, f"system/connection/{connection.id}"),
             )
-        waiting: list[Acknowledging] = [d for _, d in supervised if isinstance(d, Acknowledging)]
+        waiting: list[Acknowledging] = [d for _, d in self._drivers if isinstance(d, Acknowledging)]
         self.recorder.acknowledge_through(waiting, self.inbox.drain)
         parts: list[tuple[str, Any]] = [(f"connection {k}", s.run()) for k, s in self._supervisors.items()]
         parts += [(f"outbox {o.name}", o.run()) for o in self._make_outboxes()]

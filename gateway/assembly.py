@@ -62,6 +62,11 @@ def check(site: Site, clock: Clock) -> None:
     """Build everything once and throw it away: whatever the plugins refuse is told. Raises SiteFileError."""
     drivers(site, clock)
     detectors(site)
+    check_sinks(site, clock)
+
+
+def check_sinks(site: Site, clock: Clock) -> None:
+    """Build the stores and uplinks once and throw them away, before any file is opened. Raises SiteFileError."""
     about = info(site, "check")
     sinks(site, site.stores, about, clock)
     sinks(site, site.uplinks, about, clock)
