@@ -50,6 +50,7 @@ class Limits:
         except TimeoutError:
             if exchange.begun:
                 raise
+            exchange.deadline = None
             detail = f"no answer within {self._answer_s:g} s; a command may have been carried out all the same"
             await answer(503, detail, {"Retry-After": "5"})(scope, receive, exchange.send)
 
