@@ -52,7 +52,9 @@ class Decoder:
             self._groups.append(_Group(group, block.address, start))
             start += len(group)
         self._size = len(order)
-        self._scale: Float64 | None = _unless([place.scale for place in order], 1.0)
+        factors = [_exact(place.scale) for place in order]
+        self._scale: Float64 | None = _unless([factor for factor, _ in factors], 1.0)
+        self._divisor: Float64 | None = _unless([divisor for _, divisor in factors], 1.0)
         self._offset: Float64 | None = _unless([place.offset for place in order], 0.0)
         self._low, self._high = _limits(order)
         self._bounded = bool((self._low > -NO_LIMIT).any() or (self._high < NO_LIMIT).any())
@@ -94,6 +96,8 @@ class Decoder:
                     marks[group.special_at[hit] + group.where.start] = group.special_quality[hit]
         if self._scale is not None:
             value *= self._scale
+        if self._divisor is not None:
+            value /= self._divisor
         if self._offset is not None:
             value += self._offset
         return value, marks
@@ -177,6 +181,16 @@ def wire_order(order: Order, registers: int) -> NDArray[np.intp]:
     if order in ("BADC", "DCBA"):
         index = index[:, ::-1]
     return index.ravel()
+
+
+def _exact(scale: float) -> tuple[float, float]:
+    """Return a scale as factor and divisor: 111 / 10 is 11.1, where 111 * 0.1 is 11.100000000000001.
+
+    >>> _exact(0.1), _exact(2.5)
+    ((1.0, 10.0), (2.5, 1.0))
+    """
+    divisor = round(1.0 / scale) if 0.0 < abs(scale) < 1.0 else 1
+    return (1.0, float(divisor)) if 1.0 / divisor == scale else (scale, 1.0)
 
 
 def _unless(values: list[float], neutral: float) -> Float64 | None:
