@@ -11,7 +11,7 @@ import structlog
 from gateway import assembly
 from gateway.alarms.book import AlarmBook
 from gateway.api.face import Latest, Tokens, Trend
-from gateway.checkpoint import catch_up, save_checkpoint
+from gateway.checkpoint import catch_up, refill, save_checkpoint
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
 from gateway.core.errors import StorageError
@@ -149,13 +149,15 @@ class App:
         """Bring back alarms from the journal, detectors from their checkpoint and the spool, and raise what is due."""
         now_ns = self.clock.now_ns()
         self.book.restore(self.disk.journal.latest())
-        catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline, self.disk.history.add)
+        catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline)
+        refill(self.disk.spool, self.disk.history)
         events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns)]
         for alarm in self.book.alarms():
             if alarm.id.startswith("system/"):
                 # What still ails will say so again; what no longer exists could not.
                 events += self.book.system(alarm.id, active=False, why="the gateway was started anew", now_ns=now_ns)
-        events += self.book.note(f"gateway started, epoch {self.disk.journal.epoch}", now_ns)
+        epoch, reason = self.disk.journal.epoch, self.disk.journal.epoch_reason
+        events += self.book.note(f"gateway started, epoch {epoch}{': ' if reason else ''}{reason}", now_ns)
         self.recorder.take(None, events)
         self._tell_damage()
 
@@ -365,7 +367,7 @@ class App:
             query = partial(self.disk.history.query, channel, start_ns, end_ns)
             past = await loop.run_in_executor(self.recorder.history_thread, query)
             return Trend(past.minute_ns, past.low, past.mean, past.high, past.worst, 60)
-        raw = await self._in_spool_thread(partial(self.disk.spool.trend, row, start_ns, end_ns))
+        raw = await asyncio.to_thread(self.disk.spool.trend, row, start_ns, end_ns)
         return Trend(raw.time_ns, raw.value, raw.value, raw.value, raw.quality, 0)
 
     def follow(self, after: int | None) -> AsyncIterator[AlarmEvent | None]:

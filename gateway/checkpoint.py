@@ -6,14 +6,13 @@ the spooled readings after the last checkpoint once more, without telling anybod
 
 import os
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import structlog
 
-from gateway.core.model import Batch
 from gateway.flow.pipeline import Pipeline, State
+from gateway.store.history import History
 from gateway.store.spool import Spool
 
 log = structlog.get_logger()
@@ -21,6 +20,8 @@ log = structlog.get_logger()
 READINGS_MAX = 1_000_000
 """Readings judged again at a start at the most; without a checkpoint, the newest so many."""
 SLICE = 50_000
+REFILL_READINGS_MAX = 5_000_000
+"""Readings given to a history that has lost its file at the most; older ones stay in the spool."""
 POSITION = "position"
 
 
@@ -45,15 +46,8 @@ def save_checkpoint(file: Path, state: State, position: int) -> None:
         log.warning("checkpoint not on disk", file=str(file), why=str(error))
 
 
-def catch_up(file: Path, spool: Spool, pipeline: Pipeline, also: Callable[[Batch], None]) -> int:
-    """Restore the detectors and judge the readings that came after; return how many.
-
-    Args:
-        file: The checkpoint.
-        spool: The readings.
-        pipeline: Whose detectors.
-        also: Is given the same readings: the local history, which knows the minutes it has already written.
-    """
+def catch_up(file: Path, spool: Spool, pipeline: Pipeline) -> int:
+    """Restore the detectors and judge the readings that came after; return how many."""
     newest = spool.durable
     position = _restored(file, pipeline)
     if position is None or position < spool.first_number:
@@ -65,10 +59,21 @@ def catch_up(file: Path, spool: Spool, pipeline: Pipeline, also: Callable[[Batch
             break
         if len(batch):
             pipeline.catch_up(batch)
-            also(batch)
             seen += len(batch)
         position = following
     return seen
+
+
+def refill(spool: Spool, history: History) -> None:
+    """Give the history the readings whose minutes it had not written when the gateway ended; blocking."""
+    position = max(spool.number_since(history.resume_from_ns), spool.durable - REFILL_READINGS_MAX)
+    while position < spool.durable:
+        batch, following = spool.read(position, SLICE)
+        if following <= position:
+            break
+        if len(batch):
+            history.replay(batch)
+        position = following
 
 
 def _restored(file: Path, pipeline: Pipeline) -> int | None:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,10 +76,10 @@ class Disk:
         return [*self.journal.problems, *self.spool.problems, *self.history.problems]
 
     def close(self) -> None:
-        """Close all files."""
-        self.journal.close()
-        self.spool.close()
-        self.history.close()
+        """Close all files, each whatever becomes of the others. Raises StorageError for the last that refused."""
+        with ExitStack() as stack:
+            for store in (self.history, self.spool, self.journal):
+                stack.callback(store.close)
 
 
 class PublishedEvents(EventLog):
