@@ -20,6 +20,7 @@ NAMES = (
     "throughput",
     "latency",
     "dead_unit",
+    "late_replies",
 )
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 
 from benchmarks.peers import ended
+from gateway.api.access import new_token
+from gateway.store.tokens import open_tokens
 
 ROOT = Path(__file__).parent.parent
 Report = dict[str, Any]
@@ -23,10 +25,12 @@ class GatewayProcess:
     """A running gateway.
 
     Attributes:
+        token: For its API.
         first_reading_s: From the start of the process to the first reading that the pipeline was handed.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", token: str) -> None:
+        self.token = token
         self._process = process
         self.first_reading_s = float(self._line()["first_reading_s"])
 
@@ -67,6 +71,7 @@ def gateway(site: dict[str, Any], folder: Path, *arguments: str) -> Iterator[Gat
     """Run a gateway with a fresh data folder and wait for its first reading."""
     file, data = folder / "site.json", folder / f"data-{time.monotonic_ns()}"
     file.write_text(json.dumps(site))
+    token = access(data)
     environment = os.environ | {"BENCHMARK_BEGAN_S": str(time.monotonic())}
     command = [sys.executable, "-m", "benchmarks.gateway_process", str(file), str(data), *arguments]
     with ended(
@@ -74,8 +79,16 @@ def gateway(site: dict[str, Any], folder: Path, *arguments: str) -> Iterator[Gat
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
         )
     ) as process:
-        yield GatewayProcess(process)
+        yield GatewayProcess(process, token)
     shutil.rmtree(data, ignore_errors=True)
+
+
+def access(data: Path) -> str:
+    """Make a data folder and return a token for the API of the gateway that will use it."""
+    token, digest = new_token()
+    with open_tokens(data / "journal.db") as tokens:
+        tokens.add_token("benchmark", "viewer", digest, time.time_ns())
+    return token
 
 
 def between(before: Report, after: Report) -> dict[str, float]:

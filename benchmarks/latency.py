@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gateway import access
 from benchmarks.measure import Figure, Spread, at_most, percentile, table
 from benchmarks.peers import REGISTERS, ModbusServer, modbus_server
 from benchmarks.sites import site
@@ -53,6 +54,7 @@ def main(short: bool = False) -> list[Figure]:
 
 async def _run(server: ModbusServer, folder: Path, changes: int, gap_s: float) -> dict[str, list[float]]:
     data = site(server.port, UNITS, api={"bind": "127.0.0.1:0"})
+    token = access(folder / "data")
     app = App(site_from(Document(folder / "site.json", data, "")), folder / "data", SystemClock())
     stop = asyncio.Event()
     running = asyncio.create_task(app.run(stop))
@@ -63,7 +65,7 @@ async def _run(server: ModbusServer, folder: Path, changes: int, gap_s: float) -
     processing: list[float] = []
     readers = [
         asyncio.create_task(_follow(app, seen["stream in the process"], processing)),
-        asyncio.create_task(_follow_sse(app.port, seen["server-sent events"])),
+        asyncio.create_task(_follow_sse(app.port, token, seen["server-sent events"])),
     ]
     await asyncio.sleep(1.0)
     dice = random.Random(1)
@@ -100,18 +102,19 @@ async def _follow(app: App, seen: dict[str, float], processing: list[float]) -> 
             processing.append((time.time_ns() - event.time_ns) / 1e9)
 
 
-async def _follow_sse(port: int, seen: dict[str, float]) -> None:
-    async for kind, content in _stream(port):
-        alarm = content.get("alarm", "") if kind == "event" and isinstance(content, dict) else ""
+async def _follow_sse(port: int, token: str, seen: dict[str, float]) -> None:
+    async for kind, content in _stream(port, token):
+        alarm = content.get("alarm", "") if kind == "alarm" and isinstance(content, dict) else ""
         if isinstance(alarm, str) and alarm.startswith("limit:"):
             seen.setdefault(alarm, time.monotonic())
 
 
-async def _stream(port: int) -> AsyncIterator[tuple[str, Any]]:
+async def _stream(port: int, token: str) -> AsyncIterator[tuple[str, Any]]:
     """Yield the name and content of each server-sent event."""
     with contextlib.suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 26, family=socket.AF_INET)
-        writer.write(b"GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n")
+        head = ["GET /api/v1/stream HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: Bearer {token}", "", ""]
+        writer.write("\r\n".join(head).encode())
         kind = ""
         try:
             while line := await reader.readline():

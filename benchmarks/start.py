@@ -53,8 +53,11 @@ def _run(wanted: dict[str, Any], folder: Path, wait_s: float) -> Result:
         time.sleep(wait_s)
         report = running.ask()
         if report["port"]:
-            for path in ("/", "/api/v1/channels"):
-                urllib.request.urlopen(f"http://127.0.0.1:{report['port']}{path}", timeout=20).read()
+            for path in ("/", "/api/v1/channels", "/api/v1/alarms"):
+                address = f"http://127.0.0.1:{report['port']}{path}"
+                request = urllib.request.Request(address, headers={"Authorization": f"Bearer {running.token}"})
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    answer.read()
         found = {"first_s": running.first_reading_s, "rss": running.rss_mib, "modules": running.ask()["modules"]}
         running.stop()
     return found
