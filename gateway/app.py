@@ -14,7 +14,6 @@ from gateway.api.face import Latest, Tokens, Trend
 from gateway.checkpoint import catch_up, refill, save_checkpoint
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
-from gateway.core.errors import StorageError
 from gateway.core.model import Batch, Channel
 from gateway.core.plugin import Acknowledging
 from gateway.core.status import InstrumentStatus, UplinkStatus
@@ -27,7 +26,6 @@ from gateway.outbox import EVENT_PACE, READING_PACE, Outbox
 from gateway.recorder import Recorder
 from gateway.site.load import Destination, Site
 from gateway.store.logs import ReadingLog, ThreadLedger
-from gateway.store.tokens import TokenTable
 
 log = structlog.get_logger()
 
@@ -35,7 +33,6 @@ T = TypeVar("T")
 
 CHECKPOINT_S = 300.0
 CLOCK_STEP_S = 2.0
-TOKENS_S = 3.0
 
 
 class App:
@@ -67,8 +64,7 @@ class App:
         self._started_s = clock.monotonic_s()
         self._lock = FolderLock(data)
         self.disk = Disk.open(data, site)
-        self._tokens = TokenTable(self.disk.journal.tokens())
-        self.tokens: Tokens = self._tokens
+        self.tokens: Tokens = self.disk.journal
         self.book = AlarmBook(site.rules, self.disk.journal.last_seq + 1)
         self.pipeline = Pipeline(site.channels, benches, self.book)
         self.inbox = Inbox(self._pass)
@@ -240,15 +236,6 @@ class App:
         async with asyncio.TaskGroup() as group:
             group.create_task(told("uplink"))
             group.create_task(told("store"))
-
-    async def _read_tokens(self) -> None:
-        """Notice tokens that the command line made or revoked meanwhile."""
-        while True:
-            await self.clock.sleep(TOKENS_S)
-            try:
-                self._tokens.replace(await self._in_journal_thread(self.disk.journal.tokens))
-            except StorageError as error:
-                log.warning("tokens unreadable, the known ones stay", why=str(error))
 
     async def _watch_time(self) -> None:
         """End shelvings, and tell when the machine's clock was set."""

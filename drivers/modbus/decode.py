@@ -189,7 +189,7 @@ def _exact(scale: float) -> tuple[float, float]:
     >>> _exact(0.1), _exact(2.5)
     ((1.0, 10.0), (2.5, 1.0))
     """
-    divisor = round(1.0 / scale) if 0.0 < abs(scale) < 1.0 else 1
+    divisor = round(1.0 / scale) if 1e-12 < abs(scale) < 1.0 else 1
     return (1.0, float(divisor)) if 1.0 / divisor == scale else (scale, 1.0)
 
 

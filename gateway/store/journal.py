@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS links (
     name TEXT PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB NOT NULL, events INTEGER NOT NULL);
 {LEDGER_SCHEMA}
 """  # a schema of our own, nothing from outside
-_TABLES: Final = ("events", "latest", "links", "cursors", "dead", "states", "tokens", "meta")
+_TABLES: Final = ("events", "latest", "links", "cursors", "dead", "tokens", "meta")
 _COLUMNS: Final = "seq, time_ns, alarm, kind, body, digest, code"
 _SILENCED: Final = "\0silenced"
 
@@ -174,9 +174,9 @@ class Journal(Ledger):
         connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", self._unsaved_meta.items())
 
     def _take_over(self, aside: Path) -> None:
-        """Take all that can be read from a damaged file, chain it anew and keep cursors, checkpoints and tokens."""
+        """Take all that can be read from a damaged file, chain it anew and keep cursors and tokens."""
         with suppress(StorageError), self._database.write("taking over cursors and tokens") as connection:
-            for table, columns in (("cursors", 3), ("states", 4), ("tokens", 4), ("latest", 5)):
+            for table, columns in (("cursors", 3), ("tokens", 4), ("latest", 5)):
                 marks = ", ".join("?" * columns)
                 query = f"INSERT OR IGNORE INTO {table} VALUES ({marks})"  # noqa: S608  # our own names
                 connection.executemany(query, salvage(aside, table, "*"))

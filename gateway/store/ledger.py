@@ -1,4 +1,4 @@
-"""What the journal's database keeps beside the events: cursors, dead letters, checkpoints and access tokens."""
+"""What the journal's database keeps beside the events: cursors, dead letters and access tokens."""
 
 import sqlite3
 import zlib
@@ -18,8 +18,6 @@ CREATE TABLE IF NOT EXISTS dead (
     id INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, key TEXT NOT NULL, payload BLOB NOT NULL,
     reason TEXT NOT NULL, time_ns INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS dead_sink ON dead (sink);
-CREATE TABLE IF NOT EXISTS states (
-    name TEXT PRIMARY KEY, position INTEGER NOT NULL, blob BLOB NOT NULL, code INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tokens (
     name TEXT PRIMARY KEY, role TEXT NOT NULL, digest TEXT NOT NULL UNIQUE, created_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)
@@ -147,29 +145,6 @@ class Ledger:
             row = connection.execute("SELECT COALESCE(MAX(id), 0) - COUNT(*) FROM dead").fetchone()
         return int(row[0])
 
-    # --- checkpoints ---
-
-    def save_state(self, name: str, blob: bytes, position: int) -> None:
-        """Keep a checkpoint and the position in its log that it belongs to."""
-        self._make_room()
-        with self._database.write("keeping a checkpoint") as connection:
-            connection.execute(
-                "INSERT INTO states VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
-                "position = excluded.position, blob = excluded.blob, code = excluded.code",
-                (name, position, blob, _blob_code(name, blob, position)),
-            )
-
-    def load_state(self, name: str) -> tuple[bytes, int] | None:
-        """Return (checkpoint, position); None where there is none, and a damaged one counts as none."""
-        row = self._row("SELECT blob, position, code FROM states WHERE name = ?", name)
-        if row is None:
-            return None
-        blob, position, code = row
-        if not isinstance(blob, bytes) or not isinstance(position, int) or _blob_code(name, blob, position) != code:
-            self.problems.tell(f"{self._database.path}: the checkpoint {name!r} is damaged and is not used")
-            return None
-        return blob, position
-
     # --- access tokens ---
 
     def add_token(self, name: str, role: str, digest: str, created_ns: int) -> None:
@@ -220,7 +195,3 @@ def _insert_token(connection: sqlite3.Connection, token: TokenRow) -> None:
 
 def _text_code(name: str, value: str) -> int:
     return zlib.crc32(value.encode("utf-8", "surrogatepass"), zlib.crc32(name.encode()))
-
-
-def _blob_code(name: str, blob: bytes, position: int) -> int:
-    return zlib.crc32(blob, zlib.crc32(f"{name}:{position}".encode()))
