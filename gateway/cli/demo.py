@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,21 +26,37 @@ GRACE_S = 10.0
 
 @click.command()
 @click.option("--port", default=8080, show_default=True, help="Port of the console; a free one where it is taken.")
+@click.option(
+    "--instruments", default=0, help="So many more instruments, as a load; up to 1,900.", type=click.IntRange(0, 1900)
+)
 @click.option("--scenario", default="demo", show_default=True, help="Name of an example scenario.")
 @click.option("--for", "seconds", type=float, help="End by itself after so many seconds and print what was delivered.")
 @click.option("--plain", is_flag=True, help="One line an event in place of the live view.")
-def command(port: int, scenario: str, seconds: float | None, *, plain: bool) -> None:
+def command(port: int, instruments: int, scenario: str, seconds: float | None, *, plain: bool) -> None:
     """Run the whole chain on this machine: simulated plant, gateway, console, supervision platform.
 
     Ends with 0 only if everything that was raised has arrived at the platform.
     """
     logs.set_up(as_json=False, quiet=True)
     with tempfile.TemporaryDirectory(prefix="hazgate-demo-") as folder:
-        arrived = asyncio.run(_demo(Path(folder), _free_port(port), scenario, seconds, plain=plain))
+        plan = Plan(Path(folder), _free_port(port), instruments, scenario, seconds, plain)
+        arrived = asyncio.run(_demo(plan))
     sys.exit(0 if arrived else 1)
 
 
-async def _demo(folder: Path, port: int, scenario: str, seconds: float | None, *, plain: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for."""
+
+    folder: Path
+    port: int
+    instruments: int
+    scenario: str
+    seconds: float | None
+    plain: bool
+
+
+async def _demo(plan: Plan) -> bool:
     from gateway.app import App  # noqa: PLC0415 - `--help` loads nothing heavy
     from gateway.cli import peers  # noqa: PLC0415
     from gateway.cli.ledger import Deliveries  # noqa: PLC0415
@@ -51,15 +68,18 @@ async def _demo(folder: Path, port: int, scenario: str, seconds: float | None, *
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(peers.platform(secret))
-        plant = await stack.enter_async_context(peers.plant(scenario, folder))
+        plant = await stack.enter_async_context(peers.plant(plan.scenario, plan.folder))
         url = platform.said["url"]
-        site = site_from(peers.demo_site(plant.said, f"{url}/alerts", f"127.0.0.1:{port}"))
-        app = App(site, folder / "data", clock)
+        document = peers.demo_site(plant.said, f"{url}/alerts", f"127.0.0.1:{plan.port}")
+        if plan.instruments:
+            fleet = await stack.enter_async_context(peers.fleet(plan.instruments))
+            peers.add_fleet(document, fleet.said)
+        app = App(site_from(document), plan.folder / "data", clock)
         deliveries = Deliveries(url, clock)
         gateway_stop = asyncio.Event()
         running = asyncio.create_task(app.run(gateway_stop), name="gateway")
         try:
-            await _watch(app, deliveries, stop, seconds, plain=plain)
+            await _watch(app, deliveries, stop, plan.seconds, plain=plan.plain)
             await _let_arrive(app, deliveries, stop)
         finally:
             gateway_stop.set()

@@ -16,6 +16,7 @@ from gateway.site.examples import shipped
 
 START_TIMEOUT_S = 20.0
 END_TIMEOUT_S = 1.0
+FLEET_CHANNELS = 4
 
 
 class Peer:
@@ -98,6 +99,39 @@ def plant(scenario: str, folder: Path) -> Peer:
     own = folder / "scenario.yaml"
     own.write_text(json.dumps(data), encoding="utf-8")
     return Peer("simulated plant", "simulators.plant", str(own), "--truth", str(folder / "truth.jsonl"))
+
+
+def fleet(instruments: int) -> Peer:
+    """Return so many more instruments behind Modbus TCP, not started yet."""
+    endpoints = max(1, min(8, instruments))
+    arguments = ("--instruments", str(instruments), "--channels", str(FLEET_CHANNELS), "--endpoints", str(endpoints))
+    return Peer("fleet", "simulators.fleet", *arguments)
+
+
+def add_fleet(document: Document, endpoints: list[dict[str, Any]]) -> None:
+    """Add a fleet's endpoints and instruments to a site."""
+    for k, endpoint in enumerate(endpoints):
+        name = f"fleet{k}"
+        options = {"endpoint": endpoint["address"]}
+        document.data["connections"].append({"id": name, "type": "modbus", "options": options})
+        for unit in range(1, endpoint["units"] + 1):
+            channels = [
+                {"id": f"t{n}", "quantity": "temperature", "unit": "°C", "decimals": 1, "options": _float_at(2 * n)}
+                for n in range(endpoint["channels"])
+            ]
+            document.data["instruments"].append(
+                {
+                    "id": f"{name}-{unit}",
+                    "connection": name,
+                    "area": "fleet",
+                    "options": {"unit": unit},
+                    "channels": channels,
+                }
+            )
+
+
+def _float_at(address: int) -> dict[str, Any]:
+    return {"table": "holding", "address": address, "type": "float32"}
 
 
 def _free(name: str, bus: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ MARKS = {
     4: ("■ 4", "black on deep_sky_blue1"),
 }
 EVENTS_SHOWN = 10
+CHANNELS_SHOWN = 24
 
 
 class PlainView:
@@ -92,7 +93,7 @@ def instruments_table(app: App) -> Panel:
     table = Table.grid(padding=(0, 2))
     latest = app.latest()
     cells: list[Text] = []
-    for channel in app.channels:
+    for channel in app.channels[:CHANNELS_SHOWN]:
         bad = latest.quality[channel.row] >= BAD_FROM
         value = latest.value[channel.row]
         shown = "— —" if bad or np.isnan(value) else f"{value:.{channel.decimals}f}"
@@ -105,6 +106,8 @@ def instruments_table(app: App) -> Panel:
                 (f"{reason:<12}", "yellow"),
             )
         )
+    if len(app.channels) > CHANNELS_SHOWN:
+        cells.append(Text(f"and {len(app.channels) - CHANNELS_SHOWN} more channels", "dim"))
     columns = max(1, min(3, Console().width // 50))
     for start in range(0, len(cells), columns):
         table.add_row(*cells[start : start + columns])
