@@ -1,12 +1,11 @@
 """Cost of the detectors, beside a bare numpy limit check and river's cheapest object in the same run.
 
-    python -m benchmarks.detectors [--channels 10000] [--rounds 7]
+    python -m benchmarks detectors
 
 Prints nanoseconds a reading and rule, the least and the median of interleaved rounds, and the ratio to the bare
 check: the least a detector could cost that looks up two limits and compares. Nothing is asserted.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import Figure, Spread
 from detectors import fault, rate, threshold
 from gateway.core.model import Batch, Channel, Rule
 from gateway.core.plugin import Detector
@@ -110,26 +110,37 @@ def subjects(channels: int) -> Mapping[str, tuple[Callable[[Batch], Any], float]
     return {name: (judge, noise) for name, (judge, noise) in found.items() if judge is not None}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--channels", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    given = parser.parse_args()
+def main(short: bool = False) -> list[Figure]:
+    most, rounds = (1_000, 1) if short else (10_000, 7)
+    figures: list[Figure] = []
     print(f"{'':18} {'batch':>6} {'ns least':>9} {'median':>9} {'µs/batch':>9} {'ratio':>7}")
     for size in SIZES:
         # Few channels for small batches: a rule is past its first window in a moment, as on any day but the first.
-        channels = min(given.channels, 100 * size)
+        channels = min(most, 100 * size)
         all_subjects = {
             name: (judge, Walk(channels, size, noise)) for name, (judge, noise) in subjects(channels).items()
         }
         for judge, walk in all_subjects.values():
-            for _ in range(45):
+            for _ in range(3 if short else 45):
                 timed(judge, walk.next(channels // size))
         results: dict[str, list[float]] = {name: [] for name in all_subjects}
-        for _ in range(given.rounds):
+        for _ in range(rounds):
             for name, (judge, walk) in all_subjects.items():
                 results[name].append(timed(judge, walk.next(max(3, min(500, 50_000 // size)))))
         report(size, results)
+        if size == SIZES[-1]:
+            figures = [
+                worth(name, results[name], results["bare numpy check"])
+                for name in ("threshold", "rate, quiet", "fault")
+            ]
+    return figures
+
+
+def worth(name: str, found: list[float], bare_check: list[float]) -> Figure:
+    """Return a detector's cost a reading in batches of 1,000, with its ratio to the bare check; it has no goal."""
+    ratio = Spread.of(ours / reference for ours, reference in zip(found, bare_check, strict=True))
+    measured = f"{Spread.of(found).text(1)} ns a reading, {ratio.text(1)} × a bare numpy check"
+    return Figure(f"{name}, batches of 1,000", "", measured)
 
 
 def report(size: int, results: Mapping[str, list[float]]) -> None:
@@ -140,7 +151,3 @@ def report(size: int, results: Mapping[str, list[float]]) -> None:
             f"{name:18} {size:6} {least:9.1f} {statistics.median(found):9.1f} {least * size / 1000:9.1f} "
             f"{least / reference:7.2f}"
         )
-
-
-if __name__ == "__main__":
-    main()

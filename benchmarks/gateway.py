@@ -75,9 +75,7 @@ def gateway(site: dict[str, Any], folder: Path, *arguments: str) -> Iterator[Gat
     environment = os.environ | {"BENCHMARK_BEGAN_S": str(time.monotonic())}
     command = [sys.executable, "-m", "benchmarks.gateway_process", str(file), str(data), *arguments]
     with ended(
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
-        )
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
     ) as process:
         yield GatewayProcess(process, token)
     shutil.rmtree(data, ignore_errors=True)

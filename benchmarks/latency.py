@@ -82,7 +82,7 @@ async def _run(server: ModbusServer, folder: Path, changes: int, gap_s: float) -
     await running
     missing = set(changed) - set(seen["stream in the process"])
     if missing:
-        raise RuntimeError(f"{len(missing)} changes made no event, {sorted(missing)[0]} among them")
+        raise RuntimeError(f"{len(missing)} changes made no event, {min(missing)} among them")
     found = {
         f"change to event, {way}": [at - changed[alarm] for alarm, at in times.items() if alarm in changed]
         for way, times in seen.items()

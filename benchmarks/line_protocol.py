@@ -1,6 +1,6 @@
 """Line protocol: CPU per reading of our writer against influxdb-client's `Point`, both in the same run.
 
-    python benchmarks/line_protocol.py
+    python -m benchmarks line_protocol
 
 The two write the same readings with the same series; the goal is a ratio of at most 0.08.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from influxdb_client import Point
 
+from benchmarks.measure import Figure, Spread, at_most
 from gateway.core.model import Batch, Channel
 from gateway.store.line_protocol import LineProtocol
 
@@ -58,7 +59,7 @@ def cpu_ns(work: Callable[[], object]) -> float:
     return (time.process_time_ns() - start) / READINGS
 
 
-def main() -> None:
+def main(short: bool = False) -> list[Figure]:
     table, batch = channels(), readings(READINGS)
     ours = LineProtocol("park-1", table)
     rounds = [
@@ -67,13 +68,9 @@ def main() -> None:
             cpu_ns(lambda: "\n".join(ours.lines(batch)).encode()),
             cpu_ns(lambda: as_points(table, batch)),
         )
-        for _ in range(ROUNDS)
+        for _ in range(2 if short else ROUNDS)
     ]
     lines, body, points = (statistics.median(column) for column in zip(*rounds, strict=True))
-    ratio = statistics.median(mine / theirs for _, mine, theirs in rounds)
     print(f"lines {lines:.0f} ns, as a request body {body:.0f} ns, Point {points:.0f} ns of CPU per reading")
-    print(f"ratio {ratio:.3f} (median of {ROUNDS} rounds; goal 0.08)")
-
-
-if __name__ == "__main__":
-    main()
+    ratio = Spread.of(mine / theirs for _, mine, theirs in rounds)
+    return [at_most("CPU per line as sent, of influxdb-client's Point", ratio, 0.08, digits=3)]

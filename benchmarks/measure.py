@@ -55,9 +55,7 @@ class Figure:
 
 def at_most(name: str, spread: Spread, limit: float, unit: str = "", digits: int = 2) -> Figure:
     """Return a figure whose median should be at most `limit`."""
-    return Figure(
-        name, f"≤ {limit:g}{unit and ' ' + unit}", spread.text(digits, unit=unit), met=spread.median <= limit
-    )
+    return Figure(name, f"≤ {limit:g}{unit and ' ' + unit}", spread.text(digits, unit=unit), met=spread.median <= limit)
 
 
 def at_least(name: str, spread: Spread, limit: float, unit: str = "", digits: int = 2) -> Figure:

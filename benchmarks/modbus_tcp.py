@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - one place for all imports
 from pathlib import Path
 
 from benchmarks.gateway import ROOT

@@ -116,7 +116,9 @@ class Database:
             series = found["results"][0].get("series")
             return int(series[0]["values"][0][1]) if series else 0
         self._get("/internal/force_flush")
-        found = self._query("/api/v1/query", query="sum(count_over_time(reading_value[1d]))")
+        # Without a time it would look no further than the last whole second.
+        soon = str(int(time.time()) + 10)
+        found = self._query("/api/v1/query", query="sum(count_over_time(reading_value[1d]))", time=soon)
         result = found["data"]["result"]
         return int(float(result[0]["value"][1])) if result else 0
 

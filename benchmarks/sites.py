@@ -35,11 +35,13 @@ def site(
             {"id": f"line{k}", "type": "modbus", "options": {"endpoint": f"tcp://127.0.0.1:{port}", **(options or {})}}
             for k in range(lines)
         ],
-        "instruments": [_instrument(unit, f"line{(unit - 1) % lines}", registers, period_s) for unit in range(1, units + 1)],
+        "instruments": [
+            _instrument(unit, f"line{(unit - 1) % lines}", registers, period_s) for unit in range(1, units + 1)
+        ],
         "rules": RULES if rules is None else rules,
         "stores": stores or [],
         "api": api or {"enabled": False},
-    }  # fmt: skip
+    }
 
 
 def _instrument(unit: int, connection: str, registers: int, period_s: float) -> dict[str, Any]:

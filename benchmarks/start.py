@@ -3,7 +3,7 @@
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - one place for all imports
 from pathlib import Path
 from typing import Any
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - one place for all imports
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,7 @@ def main(short: bool = False) -> list[Figure]:
         server = stack.enter_context(modbus_server(folder, UNITS))
         databases = _databases(folder, stack)
         subjects: dict[str, Callable[[], Result]] = {
-            f"gateway to {db.name}": lambda db=db: _gateway(folder, server, db, settle_s, window_s)
-            for db in databases
+            f"gateway to {db.name}": lambda db=db: _gateway(folder, server, db, settle_s, window_s) for db in databases
         }
         subjects["plain stack"] = lambda: _plain(server, databases[0], settle_s, window_s)
         results = interleaved(subjects, rounds)
@@ -130,7 +129,9 @@ def _figures(results: dict[str, list[Result]]) -> list[Figure]:
     plain = results.pop("plain stack")
     first = next(iter(results.values()))
     core = Spread.of(r["core"] * 100 for r in first)
-    ratio = Spread.of(ours["us_per_reading"] / theirs["us_per_reading"] for ours, theirs in zip(first, plain, strict=True))
+    ratio = Spread.of(
+        ours["us_per_reading"] / theirs["us_per_reading"] for ours, theirs in zip(first, plain, strict=True)
+    )
     figures = [
         at_most("10,000 channels at 1 Hz", core, 4, "% of a core"),
         at_most("CPU per reading, of the plain stack's", ratio, 0.125, digits=3),
