@@ -87,8 +87,10 @@ class App:
             self._restore()
             await self._run_parts(stop)
         finally:
-            await asyncio.to_thread(self.disk.close)
-            self._lock.release()
+            try:
+                await asyncio.to_thread(self.disk.close)
+            finally:
+                self._lock.release()
 
     async def _run_parts(self, stop: asyncio.Event) -> None:
         recorder = asyncio.create_task(self.recorder.run(), name="recorder")

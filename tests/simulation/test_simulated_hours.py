@@ -111,7 +111,10 @@ class Hour:
         else:
             self.standing = states(app)
             stop.set()
-            await running
+            try:
+                await running
+            except StorageError:
+                assert self.world.has("disk", "spool", self.loop.time())
 
     def _put_disk_between(self, app: App) -> None:
         def refusing(part: str, call: Any) -> Any:
