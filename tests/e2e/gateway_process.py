@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,12 +19,14 @@ STARTED = '"event": "console"'
 class Process:
     """One `hazgate …`, its output in a file; leaving the context kills what is left of it and its children."""
 
-    def __init__(self, *arguments: str, log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, log: Path, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+    ) -> None:
         self._log = log
         self._from = log.stat().st_size if log.exists() else 0
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [*HAZGATE, *arguments],
+                [*prefix, *HAZGATE, *arguments],
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
