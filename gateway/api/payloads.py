@@ -1,7 +1,8 @@
 """What the API says, as structures: they are encoded from here, and the OpenAPI page is made from them."""
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -247,35 +248,36 @@ def numbers(column: Float64) -> list[float | None]:
 
 def number(value: float | None) -> float | None:
     """Return a value, or None where it is no finite number."""
-    return value if value is not None and np.isfinite(value) else None
+    return value if value is not None and math.isfinite(value) else None
 
 
-def _event_fields(event: AlarmEvent) -> dict[str, object]:
-    fields = {name: getattr(event, name) for name in EventView.__struct_fields__ if hasattr(event, name)}
-    return fields | {
-        "time": rfc3339(event.time_ns),
-        "value": number(event.value),
-        "limit": number(event.limit),
-        "raised_at": moment(event.raised_ns),
-        "acked_at": moment(event.acked_ns),
-        "until": moment(event.until_ns),
-    }
+_SAME = tuple(name for name in EventView.__struct_fields__ if name in AlarmEvent.__struct_fields__)
+
+
+def _event_fields(event: AlarmEvent) -> dict[str, Any]:
+    """Return an event's fields as `EventView` has them."""
+    fields = {name: getattr(event, name) for name in _SAME}
+    fields["time"] = rfc3339(event.time_ns)
+    fields["value"], fields["limit"] = number(event.value), number(event.limit)
+    fields["raised_at"], fields["acked_at"] = moment(event.raised_ns), moment(event.acked_ns)
+    fields["until"] = moment(event.until_ns)
+    return fields
 
 
 def event_view(event: AlarmEvent) -> EventView:
     """Return an event as the API says it."""
-    return msgspec.convert(_event_fields(event), EventView)
+    return EventView(**_event_fields(event))
 
 
 def stream_event_view(event: AlarmEvent, fixed: Fixed) -> StreamEventView:
     """Return an event as the stream says it."""
-    return msgspec.convert(_event_fields(event) | fixed._asdict(), StreamEventView)
+    return StreamEventView(**_event_fields(event), **fixed._asdict())
 
 
 def alarm_view(alarm: Alarm) -> AlarmView:
     """Return an alarm as the API says it."""
     own = {name: getattr(alarm, name) for name in ("id", "silenced", "latching", "response", "delayed")}
-    return msgspec.convert(_event_fields(alarm.event) | own, AlarmView)
+    return AlarmView(**_event_fields(alarm.event), **own)
 
 
 def channel_columns(

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from importlib import import_module
 from typing import Annotated, Literal
 
 import numpy as np
@@ -258,7 +259,7 @@ class Reads:
 
     async def metrics(self, _: Request) -> Response:
         """Return the gateway's figures for Prometheus."""
-        from gateway.api.metrics import CONTENT_TYPE, Figures  # noqa: PLC0415 - loaded at the first scrape, if ever
-
-        figures = Figures.of(self._gateway, self._hub.readers)
-        return Response(await asyncio.to_thread(figures.text), media_type=CONTENT_TYPE)
+        # Loaded at the first scrape, if ever, and in a thread: an import reads files.
+        metrics = await asyncio.to_thread(import_module, "gateway.api.metrics")
+        figures = metrics.Figures.of(self._gateway, self._hub.readers)
+        return Response(await asyncio.to_thread(figures.text), media_type=metrics.CONTENT_TYPE)

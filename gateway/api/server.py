@@ -63,7 +63,8 @@ class ApiServer:
         check_bind(bind, await asyncio.to_thread(has_token, self._gateway.tokens))
         listener = _listener(bind)
         self._port = listener.getsockname()[1]
-        self._api = create_api(self._gateway, **self._options)
+        # In a thread: it reads the console's files, and alarms do not wait for a slow card.
+        self._api = await asyncio.to_thread(create_api, self._gateway, **self._options)
         config = Config(
             self._api,
             http=guarded_by(self.guard),

@@ -28,7 +28,7 @@ const store = (s, k, v) => { try { return v === undefined ? s.getItem(k) : v ===
 let lang = store(localStorage, "lang") || (navigator.language.startsWith("zh") ? "zh" : "en");
 let token = store(sessionStorage, "token"), role = "", epoch = "", site = "", qualities = {};
 let alarms = new Map(), columns = null, index = new Map(), value = [], quality = [], view = [];
-let order = [], fresh = 0, selected = "", pointer = 0, refusals = new Map(), busy = new Set();
+let order = [], fresh = 0, moved = 0, selected = "", pointer = 0, refusals = new Map(), busy = new Set();
 let link = "lost", frameAt = -1e9, frameDate = 0, lastTime = "", frames = 0, skew = 0, mismatch = 0, stopper = null, wait = 1000, dirty = false;
 
 const t = (key, part) => T[lang][key].replace("%s", part);
@@ -80,12 +80,14 @@ function sortAlarms() {
 }
 
 const rows = new Map();
+// A click that was aimed before something moved under it is no order. Keys (detail 0) name what is selected.
+const aimed = (e) => e.detail === 0 || performance.now() - moved > 500;
 function alarmRow(id) {
   if (rows.has(id)) return rows.get(id);
   const tr = make("tr"), cell = (cls) => tr.appendChild(make("td", cls));
   const r = {tr, level: cell(""), since: cell("since"), where: cell("where"), what: cell("what"), value: cell("n value"), limit: cell("n limit"), state: cell("state"), act: cell("act"), key: ""};
   r.ack = make("button", "main"); r.reset = make("button", "main");
-  r.ack.onclick = () => order_(id, "acknowledge"); r.reset.onclick = () => order_(id, "reset");
+  r.ack.onclick = (e) => aimed(e) && order_(id, "acknowledge"); r.reset.onclick = (e) => aimed(e) && order_(id, "reset");
   tr.onclick = () => { selected = id; draw(); };
   rows.set(id, r);
   return r;
@@ -119,7 +121,7 @@ function drawAlarms() {
   sortAlarms();
   const shown = order.slice(0, SHOWN), body = $("rows");
   for (const id of rows.keys()) if (!alarms.has(id)) { rows.get(id).tr.remove(); rows.delete(id); }
-  shown.forEach((id, i) => { const r = alarmRow(id); fill(r, alarms.get(id)); if (body.children[i] !== r.tr) body.insertBefore(r.tr, body.children[i] || null); });
+  shown.forEach((id, i) => { const r = alarmRow(id); fill(r, alarms.get(id)); if (body.children[i] !== r.tr) { if (body.children[i]) moved = performance.now(); body.insertBefore(r.tr, body.children[i] || null); } });
   while (body.children.length > shown.length) body.lastChild.remove();
   put($("more"), [order.length > SHOWN && t("rest", order.length - SHOWN), fresh && t("news", fresh)].filter(Boolean).join(" · "));
   drawEmpty(); drawBanner(); drawDetail(); drawCounts();
@@ -141,8 +143,9 @@ function drawBanner() {
   if (!a) return;
   const p = place(a), s = about(a), key = [lang, a.alarm, a.seq, p.text, list.length, link, role, busy.has(a.alarm)].join();
   if (e.dataset.k === key) return;
-  e.dataset.k = key; e.className = `p${a.priority}`;
-  const b = make("button", "", t("ack")); b.disabled = link === "lost" || role === "viewer" || busy.has(a.alarm); b.onclick = () => order_(a.alarm, "acknowledge");
+  if (e.dataset.id !== a.alarm) moved = performance.now();
+  e.dataset.k = key; e.dataset.id = a.alarm; e.className = `p${a.priority}`;
+  const b = make("button", "", t("ack")); b.disabled = link === "lost" || role === "viewer" || busy.has(a.alarm); b.onclick = (e) => aimed(e) && order_(a.alarm, "acknowledge");
   const figures = a.channel || a.value !== null ? ` · ${p.text} ${p.unit}${a.limit === null ? "" : ` (${t("limit")} ${+a.limit.toPrecision(6)})`}` : "";
   e.replaceChildren(shape(a.priority, a.level), make("div", "", make("b", "", s.what), ` ${s.where}${figures} · ${clock(a.raised_at || a.time)}${list.length > 1 ? `  +${list.length - 1}` : ""}`, make("p", "", a.response || a.why)), b);
 }
