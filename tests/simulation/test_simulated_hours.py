@@ -65,6 +65,7 @@ class Hour:
         self.stepped_s = -1e9
         self.lives = 0
         self.looks = 0
+        self.reset_s = -1e9
         self.standing: dict[str, AlarmState] = {}
         self.people = random.Random(f"people {world.seed}")
 
@@ -144,9 +145,11 @@ class Hour:
 
     def _work(self, app: App) -> None:
         """People acknowledge, reset and put alarms aside now and then."""
-        if self.people.random() < 0.03 and app.alarms():
+        if self.people.random() < 0.03 and app.alarms() and self.loop.time() < self.end_s - 2.0:
             alarm = self.people.choice(sorted(app.alarms(), key=lambda a: a.id)).id
             verb = self.people.choice((Verb.ACKNOWLEDGE, Verb.ACKNOWLEDGE, Verb.RESET, Verb.SHELVE, Verb.SILENCE))
+            if verb is Verb.RESET:
+                self.reset_s = self.loop.time()
             order = Command(
                 verb=verb,
                 alarm="" if verb is Verb.SILENCE else alarm,
@@ -166,7 +169,9 @@ class Hour:
             age_s = now_s - max(self.world.delivered_s.get(head, -1e9), 0.0)
             gas, fault = raised.get(f"gas:{channel.id}"), raised.get(f"fault:{channel.id}")
             where = f"seed {self.world.seed}, {head} at {now_s:.3f} s"
-            if self.world.shown.get(head, 0.0) >= HIGH and self.world.delivered_s[head] > self.up_since_s:
+            # A reset in danger is answered by the next reading; until then the alarm is gone, as the person wished.
+            seen_s = self.world.delivered_s.get(head, -1e9)
+            if self.world.shown.get(head, 0.0) >= HIGH and seen_s > max(self.up_since_s, self.reset_s):
                 assert level_of(gas) == "high", f"{where}: {self.world.shown[head]} is no alarm"
             if age_s > STALE_S + SLACK_S and now_s - self.up_since_s > STALE_S + SLACK_S:
                 assert app.pipeline.latest.quality[row] >= BAD_FROM, f"{where}: {age_s:.0f} s old and looks good"
