@@ -27,12 +27,15 @@ class GatewayProcess:
     Attributes:
         token: For its API.
         first_reading_s: From the start of the process to the first reading that the pipeline was handed.
+        first_reading_cpu_s: The CPU seconds that this took.
     """
 
     def __init__(self, process: "subprocess.Popen[str]", token: str) -> None:
         self.token = token
         self._process = process
-        self.first_reading_s = float(self._line()["first_reading_s"])
+        first = self._line()
+        self.first_reading_s = float(first["first_reading_s"])
+        self.first_reading_cpu_s = float(first["first_reading_cpu_s"])
 
     @property
     def pid(self) -> int:

@@ -61,7 +61,8 @@ def tell_first_reading(app: "App") -> None:
 
     def first(batch: object) -> object:
         del app.pipeline.process
-        print(json.dumps({"first_reading_s": time.monotonic() - began_s}), flush=True)
+        passed = {"first_reading_s": time.monotonic() - began_s, "first_reading_cpu_s": time.process_time()}
+        print(json.dumps(passed), flush=True)
         return process(batch)
 
     app.pipeline.process = first

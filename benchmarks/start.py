@@ -58,7 +58,12 @@ def _run(wanted: dict[str, Any], folder: Path, wait_s: float) -> Result:
                 request = urllib.request.Request(address, headers={"Authorization": f"Bearer {running.token}"})
                 with urllib.request.urlopen(request, timeout=20) as answer:
                     answer.read()
-        found = {"first_s": running.first_reading_s, "rss": running.rss_mib, "modules": running.ask()["modules"]}
+        found = {
+            "first_s": running.first_reading_s,
+            "cpu_s": running.first_reading_cpu_s,
+            "rss": running.rss_mib,
+            "modules": running.ask()["modules"],
+        }
         running.stop()
     return found
 
@@ -66,11 +71,12 @@ def _run(wanted: dict[str, Any], folder: Path, wait_s: float) -> Result:
 def _show(results: dict[str, list[Result]]) -> None:
     table(
         f"{len(next(iter(results.values())))} round(s)",
-        ("site", "first reading s", "RSS MiB", "heavy modules loaded"),
+        ("site", "first reading s", "CPU s until then", "RSS MiB", "heavy modules loaded"),
         (
             (
                 name,
                 Spread.of(r["first_s"] for r in found).text(),
+                Spread.of(r["cpu_s"] for r in found).text(),
                 Spread.of(r["rss"] for r in found).text(0),
                 ", ".join(found[0]["modules"]) or "none",
             )
