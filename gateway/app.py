@@ -14,6 +14,7 @@ from gateway.api.face import Latest, Tokens, Trend
 from gateway.checkpoint import catch_up, refill, save_checkpoint
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
+from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel
 from gateway.core.plugin import Acknowledging
 from gateway.core.status import InstrumentStatus, UplinkStatus
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 CHECKPOINT_S = 300.0
 CLOCK_STEP_S = 2.0
+API_RETRY_S = 10.0
 
 
 class App:
@@ -65,6 +67,7 @@ class App:
         self._lock = FolderLock(data)
         self.disk = Disk.open(data, site)
         self.tokens: Tokens = self.disk.journal
+        self._check_bind()
         self.book = AlarmBook(site.rules, self.disk.journal.last_seq + 1)
         self.pipeline = Pipeline(site.channels, benches, self.book)
         self.inbox = Inbox(self._pass)
@@ -80,6 +83,19 @@ class App:
         self._outboxes: list[Outbox[Any]] = []
         self._told: set[str] = set()
         self._rows = {channel.id: channel.row for channel in site.channels}
+
+    def _check_bind(self) -> None:
+        """Refuse an address that others can reach while no token exists, before anything runs."""
+        if not self._serve:
+            return
+        from gateway.api.access import check_bind  # noqa: PLC0415 - a site without API loads no web framework
+
+        try:
+            check_bind(self._bind, has_token=bool(self.disk.journal.tokens()))
+        except ConfigError as error:
+            self.disk.close()
+            self._lock.release()
+            raise self.site.error(error) from error
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end cleanly: what was read is on disk, what was raised is in the journal."""
@@ -263,10 +279,18 @@ class App:
         return partial(save_checkpoint, self.disk.checkpoint, self.pipeline.save(), self.disk.spool.next_number)
 
     async def _serve_api(self) -> None:
+        """Serve the API; an address that is taken holds no alarm up, it is a system alarm and tried again."""
         from gateway.api.server import ApiServer  # noqa: PLC0415 - a site without API loads no web framework
 
         server = ApiServer(self, local_operator=self.site.file.api.local_operator)
-        await server.start(self._bind)
+        while True:
+            try:
+                await server.start(self._bind)
+                break
+            except ConfigError as error:
+                self._system("system/api", error.problem)
+                await self.clock.sleep(API_RETRY_S)
+        self._system("system/api", "")
         self.port = server.port
         log.info("console", url=f"http://{self._bind.rpartition(':')[0]}:{server.port}/")
         try:

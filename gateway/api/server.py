@@ -5,7 +5,6 @@ import contextlib
 import socket
 from collections.abc import Generator
 
-import structlog
 from uvicorn import Config, Server
 
 from gateway.api.access import check_bind, has_token, parse_bind
@@ -13,8 +12,6 @@ from gateway.api.application import create_api
 from gateway.api.connections import ConnectionLimits, Guard, every_second, guarded_by
 from gateway.api.face import Gateway
 from gateway.core.errors import ConfigError
-
-log = structlog.get_logger()
 
 STOP_S = 0.4
 """How long connections may take to end by themselves when the server stops."""
@@ -84,7 +81,6 @@ class ApiServer:
         if self._running.done():
             await self._running
         self._end_sweep = every_second(self.guard, asyncio.get_running_loop())
-        log.info("api", address=bind, port=self._port)
 
     async def stop(self) -> None:
         """End all streams, then all connections, within a second; may be called twice."""
