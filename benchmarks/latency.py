@@ -91,7 +91,8 @@ async def _run(server: ModbusServer, folder: Path, changes: int, gap_s: float) -
 
 
 async def _all_read(app: App) -> None:
-    while not app.pipeline.latest.count.all():  # noqa: ASYNC110 - the columns of a pipeline give no sign
+    """Wait until every channel has been read and the API is served."""
+    while not (app.port and app.pipeline.latest.count.all()):  # noqa: ASYNC110 - the columns of a pipeline give no sign
         await asyncio.sleep(0.05)
 
 
@@ -111,18 +112,17 @@ async def _follow_sse(port: int, token: str, seen: dict[str, float]) -> None:
 
 async def _stream(port: int, token: str) -> AsyncIterator[tuple[str, Any]]:
     """Yield the name and content of each server-sent event."""
-    with contextlib.suppress(OSError):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 26, family=socket.AF_INET)
-        head = ["GET /api/v1/stream HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: Bearer {token}", "", ""]
-        writer.write("\r\n".join(head).encode())
-        kind = ""
-        try:
-            while line := await reader.readline():
-                name, _, value = line.decode().rstrip("\r\n").partition(": ")
-                if name == "event":
-                    kind = value
-                elif name == "data":
-                    with contextlib.suppress(ValueError):
-                        yield kind, json.loads(value)
-        finally:
-            writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 26, family=socket.AF_INET)
+    head = ["GET /api/v1/stream HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: Bearer {token}", "", ""]
+    writer.write("\r\n".join(head).encode())
+    kind = ""
+    try:
+        while line := await reader.readline():
+            name, _, value = line.decode().rstrip("\r\n").partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data":
+                with contextlib.suppress(ValueError):
+                    yield kind, json.loads(value)
+    finally:
+        writer.close()

@@ -1,8 +1,9 @@
 """The whole chain as fast as it goes: 80 instruments of 125 registers, asked again as soon as the site file allows.
 
 At 100 polls a second of each instrument a million readings a second are on offer, more than the gateway takes. What
-counts is readings for each second of CPU that the process uses, all its threads together. The database has one core
-left for itself and the server, and may fall behind: what it has not yet taken waits in the spool.
+counts is readings for each second of CPU that the process uses, all its threads together. Polling goes first: what is
+read beyond what one core can also format and send waits in the spool. So a paced run of 200,000 a second, of which all
+are acknowledged, tells what the whole chain costs.
 """
 
 import tempfile
@@ -15,17 +16,24 @@ from benchmarks.peers import modbus_server, victoria_metrics
 from benchmarks.sites import site, store
 
 UNITS = 80
-MODES = {"with store": (), "with store, uvloop": ("--uvloop",), "without store": ()}
+FAST_S = 0.01
+PACED_S = 0.05
+MODES: dict[str, tuple[float, str, bool]] = {
+    "paced, with store": (PACED_S, "", True),
+    "with store": (FAST_S, "", True),
+    "with store, uvloop": (FAST_S, "--uvloop", True),
+    "without store": (FAST_S, "", False),
+}
 
 
 def main(short: bool = False) -> list[Figure]:
     rounds, settle_s, window_s = (1, 0.5, 1.0) if short else (3, 2.0, 4.0)
-    modes = {"with store": ()} if short else MODES
+    modes = {"paced, with store": MODES["paced, with store"]} if short else MODES
     results: dict[str, list[dict[str, float]]] = {mode: [] for mode in modes}
     for _ in range(rounds):
-        for mode, arguments in modes.items():
+        for mode, how in modes.items():
             try:
-                results[mode].append(_run(mode, arguments, settle_s, window_s))
+                results[mode].append(_run(*how, settle_s, window_s))
             except RuntimeError as error:
                 raise SkippedError(f"{mode}: {error}") from error
     table(
@@ -42,21 +50,22 @@ def main(short: bool = False) -> list[Figure]:
             for mode, found in results.items()
         ),
     )
-    # A reading that waits in the spool has not been formatted and sent: only those that were count as the whole chain.
-    whole = Spread.of(r["delivered"] / r["cpu_s"] for r in results["with store"])
-    read = Spread.of(r["readings_per_core_s"] for r in results["with store"])
-    return [
-        at_least("whole chain, readings a second of CPU", read, 300_000, "readings/s", 0),
-        at_least("the same, only the acknowledged ones counted", whole, 300_000, "readings/s", 0),
-    ]
+    # A reading that waits in the spool has not been formatted and sent: only those that were count.
+    paced = results["paced, with store"]
+    whole = Spread.of(r["delivered"] / r["cpu_s"] for r in paced)
+    figures = [at_least("whole chain, acknowledged readings a second of CPU", whole, 300_000, "readings/s", 0)]
+    if not short:
+        read = Spread.of(r["readings_per_core_s"] for r in results["with store"])
+        figures.append(at_least("as fast as they come, readings a second of CPU", read, 300_000, "readings/s", 0))
+    return figures
 
 
-def _run(mode: str, arguments: tuple[str, ...], settle_s: float, window_s: float) -> dict[str, float]:
+def _run(period_s: float, argument: str, stored: bool, settle_s: float, window_s: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with modbus_server(folder, UNITS) as server, victoria_metrics(folder) as database:
-            stores = [store(database.url)] if "with store" in mode else []
-            with gateway(site(server.port, UNITS, period_s=0.01, stores=stores), folder, *arguments) as running:
+            wanted = site(server.port, UNITS, period_s=period_s, stores=[store(database.url)] if stored else [])
+            with gateway(wanted, folder, *([argument] if argument else [])) as running:
                 time.sleep(settle_s)
                 before = running.ask()
                 time.sleep(window_s)
