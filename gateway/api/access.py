@@ -109,7 +109,7 @@ def parse_bind(bind: str) -> tuple[str, int]:
     return bare, number
 
 
-def check_bind(bind: str, has_token: bool) -> None:  # noqa: FBT001 - the agreed signature; both callers name it
+def check_bind(bind: str, *, has_token: bool) -> None:
     """Refuse an address that others can reach while no token protects it.
 
     Raises:

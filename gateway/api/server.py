@@ -57,7 +57,7 @@ class ApiServer:
             ConfigError: The address cannot be read, is taken or is not this machine's, or others can reach it while
                 no token exists.
         """
-        check_bind(bind, await asyncio.to_thread(has_token, self._gateway.tokens))
+        check_bind(bind, has_token=await asyncio.to_thread(has_token, self._gateway.tokens))
         listener = _listener(bind)
         self._port = listener.getsockname()[1]
         # In a thread: it reads the console's files, and alarms do not wait for a slow card.
