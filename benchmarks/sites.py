@@ -4,9 +4,18 @@ from typing import Any
 
 from benchmarks.peers import REGISTERS
 
+WINDOW_S = 10.0
+"""The rate rule's window. Until it has passed once, every reading is judged in full: not what a running site costs."""
+
 RULES: list[dict[str, Any]] = [
     {"id": "limit", "type": "threshold", "channels": ["*"], "latching": False, "options": {"low": 50, "high": 80}},
-    {"id": "rise", "type": "rate", "channels": ["*"], "latching": False, "options": {"low": 100, "high": 200}},
+    {
+        "id": "rise",
+        "type": "rate",
+        "channels": ["*"],
+        "latching": False,
+        "options": {"low": 100, "high": 200, "window_s": WINDOW_S},
+    },
     {"id": "fault", "type": "fault", "channels": ["*"], "options": {"delay_s": 5}},
 ]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.gateway import between, gateway
 from benchmarks.measure import Figure, SkippedError, Spread, at_least, table
 from benchmarks.peers import modbus_server, victoria_metrics
-from benchmarks.sites import site, store
+from benchmarks.sites import WINDOW_S, site, store
 
 UNITS = 80
 FAST_S = 0.01
@@ -27,7 +27,7 @@ MODES: dict[str, tuple[float, str, bool]] = {
 
 
 def main(short: bool = False) -> list[Figure]:
-    rounds, settle_s, window_s = (1, 0.5, 1.0) if short else (3, 2.0, 4.0)
+    rounds, settle_s, window_s = (1, 0.5, 1.0) if short else (2, WINDOW_S + 1.0, 4.0)
     modes = {"paced, with store": MODES["paced, with store"]} if short else MODES
     results: dict[str, list[dict[str, float]]] = {mode: [] for mode in modes}
     for _ in range(rounds):
