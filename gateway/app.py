@@ -57,7 +57,7 @@ class App:
         assembly.check_sinks(site, clock)
         self._drivers = assembly.drivers(site, clock)
         benches = assembly.detectors(site)
-        self.site = site
+        self.site = site = site.lean()
         self.clock = clock
         self.port = 0
         self.started = asyncio.Event()

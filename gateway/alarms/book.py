@@ -8,7 +8,7 @@ import numpy as np
 from gateway.alarms import source
 from gateway.alarms.areas import Areas, is_member
 from gateway.alarms.level import BY_NAME, SEVERITY, is_covered, trigger_of
-from gateway.alarms.source import SYSTEM, Source
+from gateway.alarms.source import SYSTEM, Source, Sources
 from gateway.alarms.state import ACKNOWLEDGED, UNACKNOWLEDGED, Ignored, Refused, Trigger, outcome
 from gateway.alarms.transition import (
     Cause,
@@ -63,8 +63,7 @@ class AlarmBook:
         self.condition: Int8 = np.zeros(len(rules), np.int8)
         self.next_seq = next_seq
         self.rechecks: frozenset[int] = frozenset()
-        self._rules = tuple(source.of_rule(rule) for rule in rules)
-        self._sources = {each.id: each for each in self._rules}
+        self._sources = Sources(rules)
         self._last: dict[str, AlarmEvent] = {}
         self._areas = Areas()
         self._silenced = 0
@@ -84,7 +83,7 @@ class AlarmBook:
         for rule, level, *reading in zip(*(c.tolist() for c in columns), strict=True):
             now = _LEVELS[level]
             if now is not _LEVELS[self.condition[rule]]:
-                self._change(events, self._rules[rule], now, Reading(*reading))
+                self._change(events, self._sources.of(rule), now, Reading(*reading))
         return events
 
     def recheck(self, rules: Int32 | Sequence[int], time_ns: int) -> list[AlarmEvent]:
@@ -98,7 +97,7 @@ class AlarmBook:
         for rule in rules:
             if rule not in self.rechecks:
                 continue
-            alarm = self._rules[rule]
+            alarm = self._sources.of(rule)
             last = self._last[alarm.id]
             seen = seen_before(last)
             why = alarm.words.still(seen.condition, seen.value, seen.limit)
@@ -340,10 +339,9 @@ class AlarmBook:
         return event
 
     def _find(self, alarm: str) -> Source:
-        known = self._sources.get(alarm)
-        if known is None:
+        if alarm not in self._sources:
             raise UnknownAlarmError(f"there is no alarm named {alarm[:200]!r}")
-        return known
+        return self._sources[alarm]
 
     def _shown(self, last: AlarmEvent) -> Alarm:
         alarm = self._sources[last.alarm]

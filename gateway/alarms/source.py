@@ -1,6 +1,6 @@
 """What never changes of an alarm: where it comes from, what it measures, how it is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.alarms.level import default_priorities
@@ -105,3 +105,35 @@ def _blank(
         quantity=quantity,
         unit=unit,
     )
+
+
+class Sources:
+    """The fixed parts of all alarms by id, a rule's made when it is first asked for: most rules never raise an alarm.
+
+    Args:
+        rules: The site's rules.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._index = {rule.id: rule.index for rule in rules}
+        self._made: dict[str, Source] = {}
+
+    def of(self, rule: int) -> Source:
+        """Return a rule's alarm by the rule's index."""
+        return self[self._rules[rule].id]
+
+    def __contains__(self, alarm: str) -> bool:
+        return alarm in self._made or alarm in self._index
+
+    def __getitem__(self, alarm: str) -> Source:
+        made = self._made.get(alarm)
+        if made is None:
+            made = self._made[alarm] = of_rule(self._rules[self._index[alarm]])
+        return made
+
+    def __setitem__(self, alarm: str, source: Source) -> None:
+        self._made[alarm] = source
+
+    def __delitem__(self, alarm: str) -> None:
+        del self._made[alarm]

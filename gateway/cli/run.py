@@ -22,9 +22,12 @@ def command(site: Path, data: Path | None, bind: str | None, json_logs: bool) ->
     from gateway.core.clock import SystemClock  # noqa: PLC0415
     from gateway.site.load import load_site  # noqa: PLC0415
 
-    loaded = load_site(site)
-    app = App(loaded, data or state_folder(loaded.file.site.id), SystemClock(), bind=bind)
-    asyncio.run(_until_told(app))
+    def made() -> App:
+        # In a function of its own: what only the start needs is not kept for the years that follow.
+        loaded = load_site(site)
+        return App(loaded, data or state_folder(loaded.file.site.id), SystemClock(), bind=bind)
+
+    asyncio.run(_until_told(made()))
 
 
 async def _until_told(app: "App") -> None:  # type: ignore[name-defined] # noqa: F821 - imported in the command

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.core.errors import ConfigError, SiteFileError
 from gateway.core.model import Channel, Level, Priority, Rule
-from gateway.core.plugin import ChannelPlan, InstrumentPlan
+from gateway.core.plugin import ChannelPlan, InstrumentPlan, PluginOptions
 from gateway.core.units import QuantityKind, quantity
 from gateway.registry import Kind, load
 from gateway.site.document import Document, parse
@@ -25,10 +25,12 @@ from gateway.site.schema import (
     RuleSection,
     SecretSection,
     SiteFile,
+    SiteSection,
 )
 
 HAZARDS = frozenset({QuantityKind.COMBUSTIBLE, QuantityKind.TOXIC, QuantityKind.OXYGEN, QuantityKind.FIRE})
 CHANNELS_MAX = 100_000
+_NOTHING = SiteFile(site=SiteSection(id="none"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,16 @@ class Site:
     secrets: dict[str, str] = field(repr=False)
     document: Document = field(repr=False)
 
+    def lean(self) -> "Site":
+        """Return the site without what only the drivers needed: where each channel lives on its bus."""
+        none = PluginOptions()
+        return replace(
+            self,
+            connections=tuple(
+                replace(c, instruments=tuple(_lean(plan, none) for plan in c.instruments)) for c in self.connections
+            ),
+        )
+
     def error(self, problem: ConfigError) -> SiteFileError:
         """Return a plugin's complaint with its place in the file."""
         return SiteFileError([self.document.line(problem)])
@@ -97,29 +109,43 @@ def load_site(path: Path) -> Site:
 
 
 def site_from(document: Document) -> Site:
-    """Check a parsed site file. Raises SiteFileError."""
+    """Check a parsed site file; takes its instruments out of `document.data` one by one. Raises SiteFileError.
+
+    A site of ten thousand channels is mostly instruments: they are checked one at a time and not kept as written.
+    """
+    whole = document.data
+    written = whole.get("instruments")
+    apart = written if isinstance(written, list) else []
+    found: list[ConfigError] = []
+    file = None
     try:
-        file = SiteFile.model_validate(document.data)
+        file = SiteFile.model_validate({**whole, "instruments": []} if apart else whole)
     except ValidationError as error:
-        raise SiteFileError([document.line(p) for p in problems(SiteFile, error)]) from error
-    builder = _Builder(file, document.path.parent)
-    site = builder.build(document)
-    if builder.problems:
-        raise SiteFileError([document.line(p) for p in builder.problems])
+        found = problems(SiteFile, error)
+    builder = _Builder(file or _NOTHING, document.path.parent, apart)
+    site = builder.build(replace(document, data={}))
+    if file is None:
+        # Without its other sections nothing can be said of an instrument but its own mistakes.
+        found += [p for p in builder.problems if p in builder.of_instruments]
+    else:
+        found += builder.problems
+    if found:
+        raise SiteFileError([document.line(p) for p in found])
     return site
 
 
 class _Builder:
     """Collects problems instead of stopping at the first."""
 
-    def __init__(self, file: SiteFile, folder: Path) -> None:
+    def __init__(self, file: SiteFile, folder: Path, instruments: list[Any]) -> None:
         self.file = file
         self.folder = folder
+        self.written = instruments
         self.problems: list[ConfigError] = []
+        self.of_instruments: list[ConfigError] = []
 
     def build(self, document: Document) -> Site:
         self.unique("connections", self.file.connections)
-        self.unique("instruments", self.file.instruments)
         self.unique("rules", self.file.rules)
         self.unique("stores", self.file.stores)
         self.unique("uplinks", self.file.uplinks)
@@ -162,15 +188,7 @@ class _Builder:
     def instruments(self) -> tuple[tuple[Channel, ...], tuple[Connection, ...]]:
         channels: list[Channel] = []
         connections: list[Connection] = []
-        by_connection: dict[str, list[tuple[int, InstrumentSection]]] = {c.id: [] for c in self.file.connections}
-        for i, instrument in enumerate(self.file.instruments):
-            if instrument.connection not in by_connection:
-                known = ", ".join(by_connection) or "none"
-                self.complain(
-                    ("instruments", i, "connection"), f"no connection {instrument.connection!r}; there are: {known}"
-                )
-                continue
-            by_connection[instrument.connection].append((i, instrument))
+        by_connection = self.by_connection()
         for c, section in enumerate(self.file.connections):
             connection = self.connection(c, section, by_connection[section.id], channels)
             if connection is not None and connection.instruments:
@@ -179,11 +197,41 @@ class _Builder:
             self.complain(("instruments",), f"{len(channels)} channels; one gateway takes {CHANNELS_MAX}")
         return tuple(channels), tuple(connections)
 
+    def by_connection(self) -> dict[str, list[int]]:
+        """Return the instruments' numbers by connection; those that have none are told."""
+        found: dict[str, list[int]] = {c.id: [] for c in self.file.connections}
+        seen: dict[str, int] = {}
+        for i, written in enumerate(self.written):
+            name, connection = (
+                (written.get("id"), written.get("connection")) if isinstance(written, dict) else (None, None)
+            )
+            if isinstance(name, str):
+                if name in seen:
+                    self.complain(("instruments", i, "id"), f"{name!r} is already the id of instruments[{seen[name]}]")
+                seen.setdefault(name, i)
+            if isinstance(connection, str) and connection in found:
+                found[connection].append(i)
+                continue
+            if self.section(i) is not None:
+                known = ", ".join(found) or "none"
+                self.complain(("instruments", i, "connection"), f"no connection {connection!r}; there are: {known}")
+        return found
+
+    def section(self, index: int) -> InstrumentSection | None:
+        """Return an instrument's section, or None where it has mistakes, which are told."""
+        try:
+            return InstrumentSection.model_validate(self.written[index])
+        except ValidationError as error:
+            found = [p.under("instruments", index) for p in problems(InstrumentSection, error)]
+            self.of_instruments += found
+            self.problems += found
+            return None
+
     def connection(
         self,
         index: int,
         section: ConnectionSection,
-        instruments: Iterable[tuple[int, InstrumentSection]],
+        instruments: Iterable[int],
         channels: list[Channel],
     ) -> Connection | None:
         path = ("connections", index)
@@ -191,14 +239,14 @@ class _Builder:
         if module is None:
             return None
         options = self.options(module.Options, self.resolved(module.Options, section.options), path)
-        plans = tuple(
-            plan for i, item in instruments if (plan := self.instrument(i, item, module, channels)) is not None
-        )
+        plans = tuple(plan for i in instruments if (plan := self.instrument(i, module, channels)) is not None)
         return None if options is None else Connection(section.id, section.type, module, options, plans, path)
 
-    def instrument(
-        self, index: int, section: InstrumentSection, module: ModuleType, channels: list[Channel]
-    ) -> InstrumentPlan | None:
+    def instrument(self, index: int, module: ModuleType, channels: list[Channel]) -> InstrumentPlan | None:
+        section = self.section(index)
+        if section is None:
+            return None
+        self.written[index] = None
         path = ("instruments", index)
         options = self.options(module.InstrumentOptions, section.options, path)
         plans: list[ChannelPlan] = []
@@ -353,6 +401,10 @@ def _latches(section: RuleSection, channel: Channel) -> bool:
     if section.latching is not None:
         return section.latching
     return section.type != "fault" and quantity(channel.quantity).kind in HAZARDS
+
+
+def _lean(plan: InstrumentPlan, none: PluginOptions) -> InstrumentPlan:
+    return replace(plan, options=none, channels=tuple(ChannelPlan(p.channel, none) for p in plan.channels))
 
 
 def _near(pattern: str, known: Iterable[str]) -> str:
