@@ -23,6 +23,7 @@ from gateway.flow.inbox import Inbox
 from gateway.flow.pipeline import Pipeline
 from gateway.flow.supervisor import Supervisor
 from gateway.instruments import instrument_states
+from gateway.memory import settle_memory
 from gateway.outbox import EVENT_PACE, READING_PACE, Outbox
 from gateway.recorder import Recorder
 from gateway.site.load import Destination, Site
@@ -55,9 +56,10 @@ class App:
     def __init__(self, site: Site, data: Path, clock: Clock, *, bind: str | None = None, serve: bool = True) -> None:
         # Whatever a plugin refuses stops the start before a file is touched.
         assembly.check_sinks(site, clock)
-        self._drivers = assembly.drivers(site, clock)
+        made = assembly.drivers(site, clock)
         benches = assembly.detectors(site)
         self.site = site = site.lean()
+        self._drivers = [(connection, driver) for connection, (_, driver) in zip(site.connections, made, strict=True)]
         self.clock = clock
         self.port = 0
         self.started = asyncio.Event()
@@ -101,6 +103,7 @@ class App:
         """Run until `stop` is set, then end cleanly: what was read is on disk, what was raised is in the journal."""
         try:
             self._restore()
+            settle_memory()
             await self._run_parts(stop)
         finally:
             try:

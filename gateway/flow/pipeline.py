@@ -1,5 +1,6 @@
 """From a batch to alarm events: one synchronous, deterministic function without clock, socket or `await`."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,17 +39,22 @@ class Bench:
         rules: The rules in the detector's order.
         detector: The detector.
         quarantined: Rows whose rule failed here and is not judged any more; None while all are well.
+        fingerprint: What a saved state must match to be taken over: a hash of the rules, options and channels.
     """
 
     name: str
     rules: tuple[Rule, ...]
     detector: Detector
     quarantined: NDArray[np.bool_] | None = None
+    fingerprint: str = ""
 
-    @property
-    def fingerprint(self) -> str:
-        """What a saved state must match to be taken over: the rules, their options and channels."""
-        return "\n".join(f"{r.id} {r.channel.id} {r.options.model_dump_json()}" for r in self.rules)
+    def __post_init__(self) -> None:
+        """Take the fingerprint once; rules of one section share their options, which are written out once."""
+        options = {key: one.model_dump_json() for key, one in {id(r.options): r.options for r in self.rules}.items()}
+        digest = hashlib.sha256()
+        for rule in self.rules:
+            digest.update(f"{rule.id} {rule.channel.id} {options[id(rule.options)]}\n".encode())
+        self.fingerprint = digest.hexdigest()
 
 
 class Latest:

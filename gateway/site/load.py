@@ -82,10 +82,11 @@ class Site:
     document: Document = field(repr=False)
 
     def lean(self) -> "Site":
-        """Return the site without what only the drivers needed: where each channel lives on its bus."""
+        """Return the site without what only its making needed: the text, and where each channel lives on its bus."""
         none = PluginOptions()
         return replace(
             self,
+            document=replace(self.document, text=""),
             connections=tuple(
                 replace(c, instruments=tuple(_lean(plan, none) for plan in c.instruments)) for c in self.connections
             ),
