@@ -74,7 +74,9 @@ async def _run(server: ModbusServer, folder: Path, changes: int, gap_s: float) -
         server.put(unit + 1, address, ALARM_RAW)
         changed[f"limit:th-{unit + 1:03}.t{address:03}"] = time.monotonic()
         await asyncio.sleep(dice.uniform(0, 2 * gap_s))
-    await asyncio.sleep(PERIOD_S + 0.5)
+    end_s = time.monotonic() + 15
+    while any(set(changed) - set(t) for t in seen.values()) and time.monotonic() < end_s:  # noqa: ASYNC110 - two readers
+        await asyncio.sleep(0.1)
     for reader in readers:
         reader.cancel()
     await asyncio.gather(*readers, return_exceptions=True)
