@@ -65,7 +65,7 @@ def main(short: bool = False) -> list[Figure]:
     rounds = [
         (
             cpu_ns(lambda: ours.lines(batch)),
-            cpu_ns(lambda: "\n".join(ours.lines(batch)).encode()),
+            cpu_ns(lambda: b"\n".join(ours.lines(batch))),
             cpu_ns(lambda: as_points(table, batch)),
         )
         for _ in range(2 if short else ROUNDS)

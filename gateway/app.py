@@ -23,7 +23,6 @@ from gateway.flow.inbox import Inbox
 from gateway.flow.pipeline import Pipeline
 from gateway.flow.supervisor import Supervisor
 from gateway.instruments import instrument_states
-from gateway.memory import settle_memory
 from gateway.outbox import EVENT_PACE, READING_PACE, Outbox
 from gateway.recorder import Recorder
 from gateway.site.load import Destination, Site
@@ -103,7 +102,6 @@ class App:
         """Run until `stop` is set, then end cleanly: what was read is on disk, what was raised is in the journal."""
         try:
             self._restore()
-            settle_memory()
             await self._run_parts(stop)
         finally:
             try:

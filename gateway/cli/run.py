@@ -1,13 +1,18 @@
 """`hazgate run SITE.yaml`: the gateway, until it is told to stop."""
 
 import asyncio
+import gc
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli import logs
+
+if TYPE_CHECKING:
+    from gateway.app import App
 
 
 @click.command()
@@ -27,15 +32,29 @@ def command(site: Path, data: Path | None, bind: str | None, json_logs: bool) ->
         loaded = load_site(site)
         return App(loaded, data or state_folder(loaded.file.site.id), SystemClock(), bind=bind)
 
+    # The start makes hundreds of thousands of objects and no rubbish in circles: the collector would only look on.
+    gc.disable()
     asyncio.run(_until_told(made()))
 
 
-async def _until_told(app: "App") -> None:  # type: ignore[name-defined] # noqa: F821 - imported in the command
+async def _until_told(app: "App") -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await app.run(stop)
+    settling = asyncio.create_task(_settle(app), name="settle")
+    try:
+        await app.run(stop)
+    finally:
+        settling.cancel()
+
+
+async def _settle(app: "App") -> None:
+    """Freeze what the start has made: a full collection of it would stop alarms for a fifth of a second each time."""
+    await app.started.wait()
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def state_folder(site_id: str) -> Path:

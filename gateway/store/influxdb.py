@@ -236,7 +236,7 @@ class _Server:
             query = {"org": options.org, "bucket": options.bucket, "precision": "ns"}
             self._path = "/api/v2/write?" + urlencode({key: value for key, value in query.items() if value})
 
-    def write(self, lines: Sequence[str]) -> dict[int, str]:
+    def write(self, lines: Sequence[bytes]) -> dict[int, str]:
         """Write lines and return the refused ones' indexes with the server's words.
 
         Refused points are found by halving: what the server has taken of a half is written again without harm.
@@ -248,7 +248,7 @@ class _Server:
         requests = 0
         while todo:
             start, stop = todo.pop()
-            answer = self._post("\n".join(lines[start:stop]).encode())
+            answer = self._post(b"\n".join(lines[start:stop]))
             requests += 1
             if answer.ok:
                 continue

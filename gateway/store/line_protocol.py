@@ -6,6 +6,8 @@ One schema for all sites, in `docs/reference/influxdb-schema.md`. The series key
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from gateway.core.model import BAD_FROM, Batch, Channel
 
 MEASUREMENT = "reading"
@@ -49,21 +51,23 @@ class LineProtocol:
     """
 
     def __init__(self, site: str, channels: Sequence[Channel]) -> None:
-        self._heads = [f"{series_key(site, channel)} quality=" for channel in channels]
-        self._formats = [f".{max(0, channel.decimals)}f" for channel in channels]
+        keys = [series_key(site, channel).replace("%", "%%") for channel in channels]
+        # Bytes from the start: a unit such as °C would make every line of text dear to encode.
+        self._bad = [f"{key} quality=%di ".encode() for key in keys]
+        self._good = [
+            f"{key} quality=%di,value=%.{max(0, channel.decimals)}f ".encode()
+            for key, channel in zip(keys, channels, strict=True)
+        ]
 
-    def lines(self, batch: Batch) -> list[str]:
+    def lines(self, batch: Batch) -> list[bytes]:
         """Return one line for each reading, in the batch's order and without line ends."""
-        rows = batch.row.tolist()
-        heads, formats = self._heads, self._formats
-        columns = zip(rows, batch.value.tolist(), batch.quality.tolist(), batch.time_ns.tolist(), strict=True)
+        times, which = np.unique(batch.time_ns, return_inverse=True)
+        stamps = [b"%d" % time_ns for time_ns in times.tolist()]
+        columns = zip(batch.row.tolist(), batch.value.tolist(), batch.quality.tolist(), which.tolist(), strict=True)
+        good, bad = self._good, self._bad
         if (batch.quality >= BAD_FROM).any():
             return [
-                f"{heads[row]}{quality}i,value={value:{formats[row]}} {time_ns}"
-                if quality < _BAD_FROM
-                else f"{heads[row]}{quality}i {time_ns}"
-                for row, value, quality, time_ns in columns
+                good[row] % (quality, value) + stamps[k] if quality < _BAD_FROM else bad[row] % quality + stamps[k]
+                for row, value, quality, k in columns
             ]
-        return [
-            f"{heads[row]}{quality}i,value={value:{formats[row]}} {time_ns}" for row, value, quality, time_ns in columns
-        ]
+        return [good[row] % (quality, value) + stamps[k] for row, value, quality, k in columns]

@@ -34,7 +34,8 @@ channels = st.builds(
 def test_a_line_has_the_series_and_time_of_a_point_and_its_value_rounded(
     channel: Channel, site: str, value: float, time_ns: int, quality: Quality
 ) -> None:
-    [ours] = LineProtocol(site, [channel]).lines(Batch.of([0], time_ns, [value], [quality]))
+    [line] = LineProtocol(site, [channel]).lines(Batch.of([0], time_ns, [value], [quality]))
+    ours = line.decode()
     series, fields, time_text = theirs_split(
         point(channel, site).field("quality", int(quality)).field("value", value).time(time_ns)
     )
@@ -48,7 +49,8 @@ def test_a_line_has_the_series_and_time_of_a_point_and_its_value_rounded(
 
 @given(channel=channels, site=names, reason=st.sampled_from([quality for quality in Quality if quality >= Quality.BAD]))
 def test_a_bad_reading_is_the_line_of_a_point_without_value(channel: Channel, site: str, reason: Quality) -> None:
-    [ours] = LineProtocol(site, [channel]).lines(Batch.of([0], 5, [np.nan], [reason]))
+    [line] = LineProtocol(site, [channel]).lines(Batch.of([0], 5, [np.nan], [reason]))
+    ours = line.decode()
     assert ours == point(channel, site).field("quality", int(reason)).time(5).to_line_protocol()
 
 

@@ -20,7 +20,8 @@ WARM = "reading,channel=t-01.t,instrument=t-01,quantity=temperature,site=park-1"
 
 def lines(*readings: tuple[int, float, int]) -> list[str]:
     rows, values, qualities = zip(*readings, strict=True)
-    return LineProtocol("park-1", CHANNELS).lines(Batch.of(rows, T, values, qualities))
+    lines = LineProtocol("park-1", CHANNELS).lines(Batch.of(rows, T, values, qualities))
+    return [line.decode() for line in lines]
 
 
 def test_a_reading_is_one_line_with_its_channels_decimals() -> None:
