@@ -249,6 +249,8 @@ class PlatformServer:
         """Stop listening and drop all connections; may be called twice."""
         if self._server is not None:
             self._server.close()
+            # A connection that was just taken has its task a turn later; none may outlive the server.
+            await self._clock.sleep(0)
             for task in list(self._connections):
                 task.cancel()
             await asyncio.gather(*self._connections, return_exceptions=True)
@@ -267,10 +269,10 @@ class PlatformServer:
         except asyncio.CancelledError:
             pass  # The server is closing; a raise here would only be logged by the streams' own callback.
         finally:
-            self._connections.discard(task)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+            self._connections.discard(task)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await _received(reader):

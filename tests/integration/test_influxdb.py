@@ -372,6 +372,8 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        # A connection that was just taken has its task a turn later; none may outlive the loop.
+        await asyncio.sleep(0.01)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -381,24 +383,26 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        pumps = [
-            asyncio.ensure_future(self._pump(reader, far_writer)),
-            asyncio.ensure_future(self._pump(far_reader, writer)),
-        ]
+        ends, pumps = [writer], list[asyncio.Future[None]]()
         try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
+            ends.append(far_writer)
+            pumps += [
+                asyncio.ensure_future(self._pump(reader, far_writer)),
+                asyncio.ensure_future(self._pump(far_reader, writer)),
+            ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, OSError):
             pass
         finally:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            self._tasks.discard(task)
-            for end in (writer, far_writer):
+            for end in ends:
                 end.close()
                 with contextlib.suppress(OSError):
                     await end.wait_closed()
+            self._tasks.discard(task)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -109,6 +109,8 @@ async def test_half_an_answer_and_no_answer_are_none(platform: PlatformServer, b
 
 
 async def test_an_endless_answer_is_cut() -> None:
+    ended = asyncio.Event()
+
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -117,10 +119,15 @@ async def test_an_endless_answer_is_cut() -> None:
                 writer.write(b"x" * 65_536)
                 await writer.drain()
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        ended.set()
 
     server = await asyncio.start_server(pour, "127.0.0.1", 0)
     async with server, uplink_to(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as uplink:
         await asyncio.wait_for(uplink.write([event(1)]), 5)
+        await uplink.close()
+        await asyncio.wait_for(ended.wait(), 5)
 
 
 async def test_a_wrong_secret_keeps_the_event_until_it_is_put_right(platform: PlatformServer) -> None:
