@@ -80,9 +80,10 @@ class LiveView:
                     f"http://127.0.0.1:{app.port}/",
                     ("   Ctrl-C ends", "dim"),
                 ),
-                instruments_table(app),
                 alarms_table(app),
                 events_table(self._recent, deliveries),
+                # Last: a low terminal cuts off what is below, and that must not be an alarm.
+                instruments_table(app),
             ),
             refresh=True,
         )
@@ -102,13 +103,13 @@ def instruments_table(app: App) -> Panel:
             Text.assemble(
                 f"{channel.id:<18}",
                 (f"{shown:>8} ", "bold" if not bad else "dim"),
-                (f"{channel.unit:<6}", "dim"),
-                (f"{reason:<12}", "yellow"),
+                # The reason stands where the unit would: a value that is none has no unit.
+                (f"{reason:<10.10}", "yellow") if bad else (f"{channel.unit:<10}", "dim"),
             )
         )
     if len(app.channels) > CHANNELS_SHOWN:
         cells.append(Text(f"and {len(app.channels) - CHANNELS_SHOWN} more channels", "dim"))
-    columns = max(1, min(3, Console().width // 50))
+    columns = max(1, min(3, Console().width // 38))
     for start in range(0, len(cells), columns):
         table.add_row(*cells[start : start + columns])
     return Panel(table, title="instruments", title_align="left", border_style="dim")
@@ -141,8 +142,10 @@ def alarms_table(app: App) -> Panel:
 def events_table(events: list[AlarmEvent], deliveries: Deliveries) -> Panel:
     """Return the last events, each with how long it took to the platform."""
     table = Table(box=None, padding=(0, 1), expand=True, show_edge=False)
-    for name in ("time", "event", "what", "platform has it after"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("time", no_wrap=True, min_width=10)
+    table.add_column("event", no_wrap=True, min_width=12)
+    table.add_column("what", no_wrap=True, ratio=1)
+    table.add_column("delivered", no_wrap=True, min_width=9)
     for event in events:
         delay_s = deliveries.delay_s(event.seq)
         table.add_row(
