@@ -18,7 +18,7 @@ TEXT_MAX = 64
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 """A decimal number. `float` alone also takes `nan`, `inf`, `1_0` and digits of other scripts."""
 WORDS = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0}
-SPECIAL_NAMES = [quality_name(quality) for quality in Quality if quality is not Quality.GOOD]
+SPECIAL_NAMES = [quality_name(quality) for quality in Quality if quality >= Quality.UNCERTAIN]
 
 GOOD = int(Quality.GOOD)
 UNREADABLE = (math.nan, int(Quality.UNREADABLE))

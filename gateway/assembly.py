@@ -11,7 +11,9 @@ from gateway.flow.pipeline import Bench, arrange
 from gateway.registry import Kind, load
 from gateway.site.load import Connection, Destination, Site
 
-SECTIONS = frozenset({"site", "connections", "instruments", "rules", "stores", "uplinks", "secrets", "storage", "api"})
+SECTIONS = frozenset(
+    {"site", "connections", "instruments", "rules", "outputs", "stores", "uplinks", "secrets", "storage", "api"}
+)
 
 
 def detectors(site: Site) -> list[Bench]:

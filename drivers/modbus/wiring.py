@@ -33,7 +33,7 @@ def create(options: Options, instruments: Sequence[InstrumentPlan], clock: Clock
         _link_maker(options),
         [_poll(options, plan) for plan in instruments],
         clock,
-        in_flight=options.in_flight,
+        in_flight=options.in_flight or 1,
         backoff=Backoff(options.backoff_first_s, max(options.backoff_first_s, options.backoff_max_s)),
     )
 
@@ -42,7 +42,7 @@ def _check_line(options: Options) -> None:
     scheme = options.parts.scheme
     if scheme is Scheme.RTU and speed(options.baud) is None:
         raise ConfigError(("baud",), f"{options.baud} is no rate of a serial port; 9600, 19200, 115200 are")
-    if scheme is not Scheme.TCP and options.in_flight != 1:
+    if scheme is not Scheme.TCP and (options.in_flight or 1) != 1:
         raise ConfigError(("in_flight",), f"{options.in_flight} on a serial line, which carries one request at a time")
 
 
@@ -65,10 +65,12 @@ def _link_maker(options: Options) -> Callable[[Done[Job]], Link[Job]]:
 
     def make(done: Done[Job]) -> Link[Job]:
         if scheme is Scheme.TCP:
-            return TcpLink(host, port, options.timeout_s, done)
+            return TcpLink(host, port, _timeout_s(options), done)
         if scheme is Scheme.RTU:
             return SerialLink(options.endpoint, lambda: open_port(path, options), _timing(options), done)
-        return SerialLink(options.endpoint, lambda: open_socket(host, port, options.timeout_s), _timing(options), done)
+        return SerialLink(
+            options.endpoint, lambda: open_socket(host, port, _timeout_s(options)), _timing(options), done
+        )
 
     return make
 
@@ -78,9 +80,13 @@ def _timing(options: Options) -> Timing:
     return Timing(
         character_s=character_s(options),
         silence_s=silence_s(options),
-        timeout_s=options.timeout_s,
-        quiet_s=options.quiet_s or options.timeout_s,
+        timeout_s=_timeout_s(options),
+        quiet_s=options.quiet_s or _timeout_s(options),
         # A network may pause within a frame for as long as before it.
-        gap_s=options.timeout_s if over_tcp else GAP_S,
+        gap_s=_timeout_s(options) if over_tcp else GAP_S,
         reopen=over_tcp,
     )
+
+
+def _timeout_s(options: Options) -> float:
+    return options.timeout_s or 0.5

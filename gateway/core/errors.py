@@ -37,12 +37,34 @@ class SiteFileError(HazgateError):
 
 
 class NotConnectedError(HazgateError):
-    """The instrument, bus or broker cannot be reached; the supervisor backs off and calls `connect` again."""
+    """The instrument, bus or broker cannot be reached; the supervisor backs off and calls `connect` again.
 
-    def __init__(self, endpoint: str, reason: str = "") -> None:
+    Args:
+        endpoint: What could not be reached.
+        reason: Why, in the system's or the peer's words.
+        retry_s: Longest wait before the next attempt that makes sense, where trying costs nothing and a return should
+            be noticed soon (a serial adapter that was pulled out); None leaves it to the supervisor's back-off.
+    """
+
+    def __init__(self, endpoint: str, reason: str = "", retry_s: float | None = None) -> None:
         self.endpoint = endpoint
         self.reason = reason
+        self.retry_s = retry_s
         super().__init__(f"{endpoint}: {reason}" if reason else endpoint)
+
+
+class OutputError(HazgateError):
+    """An output could not be switched, or does not read back as it was switched; it becomes a system alarm.
+
+    Args:
+        output: The output's id.
+        reason: What happened, in one line.
+    """
+
+    def __init__(self, output: str, reason: str) -> None:
+        self.output = output
+        self.reason = reason
+        super().__init__(f"{output}: {reason}")
 
 
 class EndOfRecordingError(HazgateError):

@@ -19,11 +19,13 @@ UInt8 = NDArray[np.uint8]
 class Quality(IntEnum):
     """How far a value may be trusted, and why not; one byte a reading.
 
-    Codes from 64 are UNCERTAIN (the value is real but doubtful, and is judged), codes from 128 are BAD
-    (there is no value; the reading's value is NaN). After OPC UA's Good, Uncertain and Bad.
+    Codes below 64 are GOOD, codes from 64 are UNCERTAIN (the value is real but doubtful, and is judged), codes from
+    128 are BAD (there is no value; the reading's value is NaN). After OPC UA's Good, Uncertain and Bad.
     """
 
     GOOD = 0
+    BACKFILLED = 1
+    """Good, but told later from the instrument's own memory: stored under its own time, never judged, never "now"."""
     UNCERTAIN = 64
     CLOCK_DOUBTFUL = 65
     """The instrument's clock disagrees with the gateway's; the time is the arrival time."""

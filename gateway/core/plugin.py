@@ -1,8 +1,8 @@
 """What a plugin is: one module with `Options` and `create`, satisfying one of three protocols.
 
 A driver's module also has `InstrumentOptions` and `ChannelOptions`, the options that each instrument and each channel
-on its bus take. `create` checks everything it can without touching a network or a file system it does not own, and
-raises `ConfigError` with a path that starts at the options it was given.
+on its bus take, and `OutputOptions` where it can switch something. `create` checks everything it can without touching
+a network or a file system it does not own, and raises `ConfigError` with a path that starts at the options it got.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,20 @@ class PluginOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlan:
-    """A channel as its driver sees it: its row and quantity, and where on the bus it lives."""
+    """A channel as its driver sees it: its row and quantity, and where on the bus it lives.
+
+    Attributes:
+        channel: The channel; `channel.period_s` is how often it is to be read, which may differ from the instrument's.
+        options: The driver's `ChannelOptions`, validated.
+        path: Where it stands in the site file, for `ConfigError`.
+        alarmed: A rule other than fault supervision judges it: it is read first, and keeps its period where a line is
+            too slow for everything.
+    """
 
     channel: Channel
     options: BaseModel
     path: tuple[str | int, ...] = ()
+    alarmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,21 @@ class InstrumentPlan:
     period_s: float
     options: BaseModel
     channels: tuple[ChannelPlan, ...]
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """A relay or coil as its driver sees it: the only things that are ever written.
+
+    Attributes:
+        id: The output's id.
+        options: The driver's `OutputOptions`, validated.
+        path: Where it stands in the site file, for `ConfigError`.
+    """
+
+    id: str
+    options: BaseModel
     path: tuple[str | int, ...] = ()
 
 
@@ -111,6 +135,27 @@ class Acknowledging(Protocol):
 
     async def stored(self, returned: int) -> None:
         """Say that the readings of the first `returned` messages are on disk, so that they can be acknowledged."""
+        ...
+
+
+@runtime_checkable
+class Switching(Protocol):
+    """A driver with outputs. Its module has `OutputOptions`, and its `create` takes `outputs: Sequence[OutputPlan]`."""
+
+    async def switch(self, output: str, *, on: bool) -> None:
+        """Switch an output and read it back; returns when the instrument shows it as asked.
+
+        May be called while another task is in `read`, and again at any time for the same state. Raises OutputError.
+        """
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A driver that knows how long its instruments take to answer."""
+
+    def latency_s(self, row: int) -> float | None:
+        """Return seconds from request to reply of a channel's last reading; None before the first."""
         ...
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Options = dict[str, Any]
+POINTS_MAX = 65_535
 
 
 class Section(BaseModel):
@@ -62,7 +63,32 @@ class ChannelSection(Section):
     stale_after_s: float | None = Field(
         None, gt=0, description="Seconds after which a reading is no longer believed; three periods, at least 10 s."
     )
+    period_s: float | None = Field(
+        None,
+        ge=0.01,
+        le=86400,
+        description="Seconds between readings of this channel; the instrument's where left out.",
+        examples=[10],
+    )
     options: Options = Field(default_factory=dict, description="Where on the bus it lives.", examples=[{}])
+
+
+def _points(value: Any) -> Any:
+    """Expand `"10-20"` in a list of points."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list of numbers and ranges, such as [1, 2, 10-20]")  # noqa: TRY004 - pydantic's kind
+    found: list[int] = []
+    for item in value:
+        low, dash, high = str(item).partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()):
+            raise ValueError(f"{item!r} is no point; numbers and ranges such as 10-20 are allowed")
+        first, last = int(low), int(high or low)
+        if not 0 <= first <= last <= POINTS_MAX:
+            raise ValueError(f"{item!r} is no range of points from 0 to {POINTS_MAX}")
+        found.extend(range(first, last + 1))
+    if len(set(found)) != len(found):
+        raise ValueError(f"point {next(p for p in found if found.count(p) > 1)} is named twice")
+    return tuple(found)
 
 
 class InstrumentSection(Section):
@@ -70,6 +96,15 @@ class InstrumentSection(Section):
 
     id: Id = Field(description="Identifier of the instrument.", examples=["gd-01"])
     connection: Id = Field(description="The connection it is read over.", examples=["line1"])
+    profile: str = Field(
+        "",
+        description="Its profile: a shipped one by name, or a file beside the site file as `./mine.yaml`. What the site"
+        " file says of a channel or option outranks the profile.",
+        examples=["honeywell-xcd"],
+    )
+    points: Annotated[tuple[int, ...], BeforeValidator(_points)] = Field(
+        (), description="Points of a panel to read, where the profile describes one.", examples=[[1, 2, "10-20"]]
+    )
     label: str = Field("", description="Name for people.", examples=["CH4 detector"])
     label_zh: str = Field("", description="The same in Chinese.", examples=["甲烷探测器"])
     area: str = Field("", description="Part of the site it stands in; alarms are grouped by it.", examples=["burner"])
@@ -78,7 +113,41 @@ class InstrumentSection(Section):
         1.0, ge=0.01, le=86400, description="Seconds between polls, or between reports of an instrument that pushes."
     )
     options: Options = Field(default_factory=dict, description="The driver's options for an instrument.", examples=[{}])
-    channels: tuple[ChannelSection, ...] = Field(min_length=1, description="What it measures.")
+    channels: tuple[ChannelSection, ...] = Field(
+        (), description="What it measures; at least one, here or in its profile."
+    )
+
+
+class OutputSection(Section):
+    """A relay or coil for a sounder or beacon: the only thing the gateway ever writes, and only where one is named."""
+
+    id: Id = Field(description="Identifier of the output.", examples=["sounder"])
+    connection: Id = Field(description="The connection it is written over.", examples=["line1"])
+    label: str = Field("", description="Name for people.", examples=["Sounder at the gate"])
+    label_zh: str = Field("", description="The same in Chinese.", examples=["门口声光报警器"])
+    alarms: tuple[str, ...] = Field(
+        ("*",),
+        min_length=1,
+        description="Alarms that switch it on, as `rule` or `rule:instrument.channel`, with * and ? as wildcards;"
+        " system alarms only where a pattern begins with `system/`.",
+        examples=[["gas:*", "smoke:*"]],
+    )
+    areas: tuple[str, ...] = Field(
+        (), description="Only alarms of these areas; all where empty.", examples=[["boiler"]]
+    )
+    level: Literal["low", "high"] = Field(
+        "low", description="Lowest level that switches it on; a fault does not, unless `faults` says so."
+    )
+    faults: bool = Field(default=False, description="Alarms of level fault switch it on too.")
+    release: Literal["silence", "reset"] = Field(
+        "silence",
+        description="What releases it: silence (a sounder), or only the end of every such alarm, which takes a reset"
+        " where alarms latch (a beacon).",
+    )
+    repeat_s: float = Field(
+        10.0, ge=1, le=3600, description="Seconds after which its state is written and read back again."
+    )
+    options: Options = Field(default_factory=dict, description="The driver's options for an output.", examples=[{}])
 
 
 class RuleSection(Section):
@@ -147,6 +216,7 @@ class SiteFile(Section):
     connections: tuple[ConnectionSection, ...] = Field((), description="The buses.")
     instruments: tuple[InstrumentSection, ...] = Field((), description="The instruments.")
     rules: tuple[RuleSection, ...] = Field((), description="What is judged, and how.")
+    outputs: tuple[OutputSection, ...] = Field((), description="Relays and coils that alarms switch; none by default.")
     stores: tuple[DestinationSection, ...] = Field((), description="Databases that take the readings.")
     uplinks: tuple[DestinationSection, ...] = Field((), description="Platforms that take the alarms.")
     secrets: dict[Id, SecretSection] = Field(default_factory=dict, description="Secrets by name.")
