@@ -114,9 +114,11 @@ class Pipeline:
         """Judge a batch and return what it changed.
 
         The readings are judged in their order; where a channel occurs more than once, one round after the other.
+        BACKFILLED readings tell of the past: they are not judged, and are never a channel's newest.
         BAD readings count as readings. A detector's failure takes the one rule out of service that caused it, and
         says so by a system alarm; all other rules go on.
         """
+        batch = _live(batch)
         if not len(batch):
             return []
         events: list[AlarmEvent] = []
@@ -140,7 +142,7 @@ class Pipeline:
 
     def catch_up(self, batch: Batch) -> None:
         """Judge readings that were stored before a restart, without telling the book: `reconcile` does that."""
-        for part in self._rounds(batch):
+        for part in self._rounds(_live(batch)):
             for bench in self.benches:
                 self._judge(bench, part, [])
             self.latest.take(part)
@@ -267,6 +269,12 @@ def arrange(rules: Sequence[Rule]) -> list[tuple[str, list[Rule]]]:
         depth[rule.type, rule.channel.row] = k + 1
         sets.setdefault((rule.type, k), []).append(rule)
     return [(f"{kind}-{k}", members) for (kind, k), members in sets.items()]
+
+
+def _live(batch: Batch) -> Batch:
+    """Leave out what an instrument told later from its own memory."""
+    late = batch.quality == Quality.BACKFILLED
+    return batch.take(~late) if late.any() else batch
 
 
 def _joined(parts: Sequence[Verdicts]) -> Verdicts:

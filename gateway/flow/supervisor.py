@@ -24,7 +24,8 @@ class Supervisor:
 
     While the connection is lost, each channel gets a BAD reading (COMMS_LOST) at its own period. While it stands, a
     channel that has been quiet for longer than its `stale_after_s` gets STALE readings, whatever the reason: a
-    pushing instrument that stopped, or a driver that hangs. So "no data" can never look safe.
+    pushing instrument that stopped, or a driver that hangs. So "no data" can never look safe. A BACKFILLED reading
+    tells of the past and does not count as having been heard.
 
     Args:
         name: The connection's id.
@@ -92,7 +93,8 @@ class Supervisor:
     async def _read_on(self) -> None:
         while True:
             batch = await self.driver.read()
-            self._heard_s[self._slot[batch.row]] = self._clock.monotonic_s()
+            live = batch.row[batch.quality != Quality.BACKFILLED]
+            self._heard_s[self._slot[live]] = self._clock.monotonic_s()
             self._put(batch)
 
     def _backoff_s(self, attempt: int) -> float:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from gateway.core.errors import StorageError
-from gateway.core.model import Batch, Float64, Int64, UInt8
+from gateway.core.model import Batch, Float64, Int64, Quality, UInt8
 from gateway.store.database import PAGE_BYTES, Database, is_full, open_database
 from gateway.store.disk import Problems
 from gateway.store.minutes import MINUTE_NS, Block, Minute
@@ -29,6 +29,8 @@ EARLY_MINUTES: Final = 5
 OPEN_MINUTES: Final = 2
 """Minutes that stay in memory after they have ended, so that most late readings cost no second write."""
 WAITING_MINUTES_MAX: Final = 60
+BACKFILLED_MAX: Final = 20_000
+"""Readings of the past that wait for a flush at the most; more of them are left to the spool and the stores."""
 MINUTE_PART: Final = 512
 HOUR_PART: Final = 32
 HOUR_MINUTES: Final = 60
@@ -82,7 +84,7 @@ class History:
 
     Attributes:
         problems: What was found damaged or given up, in words.
-        late: Readings ignored because they came more than ten minutes late.
+        late: Readings ignored because they came more than ten minutes late and not as BACKFILLED, or were too many.
         early: Readings ignored because they are from more than five minutes in the future.
         dropped_hours: Hours that made way because the file or the disk was full.
         lost_minutes: Minutes given up in memory because the disk took none for an hour.
@@ -108,6 +110,7 @@ class History:
         self._open: dict[int, Minute] = {}
         self._waiting: dict[int, Minute] = {}
         self._writing: dict[int, Minute] = {}
+        self._backfilled: list[Batch] = []
         self._memory = threading.Lock()  # minutes and counters: held for moments, never during I/O
         self._disk = threading.RLock()  # the file: held during I/O
         self._closed = False
@@ -162,6 +165,10 @@ class History:
 
     def add(self, batch: Batch) -> None:
         """Take readings into their minutes, by their own time. Event loop; never touches the disk."""
+        late = batch.quality == Quality.BACKFILLED
+        if late.any():
+            self._keep_backfilled(batch.take(late))
+            batch = batch.take(~late)
         if not len(batch):
             return
         with self._memory:
@@ -199,6 +206,36 @@ class History:
                 with self._disk:
                     self._write_waiting()
         self._present = 0
+
+    def _keep_backfilled(self, batch: Batch) -> None:
+        """Keep what an instrument told of its past until the next flush; what is too much counts as late."""
+        with self._memory:
+            room = BACKFILLED_MAX - sum(len(part) for part in self._backfilled)
+            self._backfilled.append(batch.take(slice(0, max(0, room))))
+            self.late += max(0, len(batch) - room)
+
+    def _write_backfilled(self) -> None:
+        """Merge readings of the past into their minutes; one transaction for all of them."""
+        with self._memory:
+            waiting, self._backfilled = Batch.concat(self._backfilled), []
+        minutes = waiting.time_ns // MINUTE_NS
+        present = self._present or int(minutes.max(initial=0))
+        wanted = (minutes > present - self._days * 24 * HOUR_MINUTES) & (minutes <= present + EARLY_MINUTES)
+        self.late += int(np.count_nonzero(~wanted))
+        if not wanted.any():
+            return
+
+        def write(connection: sqlite3.Connection) -> None:
+            for minute in np.unique(minutes[wanted]).tolist():
+                place = Minute(self._rows)
+                place.add(waiting.take(wanted & (minutes == minute)), np.empty(self._rows, np.int64))
+                self._write_minute(minute, self._by_key(place.block), self._resume_ns, connection)
+
+        try:
+            self._with_room(write, "writing readings of the past")
+        except StorageError:
+            self._keep_backfilled(waiting)
+            raise
 
     def _add_minute(self, minute: int, batch: Batch) -> None:
         present = self._present or minute
@@ -244,6 +281,7 @@ class History:
             self._close_minutes(minute - OPEN_MINUTES)
         with self._disk:
             self._write_waiting()
+            self._write_backfilled()
             self._pack_hours(minute)
             self._drop_old(minute)
 
@@ -261,6 +299,7 @@ class History:
         with self._disk:
             try:
                 self._write_waiting()
+                self._write_backfilled()
             finally:
                 self._database.close()
 

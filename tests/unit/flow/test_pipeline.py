@@ -183,3 +183,15 @@ def test_a_changed_set_of_rules_starts_afresh() -> None:
     changed.restore(old.save())
     assert kinds(same.process(Batch.of([0], 11 * S, [30.0]))) == [("raised", "gas:gd-0.ch4")]
     assert changed.process(Batch.of([0], 11 * S, [30.0])) == []
+
+
+def test_what_an_instrument_tells_of_its_past_is_neither_judged_nor_the_newest_reading() -> None:
+    line = pipeline(rules())
+    line.process(Batch.of([0, 1], 100 * S, [1.0, 2.0]))
+    past = Batch.of([0, 1, 0], [10 * S, 200 * S, 20 * S], [90.0, 80.0, 70.0], Quality.BACKFILLED)
+    assert line.process(past) == []
+    assert line.process(Batch.concat([past, Batch.of([2], 101 * S, [30.0])])) != []
+    line.catch_up(past)
+    assert line.reconcile(300 * S) == []
+    assert line.latest.value[:3].tolist() == [1.0, 2.0, 30.0]
+    assert line.latest.time_ns[:2].tolist() == [100 * S, 100 * S]

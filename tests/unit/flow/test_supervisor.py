@@ -87,6 +87,20 @@ async def test_a_quiet_instrument_turns_stale_though_the_connection_stands() -> 
     assert Quality.STALE not in qualities(taken, 1)
 
 
+async def test_readings_of_the_past_do_not_keep_a_quiet_channel_from_going_stale() -> None:
+    taken: list[Batch] = []
+    clock = ManualClock()
+    past = Batch.of([0], 1, [1.0], Quality.BACKFILLED)
+
+    class Remembering(Script):
+        async def read(self) -> Batch:
+            await clock.sleep(0.5)
+            return past
+
+    await run_for(Supervisor("c", Remembering([]), CHANNELS, taken.append, clock), clock, 20)
+    assert Quality.STALE in qualities(taken, 0)
+
+
 async def test_a_driver_that_hangs_in_connect_is_given_up() -> None:
     class Hanging(Script):
         async def connect(self) -> None:

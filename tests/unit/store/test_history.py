@@ -130,6 +130,38 @@ def test_a_late_reading_joins_its_own_minute_on_disk_and_in_the_hour(path: Path)
     history.close()
 
 
+def test_what_an_instrument_tells_of_its_past_joins_minutes_of_any_age(path: Path) -> None:
+    history = History.open(path, IDS, days=2)
+    for minute in range(300):
+        history.add(one(0, minute, 5.0))
+        history.flush(at(minute))
+    history.add(one(0, 10, 50.0, Quality.BACKFILLED))
+    history.add(Batch.concat([one(0, 11, 60.0, Quality.BACKFILLED), one(0, 299, 70.0, second=30)]))
+    history.add(one(3, 250, 9.0, Quality.BACKFILLED))
+    history.add(one(0, -60 * 24 * 3, 1.0, Quality.BACKFILLED))
+    history.flush(at(301))
+    history.close()
+    assert history.late == 1, "what is older than the history keeps is left to the spool"
+    again = History.open(path, IDS)
+    found = again.query(IDS[0], at(9), at(13))
+    assert found.high.tolist() == [5, 50, 60, 5]
+    assert found.count.tolist() == [1, 2, 2, 1]
+    assert again.query(IDS[0], at(299), at(300)).high.tolist() == [70.0]
+    assert again.query(IDS[3], 0, 1 << 62).mean.tolist() == [9.0]
+    again.close()
+
+
+def test_more_of_the_past_than_fits_in_memory_is_counted_and_left_out(path: Path) -> None:
+    history = History.open(path, IDS)
+    count = history_module.BACKFILLED_MAX + 5
+    history.add(Batch.of(np.zeros(count, np.int32), at(0), np.ones(count), Quality.BACKFILLED))
+    history.close()
+    assert history.late == 5
+    again = History.open(path, IDS)
+    assert again.query(IDS[0], at(0), at(1)).count.tolist() == [history_module.BACKFILLED_MAX]
+    again.close()
+
+
 def test_readings_much_too_late_or_from_the_future_are_ignored_and_counted(path: Path) -> None:
     history = History.open(path, IDS)
     history.flush(at(60))
