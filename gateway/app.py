@@ -10,7 +10,7 @@ import structlog
 
 from gateway import assembly
 from gateway.alarms.book import AlarmBook
-from gateway.api.face import Latest, Tokens, Trend
+from gateway.api.face import Latest, Running, Tokens, Trend
 from gateway.checkpoint import catch_up, refill, save_checkpoint
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
@@ -342,6 +342,10 @@ class App:
     def uplinks(self) -> list[UplinkStatus]:
         """Return the state of every store and uplink."""
         return [outbox.status() for outbox in self._outboxes]
+
+    def connections(self) -> list[Running]:
+        """Return every connection with its driver."""
+        return [Running(c.id, c.type, c.options, driver) for c, driver in self._drivers]
 
     def statistics(self) -> Mapping[str, float]:
         """Return counters and gauges by name."""

@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic import BaseModel
+
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock
 from gateway.core.model import Channel, Float64, Int64, UInt8
+from gateway.core.plugin import Driver
 from gateway.core.status import InstrumentStatus, UplinkStatus
 
 
@@ -38,6 +41,23 @@ class Trend:
     high: Float64
     quality: UInt8
     resolution_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A connection that the gateway reads: commissioning asks its instruments through the driver that owns the line.
+
+    Attributes:
+        id: The connection's id.
+        type: Its driver's name.
+        options: The connection's options, validated.
+        driver: What reads it; may be down at any time.
+    """
+
+    id: str
+    type: str
+    options: BaseModel
+    driver: Driver
 
 
 class Tokens(Protocol):
@@ -92,6 +112,10 @@ class Gateway(Protocol):
 
     def uplinks(self) -> list[UplinkStatus]:
         """Return the state of every store and uplink."""
+        ...
+
+    def connections(self) -> list[Running]:
+        """Return every connection that is read now, with its driver."""
         ...
 
     def statistics(self) -> Mapping[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gateway.alarms.book import AlarmBook
 from gateway.api.access import token_digest
-from gateway.api.face import Latest, Trend
+from gateway.api.face import Latest, Running, Trend
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StorageError
@@ -90,6 +90,7 @@ class MemoryGateway:
         self.time_ns = np.full(channels, self.clock.now_ns())
         self.delay_s = 0.0
         self.silent = False
+        self.running: list[Running] = []
         self._news = asyncio.Event()
 
     # What a test does to it
@@ -163,6 +164,9 @@ class MemoryGateway:
                 reason="refused",
             )
         ]
+
+    def connections(self) -> list[Running]:
+        return self.running
 
     def statistics(self) -> Mapping[str, float]:
         return {"readings_total": 42, "uptime_s": 3.5, "events_not_on_disk": 0}
