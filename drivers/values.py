@@ -37,7 +37,7 @@ Zone = Annotated[str | None, AfterValidator(_zone)]
 """IANA name of a time zone, in options."""
 
 
-def _as_text(key: object) -> str:
+def as_text(key: object) -> str:
     """Return a YAML key as an instrument writes it: `true` and -1 are no strings in YAML."""
     if isinstance(key, bool):
         return "true" if key else "false"
@@ -45,7 +45,7 @@ def _as_text(key: object) -> str:
 
 
 def _texts(value: Any) -> Any:
-    return {_as_text(key): item for key, item in value.items()} if isinstance(value, dict) else value
+    return {as_text(key): item for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _quality(value: Any) -> Any:
@@ -75,8 +75,14 @@ class ValueOptions(PluginOptions):
     words: Annotated[dict[str, float], BeforeValidator(_texts)] = Field(
         default_factory=dict,
         max_length=256,
-        description="Texts that stand for values in the channel's unit; true and on are 1, false and off 0 anyway.",
+        description="Texts and numbers (before scaling) that stand for values in the channel's unit; true and on are "
+        "1, false and off 0 anyway.",
         examples=[{"none": 0, "mild": 10, "heavy": 25}],
+    )
+    listed_only: bool = Field(
+        default=False,
+        description="What neither `words` nor `special` lists is UNREADABLE: for codes, of which an unknown one is no "
+        "value.",
     )
 
 

@@ -6,17 +6,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from drivers.mqtt import paths
-from drivers.mqtt.topics import check_filter
+from drivers.mqtt.layout_options import Column, CsvOptions, LayoutOptions
+from drivers.mqtt.paths import Place
+from drivers.mqtt.topics import Suffix, Template, check_group
+from drivers.mqtt.trust_options import AvailabilityOptions, HeartbeatOptions, StatusOptions
 from drivers.values import ValueOptions, Zone
 from gateway.core.plugin import PluginOptions
-
-Filter = Annotated[str, AfterValidator(check_filter)]
-
-
-def _place(text: str) -> str:
-    if text:
-        paths.parse(text)
-    return text
 
 
 def _time(text: str) -> str:
@@ -25,14 +20,15 @@ def _time(text: str) -> str:
     return text
 
 
-def _suffix(text: str) -> str:
-    if text.startswith("/"):
-        raise ValueError(f"{text!r} begins with a slash; the slash after the topic is put in by itself")
-    return check_filter(text) if text else text
+def _many(text: str) -> str:
+    if text and "[*]" not in text:
+        raise ValueError(f"{text!r} is one value; history is a list: put [*] in")
+    return text
 
 
-Place = Annotated[str, AfterValidator(_place)]
 Time = Annotated[str, AfterValidator(_time)]
+HistoryPlace = Annotated[Place, AfterValidator(_many)]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 
 
 class Options(PluginOptions):
@@ -76,6 +72,13 @@ class Options(PluginOptions):
     session_expiry_s: int = Field(
         604_800, ge=60, le=0xFFFF_FFFE, description="MQTT 5: seconds that the broker keeps a session that is away."
     )
+    share: Annotated[str, AfterValidator(check_group)] = Field(
+        "",
+        max_length=128,
+        description="Group of gateways among which the broker shares out readings, each to one of them. What tells of "
+        "an instrument's state (status, availability, heartbeat on topics of their own) still goes to all of them.",
+        examples=["hazgate"],
+    )
     qos: Literal[0, 1, 2] = Field(1, description="Quality of service that is subscribed with.", examples=[1])
     payload_bytes_max: int = Field(
         1 << 20,
@@ -112,9 +115,33 @@ class Options(PluginOptions):
 class InstrumentOptions(PluginOptions):
     """An instrument that publishes to the broker."""
 
-    topic: Filter = Field(
-        description="Topic it publishes to; + and # are wildcards.", examples=["plant/boiler-3/gd-01", "gas/+/up"]
+    topic: Template = Field(
+        min_length=1,
+        description="Topic it publishes to; + and # are wildcards, a name in braces is taken from `fill`.",
+        examples=["plant/boiler-3/gd-01", "gas/+/up", "zigbee2mqtt/{name}"],
     )
+    fill: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="What stands for each name in braces in this instrument's topics.",
+        examples=[{"name": "kitchen-1"}],
+    )
+    format: Literal["json", "text", "csv", "hex", "base64", "bytes"] = Field(
+        "json",
+        description="What a payload is: JSON (a channel without a path takes the payload itself as its number), text, "
+        "lines of columns, or bytes in hex, in base64 or as they are.",
+        examples=["csv"],
+    )
+    payload_path: Place = Field(
+        "",
+        description="Place in a JSON payload of the text that is in `format`; channels with a `path` and `time` are "
+        "then found in the JSON around it, except where `format` is json too.",
+        examples=["data"],
+    )
+    csv: CsvOptions | None = Field(
+        None, description="Columns, where `format` is csv; without it they are numbered and separated by commas."
+    )
+    layout: LayoutOptions | None = Field(None, description="Fields, where `format` is hex, base64 or bytes.")
     retained: Literal["ignore", "accept"] = Field(
         "ignore", description="A retained message is the broker's memory and no fresh reading; accept reads it as one."
     )
@@ -123,7 +150,7 @@ class InstrumentOptions(PluginOptions):
         description="When readings were made: `arrival`, or the path of the time in the payload.",
         examples=["ts", "readings[*].t"],
     )
-    time_unit: Literal["s", "ms", "us", "ns", "iso"] = Field(
+    time_unit: TimeUnit = Field(
         "ms", description="What the time is written in: since 1970, or ISO 8601 text.", examples=["s"]
     )
     time_step: float | None = Field(
@@ -151,6 +178,59 @@ class InstrumentOptions(PluginOptions):
         le=31_536_000,
         description="Seconds by which a reading may be older than the newest of its list and keep its own time.",
     )
+    history_time: HistoryPlace = Field(
+        "",
+        description="Place of the times of the channels' `history`.",
+        examples=["object.history[*].timestamp"],
+    )
+    history_time_unit: TimeUnit | None = Field(
+        None, description="What they are written in, where that differs from `time_unit`.", examples=["s"]
+    )
+    history_max_age_s: float = Field(
+        31_536_000.0,
+        gt=0,
+        le=315_360_000,
+        description="Seconds beyond which history is too old to be believed; it is dropped and counted.",
+    )
+    repeat_keys: tuple[Annotated[tuple[Place, ...], Field(min_length=1, max_length=8)], ...] = Field(
+        (),
+        max_length=8,
+        description="Places in the JSON payload whose values together make a message known: one that has the same as "
+        "an earlier one, for any of these lists, is dropped and counted.",
+        examples=[[["deduplicationId"], ["deviceInfo.devEui", "devAddr", "fCnt", "data"]]],
+    )
+    repeat_window_s: float = Field(
+        300.0, gt=0, le=86_400, description="Seconds for which a message is known; at most 1000 of an instrument are."
+    )
+    status: tuple[StatusOptions, ...] = Field(
+        (),
+        max_length=64,
+        description="What tells how far its values can be trusted; where two speak, BAD outranks doubt and the earlier "
+        "the later.",
+    )
+    availability: tuple[AvailabilityOptions, ...] = Field(
+        (),
+        max_length=8,
+        description="Topics on which it is said to be gone: its last will, and that of whoever relays its messages.",
+    )
+    heartbeat: HeartbeatOptions | None = Field(
+        None, description="A topic on which something comes as long as it works."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "InstrumentOptions":
+        binary = self.format in {"hex", "base64", "bytes"}
+        if binary != (self.layout is not None):
+            raise ValueError(f"format {self.format} and a layout " + ("go together" if binary else "do not fit"))
+        if self.format == "bytes" and self.payload_path:
+            raise ValueError("JSON holds no bytes: with payload_path the format is hex or base64")
+        if self.format != "csv" and self.csv is not None:
+            raise ValueError(f"csv says nothing of format {self.format}")
+        inside = self.format == "json" or self.payload_path
+        for key in ("time", "history_time", "repeat_keys"):
+            if not inside and getattr(self, key) not in {"", (), "arrival"}:
+                raise ValueError(f"{key} is a place in JSON, and {self.format} is none")
+        return self
 
 
 class ChannelOptions(ValueOptions):
@@ -161,7 +241,19 @@ class ChannelOptions(ValueOptions):
         description="Place in the JSON payload, [*] for every item of a list; empty where the payload is the number.",
         examples=["data.co", "readings[*].v", "values[0]"],
     )
-    topic_suffix: Annotated[str, AfterValidator(_suffix)] = Field(
+    field: str = Field(
+        "", max_length=64, description="Field in the layout of a binary payload.", examples=["temperature"]
+    )
+    column: Column | None = Field(
+        None, description="Column in a CSV payload, by number from 1 or by name.", examples=["co", 2]
+    )
+    history: HistoryPlace = Field(
+        "",
+        description="Place in the JSON payload of values from the instrument's own memory, whose times are at the "
+        "instrument's `history_time`: stored as BACKFILLED, never judged.",
+        examples=["object.history[*].temperature"],
+    )
+    topic_suffix: Suffix = Field(
         "",
         description="What follows the instrument's topic, for one topic a channel.",
         examples=["sensor/concentration"],
@@ -172,5 +264,13 @@ class ChannelOptions(ValueOptions):
         examples=["co.ts"],
     )
     optional: bool = Field(
-        default=False, description="A payload without the path says nothing of this channel, instead of UNREADABLE."
+        default=False,
+        description="A payload without the path, field or column says nothing of this channel, instead of UNREADABLE; "
+        "the same without this where a layout has tags, for each payload brings only some of them.",
     )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "ChannelOptions":
+        if sum((bool(self.path), bool(self.field), self.column is not None)) > 1:
+            raise ValueError("path, field and column are three places; give one of them")
+        return self

@@ -1,7 +1,9 @@
 """Places in a JSON document, written as `data.readings[*].value`."""
 
 import re
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 Step = str | int | None
 """A key, a list index, or None for `[*]`: every item of a list."""
@@ -48,6 +50,16 @@ def parse(text: str) -> tuple[Step, ...]:
     if not text or len(steps) > STEPS_MAX or steps.count(None) > 1:
         raise ValueError(f"{text!r} is no path: one to {STEPS_MAX} steps with at most one [*] are allowed")
     return tuple(steps)
+
+
+def _checked(text: str) -> str:
+    if text:
+        parse(text)
+    return text
+
+
+Place = Annotated[str, AfterValidator(_checked)]
+"""A path in options, or nothing."""
 
 
 def walk(found: object, steps: tuple[Step, ...]) -> object:

@@ -1,13 +1,17 @@
 """Topic filters: whether one is well formed, which topics it matches, and which filters must be subscribed."""
 
-from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Generic, TypeVar
 
 from paho.mqtt.matcher import MQTTMatcher
+from pydantic import AfterValidator
 
 TOPIC_BYTES_MAX = 65_535
 CACHED_TOPICS_MAX = 4_096
 """Topics whose matches are remembered; a flood of new topics empties the memory instead of filling the machine's."""
+
+NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 T = TypeVar("T")
 
@@ -25,6 +29,44 @@ def check_filter(text: str) -> str:
         raise ValueError(f"{text!r} is no topic filter: + stands alone between slashes, # alone at the end")
     if levels[0] == "$share" and (len(levels) < 3 or not levels[1] or levels[1] in {"+", "#"}):  # $share/group/filter
         raise ValueError(f"{text!r} is no shared subscription: write $share/group/filter")
+    return text
+
+
+def _template(text: str) -> str:
+    if text:
+        check_filter(NAME.sub("x", text))
+    return text
+
+
+def _suffix(text: str) -> str:
+    if text.startswith("/"):
+        raise ValueError(f"{text!r} begins with a slash; the slash after the topic is put in by itself")
+    return _template(text)
+
+
+Template = Annotated[str, AfterValidator(_template)]
+"""A topic filter in options, in which `{name}` stands for what the instrument's `fill` says; or nothing."""
+Suffix = Annotated[str, AfterValidator(_suffix)]
+"""The end of one."""
+
+
+def filled(template: str, fill: Mapping[str, str]) -> str:
+    """Return a topic filter with its names replaced.
+
+    Raises:
+        KeyError: A name that `fill` lacks.
+        ValueError: The result is no topic filter.
+
+    >>> filled("zigbee2mqtt/{name}/availability", {"name": "kitchen-1"})
+    'zigbee2mqtt/kitchen-1/availability'
+    """
+    return check_filter(NAME.sub(lambda found: fill[found[1]], template))
+
+
+def check_group(text: str) -> str:
+    """Return the name of a group of subscribers. Raises ValueError where it breaks MQTT 5.0, 4.8.2."""
+    if any(character in text for character in "/+#\0"):
+        raise ValueError(f"{text!r} is no name of a group: it holds no /, + or #")
     return text
 
 
