@@ -69,7 +69,7 @@ class Timing:
 
     def reply_s(self, request: Request) -> float:
         """Seconds that the reply takes on the line."""
-        return (request.size + 5) * self.character_s
+        return (request.length + 2) * self.character_s
 
 
 class StoppedError(Exception):
@@ -264,9 +264,11 @@ def telling_request(request: Request, owed: list[Request]) -> Request | None:
     step = 8 if request.function <= 2 else 1
     counts = [*range(request.count - 1, 0, -1), *range(request.count + step, request.count + 16 * step, step)]
     for count in counts:
-        shorter = Request(request.unit, request.function, min(request.address, 65536 - count), count)
-        if shorter.size not in taken and shorter.size <= 250:
-            return shorter
+        other = request.resized(count)
+        if other is None:
+            return None
+        if other.size not in taken and other.size <= 250:
+            return other
     return None
 
 
