@@ -164,7 +164,8 @@ class AlarmBook:
         """Carry out a person's or a platform's order.
 
         Acknowledging what is acknowledged already does nothing and is no error: two people press at the same time,
-        and platforms repeat. Silencing where nothing sounds does nothing either.
+        and platforms repeat. Silencing where everything has been silenced does nothing either; what was only
+        acknowledged has not, for a sounder on site goes on through an acknowledgement.
 
         Raises:
             CommandRefusedError: The alarm's state does not allow it, or who, why or duration is missing.
@@ -258,6 +259,15 @@ class AlarmBook:
         """Whether something sounds now: an unacknowledged alarm that nobody has silenced."""
         return bool(self._sounding)
 
+    @property
+    def silenced(self) -> int:
+        """Number of the last `SILENCED` event, 0 where there was none."""
+        return self._silenced
+
+    def last_events(self) -> list[AlarmEvent]:
+        """Return the last event of every alarm that has had one, in their order: what restores the book."""
+        return sorted(self._last.values(), key=lambda event: event.seq)
+
     # The one way an alarm changes
 
     def _change(self, events: list[AlarmEvent], alarm: Source, now: Level, reading: Reading) -> None:
@@ -325,7 +335,7 @@ class AlarmBook:
         self._areas.restore((self._sources[event.alarm].area, event) for event in by_number)
 
     def _silence(self, who: str, why: str, now_ns: int) -> list[AlarmEvent]:
-        if not self._sounding:
+        if not any(self._last[alarm].sounded > self._silenced for alarm in self._open):
             return []
         event = self._site_event(EventKind.SILENCED, who, why, now_ns)
         self._silenced = event.seq

@@ -52,6 +52,8 @@ ASIDE = frozenset({S.SHELVED, S.SUPPRESSED, S.OUT_OF_SERVICE})
 UNACKNOWLEDGED = frozenset({S.UNACKED, S.RETURNED, S.LATCHED_UNACKED})
 """Waits for a person; sounds until acknowledged or silenced, also after the condition has gone (ISA-18.1 lock-in)."""
 ACKNOWLEDGED = frozenset({S.ACKED, S.LATCHED_ACKED})
+ON_THE_LIST = UNACKNOWLEDGED | ACKNOWLEDGED
+"""Neither normal nor put aside."""
 
 
 @dataclass(frozen=True, slots=True)

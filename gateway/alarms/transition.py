@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 from gateway.alarms.level import BY_NAME, NAME, is_hazard, level_after
 from gateway.alarms.source import Source
-from gateway.alarms.state import ACKNOWLEDGED, ASIDE, UNACKNOWLEDGED, Step, Trigger
+from gateway.alarms.state import ASIDE, ON_THE_LIST, UNACKNOWLEDGED, Step, Trigger
 from gateway.core.alarm import AlarmEvent, AlarmState, EventKind
 from gateway.core.model import Level, Priority, Quality, quality_name
 
-_ON_THE_LIST = UNACKNOWLEDGED | ACKNOWLEDGED
 _SHELVED_NORMAL = Priority.ORANGE
 
 
@@ -106,8 +105,14 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
         until_ns=cause.until_ns or (last.until_ns if step.state is AlarmState.SHELVED else 0),
         acked_by=acked_by,
         acked_ns=acked_ns,
-        sounded=seq if step.annunciate else last.sounded if step.state in _ON_THE_LIST else 0,
+        sounded=seq if step.annunciate else last.sounded if step.state in ON_THE_LIST else 0,
+        sounds=_sounds(last, step, level, seq),
     )
+
+
+def sounds_of(event: AlarmEvent) -> dict[str, int]:
+    """Return `event.sounds`; for an event of a journal that knew only `sounded`, what follows from that."""
+    return event.sounds or ({event.level: event.sounded} if event.sounded else {})
 
 
 def system_triggers(last: AlarmEvent, priority: Priority, *, active: bool) -> list[Trigger]:
@@ -141,6 +146,13 @@ def _acked(last: AlarmEvent, step: Step, cause: Cause) -> tuple[str, int]:
     if step.state in UNACKNOWLEDGED or last.state is AlarmState.NORMAL:
         return "", 0
     return last.acked_by, last.acked_ns
+
+
+def _sounds(last: AlarmEvent, step: Step, level: Level, seq: int) -> dict[str, int]:
+    if step.state not in ON_THE_LIST:
+        return {}
+    before = sounds_of(last)
+    return {**before, NAME[level]: seq} if step.annunciate else before
 
 
 def _finite(value: float) -> float | None:

@@ -85,6 +85,8 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         acked_ns: When, or 0.
         sounded: Number of the event that last started this alarm's sound, 0 where none did. The alarm is silent when
             a later `SILENCED` event exists, so that one event silences a whole site.
+        sounds: The same apart for each level that sounded since the alarm was last normal or put aside, e.g.
+            `{"low": 7, "high": 9}`: an output for HIGH alone must know, also after a restart, what has sunk to LOW.
     """
 
     seq: int
@@ -114,6 +116,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     acked_by: str = ""
     acked_ns: int = 0
     sounded: int = 0
+    sounds: dict[str, int] = {}
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):

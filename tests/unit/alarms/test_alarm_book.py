@@ -62,6 +62,7 @@ def test_an_event_tells_all_there_is_to_know(story: Any):
         limit=10.0,
         why="CH4 at 17.2 %LEL reached LOW limit 10",
         sounded=1,
+        sounds={"low": 1},
     )
     (event,) = story.book.command(ordered(Verb.ACKNOWLEDGE, why=" seen,\n on my way "), T0 + 5)
     assert (event.who, event.why, event.acked_by, event.acked_ns) == ("wang", "seen, on my way", "wang", T0 + 5)
@@ -70,7 +71,7 @@ def test_an_event_tells_all_there_is_to_know(story: Any):
     assert event.why == "CH4 at 4 %LEL is back to normal; the alarm is held until it is reset"
     (event,) = story.book.command(ordered(Verb.RESET, why=""), T0 + 9)
     assert (event.level, event.priority, event.why) == ("normal", Priority.ORANGE, "reset by wang")
-    assert (event.raised_ns, event.acked_by, event.sounded) == (T0, "wang", 0)
+    assert (event.raised_ns, event.acked_by, event.sounded, event.sounds) == (T0, "wang", 0, {})
 
 
 def test_an_escalation_takes_the_acknowledgement_away(story: Any):
