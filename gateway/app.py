@@ -379,13 +379,14 @@ class App:
 
     async def history(self, channel: str, start_ns: int, end_ns: int, resolution_s: int) -> Trend:
         """Return a channel's past. Raises KeyError for a channel that does not exist."""
-        row = self._rows[channel]
+        if channel not in self._rows:
+            raise KeyError(channel)
         if resolution_s:
             loop = asyncio.get_running_loop()
             query = partial(self.disk.history.query, channel, start_ns, end_ns)
             past = await loop.run_in_executor(self.recorder.history_thread, query)
             return Trend(past.minute_ns, past.low, past.mean, past.high, past.worst, 60)
-        raw = await asyncio.to_thread(self.disk.spool.trend, row, start_ns, end_ns)
+        raw = await asyncio.to_thread(self.disk.spool.trend, channel, start_ns, end_ns)
         return Trend(raw.time_ns, raw.value, raw.value, raw.value, raw.quality, 0)
 
     def follow(self, after: int | None) -> AsyncIterator[AlarmEvent | None]:

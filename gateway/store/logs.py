@@ -9,6 +9,7 @@ import msgspec
 from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import rfc3339
 from gateway.core.model import Batch, Channel, quality_name
+from gateway.store.table import Table
 
 ItemsT = TypeVar("ItemsT")
 T = TypeVar("T")
@@ -118,7 +119,7 @@ class Readings(Protocol):
         """The number after the newest reading that is on disk."""
         ...
 
-    def read(self, start: int, limit: int) -> tuple[Batch, int]:
+    def read(self, start: int, limit: int, table: Table | None = None) -> tuple[Batch, int]:
         """Return up to `limit` readings from `start` (or the first held, if that is higher), and the next number."""
         ...
 
@@ -182,12 +183,17 @@ class ReadingLog:
         spool: Where they are.
         in_thread: Runs the spool's blocking `read`.
         channels: The channel table, to name channels in dead letters.
+        table: The same for the spool: readings come with its rows also when the site's table changes meanwhile. None
+            follows the spool.
     """
 
-    def __init__(self, spool: Readings, in_thread: InThread, channels: Sequence[Channel]) -> None:
+    def __init__(
+        self, spool: Readings, in_thread: InThread, channels: Sequence[Channel], table: Table | None = None
+    ) -> None:
         self._spool = spool
         self._in_thread = in_thread
         self._channels = channels
+        self._table = table
 
     async def first(self) -> int:
         """Return the lowest number that the spool still holds."""
@@ -202,7 +208,7 @@ class ReadingLog:
         return await self._in_thread(lambda: self._read(start, limit))
 
     def _read(self, start: int, limit: int) -> Slice[Batch]:
-        batch, following = self._spool.read(start, limit)
+        batch, following = self._spool.read(start, limit, self._table)
         # Asked after reading: what was dropped before or meanwhile is noticed now, not as a hole.
         first = self._spool.first_number
         return Slice(batch, len(batch), following, first, int(batch.time_ns[0]) if len(batch) else 0)

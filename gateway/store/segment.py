@@ -10,8 +10,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from gateway.core.model import Batch, Int32
 from gateway.store.columns import DamagedError, decode, encode
 from gateway.store.disk import Problems, sync_folder
+from gateway.store.table import Table
 
 SUFFIX = ".seg"
 GROUP_BYTES = 16 << 10
@@ -57,21 +57,6 @@ class Record(NamedTuple):
     def next_number(self) -> int:
         """The number after its last reading."""
         return self.number + self.readings
-
-
-@dataclass(frozen=True)
-class Table:
-    """A channel table as it was when a segment was written: the ids of rows 0, 1, 2 and so on."""
-
-    ids: tuple[str, ...]
-    body: bytes
-    code: int
-
-    @classmethod
-    def of(cls, ids: Sequence[str]) -> "Table":
-        """Return the table of these channels."""
-        body = zlib.compress(json.dumps(list(ids), ensure_ascii=False).encode(), 6)
-        return cls(tuple(ids), body, zlib.crc32(json.dumps(list(ids)).encode()))
 
 
 def file_name(number: int) -> str:

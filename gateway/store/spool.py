@@ -12,27 +12,44 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.core.model import Batch, Int32
 from gateway.store.disk import Problems, free_bytes, make_folder, set_aside, storage_errors
-from gateway.store.segment import RECORD_READINGS_MAX, SUFFIX, Segment, Table, file_name
+from gateway.store.segment import RECORD_READINGS_MAX, SUFFIX, Segment, file_name
+from gateway.store.table import Place, Table, row_map
 
 PENDING_READINGS_MAX = 1_000_000
 SEGMENT_BYTES_MIN = 256 << 10
 SEGMENTS_MIN = 4
 FREE_BYTES_MAX = 8 << 20
+MAPS_MAX = 64
+"""Maps from one channel table to another that are kept; more are made again when they are needed."""
 
 _EMPTY = Batch.concat([])
+
+
+class Waiting(NamedTuple):
+    """Readings that are not on disk yet: the number of the first, the readings, and the table of their rows."""
+
+    number: int
+    batch: Batch
+    table: Table
+
+    def part(self, index: slice) -> "Waiting":
+        """Return some of them."""
+        return Waiting(self.number + (index.start or 0), self.batch.take(index), self.table)
 
 
 class Spool:
     """An append-only log of readings in preallocated segments, bounded in bytes; the oldest readings make way.
 
-    `append` belongs to the event loop and touches memory only; all else blocks and belongs to one worker thread. A
-    segment's header holds the ids of its channels, so a changed site file finds every old reading's channel again.
+    `append` and `change_table` belong to the event loop and touch memory only; all else blocks and belongs to worker
+    threads. A segment's header holds the ids of its channels, so that a changed site file finds every old reading's
+    channel again, and each reading waits together with the table that its row belongs to.
 
     Attributes:
         durable: All readings with a smaller number are on disk.
@@ -49,13 +66,13 @@ class Spool:
         self._bytes_max = bytes_max
         self._segment_bytes = max(SEGMENT_BYTES_MIN, min(segment_bytes, bytes_max // SEGMENTS_MIN))
         self._pending_max = pending_max
-        self._pending: deque[tuple[int, Batch]] = deque()
+        self._pending: deque[Waiting] = deque()
         self._pending_readings = 0
         self._next_number = 0
         self._dropped = 0
         self._segments: list[Segment] = []
         self._damaged: list[Path] = []
-        self._maps: dict[int, Int32] = {}
+        self._maps: dict[tuple[int, int], Int32] = {}
         self._tables: dict[int, Table] = {table.code: table}
         self._memory = threading.Lock()  # pending readings and counters: held for moments, never during I/O
         self._disk = threading.RLock()  # segments: held during I/O
@@ -117,16 +134,34 @@ class Spool:
         if not len(batch):
             return
         with self._memory:
-            self._pending.append((self._next_number, batch))
+            self._pending.append(Waiting(self._next_number, batch, self._table))
             self._next_number += len(batch)
             self._pending_readings += len(batch)
             self._trim_pending()
 
     def _trim_pending(self) -> None:
         while self._pending_readings > self._pending_max and len(self._pending) > 1:
-            _, lost = self._pending.popleft()
+            lost = self._pending.popleft().batch
             self._pending_readings -= len(lost)
             self._dropped += len(lost)
+
+    def change_table(self, channel_ids: Sequence[str]) -> Table:
+        """Take further readings by another channel table; what was taken before keeps its own.
+
+        Event loop; waits for no disk. A table that is the same costs nothing on disk, another one a new segment.
+
+        Returns:
+            The table, for `read`.
+        """
+        table = Table.of(channel_ids)
+        with self._memory:
+            self._table = table
+        return table
+
+    @property
+    def table(self) -> Table:
+        """The channel table that readings are taken by now."""
+        return self._table
 
     def flush(self) -> int:
         """Put all pending readings on disk.
@@ -147,8 +182,8 @@ class Spool:
                 return self.durable
             try:
                 with storage_errors(self._folder, "writing readings"):
-                    for number, batch in _records(taken):
-                        self._write(number, batch)
+                    for waiting in _records(taken):
+                        self._write(waiting)
                     self._commit()
                     self.durable = target
             finally:
@@ -156,33 +191,34 @@ class Spool:
                     self._give_back(taken)
             return self.durable
 
-    def _give_back(self, taken: list[tuple[int, Batch]]) -> None:
+    def _give_back(self, taken: list[Waiting]) -> None:
         """Put readings that are not on disk in front of those that came meanwhile."""
         if self._segments:
             self._segments[-1].rollback()
         rest = []
-        for number, batch in taken:
-            done = max(0, self.durable - number)
-            if done < len(batch):
-                rest.append((number + done, batch.take(slice(done, None)) if done else batch))
+        for waiting in taken:
+            done = max(0, self.durable - waiting.number)
+            if done < len(waiting.batch):
+                rest.append(waiting.part(slice(done, None)) if done else waiting)
         with self._memory:
             self._pending.extendleft(reversed(rest))
-            self._pending_readings += sum(len(batch) for _, batch in rest)
+            self._pending_readings += sum(len(waiting.batch) for waiting in rest)
             self._trim_pending()
 
-    def _write(self, number: int, batch: Batch) -> None:
+    def _write(self, waiting: Waiting) -> None:
         """Write one record, into a new segment where the present one is full or has another channel table."""
+        number, batch, table = waiting
         last = self._segments[-1] if self._segments else None
-        if last is not None and last.table == self._table and last.put(batch, number, self._dropped):
+        if last is not None and last.table == table and last.put(batch, number, self._dropped):
             return
-        fresh = self._rotate(number)
+        fresh = self._rotate(number, table)
         if fresh.put(batch, number, self._dropped):
             return
         half = len(batch) // 2
         if not half:
             raise OSError(errno.EFBIG, f"one reading does not fit a segment of {fresh.size} bytes")
-        self._write(number, batch.take(slice(half)))
-        self._write(number + half, batch.take(slice(half, None)))
+        self._write(waiting.part(slice(0, half)))
+        self._write(waiting.part(slice(half, None)))
 
     def _commit(self) -> None:
         last = self._segments[-1]
@@ -243,8 +279,8 @@ class Spool:
                 segment.path.unlink()
                 self.bytes_used -= segment.size
 
-    def _rotate(self, number: int) -> Segment:
-        """Seal the last segment and make a new one whose first reading has `number`."""
+    def _rotate(self, number: int, table: Table) -> Segment:
+        """Seal the last segment and make a new one of that table, whose first reading has `number`."""
         if self._segments:
             last = self._segments[-1]
             if not last.sealed:
@@ -253,9 +289,9 @@ class Spool:
                 last.seal()
                 self.bytes_used -= size - last.size
         worn = self._make_room(self._segment_bytes)
-        fresh = self._create(number, worn)
+        fresh = self._create(number, worn, table)
         self._segments.append(fresh)
-        self._tables[self._table.code] = self._table
+        self._tables[table.code] = table
         return fresh
 
     def _make_room(self, size: int) -> Path | None:
@@ -288,7 +324,7 @@ class Spool:
         oldest.path.unlink()
         return None
 
-    def _create(self, number: int, worn: Path | None) -> Segment:
+    def _create(self, number: int, worn: Path | None, table: Table) -> Segment:
         """Make a segment; on a full disk of the oldest one, or else a smaller one.
 
         Raises:
@@ -297,7 +333,7 @@ class Spool:
         size = self._segment_bytes
         while True:
             try:
-                return self._try_create(number, size, worn)
+                return self._try_create(number, size, worn, table)
             except OSError as error:
                 if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
                     raise
@@ -308,12 +344,12 @@ class Spool:
                 else:
                     raise
 
-    def _try_create(self, number: int, size: int, worn: Path | None) -> Segment:
+    def _try_create(self, number: int, size: int, worn: Path | None, table: Table) -> Segment:
         if worn is None and free_bytes(self._folder) - size < self._reserve():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         path = self._folder / file_name(number)
         oldest = self._segments[0].number if self._segments else number
-        fresh = Segment.create(path, self._table, dropped=self._dropped, oldest=oldest, size=size, worn=worn,
+        fresh = Segment.create(path, table, dropped=self._dropped, oldest=oldest, size=size, worn=worn,
                                problems=self.problems)  # fmt: skip
         self.bytes_used += fresh.size
         return fresh
@@ -325,20 +361,22 @@ class Spool:
 
     # --- reading ---
 
-    def read(self, start: int, limit: int) -> tuple[Batch, int]:
+    def read(self, start: int, limit: int, table: Table | None = None) -> tuple[Batch, int]:
         """Return durable readings numbered from `start` on (or from the oldest kept), and the number to go on with.
 
-        Readings of channels that the site no longer has are left out, and damaged ones are passed over, so the
+        Readings of channels that the table does not have are left out, and damaged ones are passed over, so the
         batch may be empty while the number moves on; there is nothing more when the number equals `durable`.
 
         Args:
             start: Number of the first wanted reading.
             limit: At most so many readings, at least 1.
+            table: By which channel table the rows are numbered; the present one where None. Whoever reads while the
+                table may change names the one that it works by.
         """
         with self._disk:
             parts: list[Batch] = []
             wanted, number = max(1, limit), max(start, 0)
-            for batch, first in self._durable_from(number):
+            for batch, first in self._durable_from(number, table or self._table):
                 skip = max(0, number - first)
                 part = batch.take(slice(skip, skip + wanted))
                 number = first + skip + len(part)
@@ -361,8 +399,8 @@ class Spool:
                     return int(index["number"][late[0]])
             return self.durable
 
-    def _durable_from(self, number: int) -> Iterator[tuple[Batch, int]]:
-        """Yield (readings with present rows, number of the first) of every record that reaches beyond `number`."""
+    def _durable_from(self, number: int, table: Table) -> Iterator[tuple[Batch, int]]:
+        """Yield (readings with the table's rows, number of the first) of every record that reaches beyond `number`."""
         for segment in self._segments:
             if segment.next_number <= number or not segment.readings:
                 continue
@@ -374,37 +412,44 @@ class Spool:
                         continue
                     batch = segment.decode(record, payload)
                     if batch is not None:
-                        yield self._mapped(batch, record.table, segment), record.number
+                        yield self._mapped(batch, record.table, table, segment), record.number
 
-    def _mapped(self, batch: Batch, code: int, segment: Segment) -> Batch:
-        """Return the readings with their rows in the present channel table, -1 for channels that are gone."""
-        if code == self._table.code:
+    def _mapped(self, batch: Batch, code: int, table: Table, segment: Segment) -> Batch:
+        """Return the readings with their rows in a channel table, -1 for channels that it does not have."""
+        if code == table.code:
             return batch
-        rows = self._map(code)
+        rows = self._map(code, table)
         if rows is None or (len(batch) and int(batch.row.max()) >= len(rows)):
             self.problems.tell(f"{segment.path}: no channel table is left for its readings; they are passed over")
             return Batch(np.full(len(batch), -1, np.int32), batch.time_ns, batch.value, batch.quality)
         return Batch(rows[batch.row], batch.time_ns, batch.value, batch.quality)
 
-    def _map(self, code: int) -> Int32 | None:
-        """Return the present row of each row of an earlier table."""
-        if code not in self._maps and code in self._tables:
-            present = {name: row for row, name in enumerate(self._table.ids)}
-            self._maps[code] = np.array([present.get(name, -1) for name in self._tables[code].ids], np.int32)
-        return self._maps.get(code)
+    def _map(self, code: int, table: Table) -> Int32 | None:
+        """Return the row in `table` of each row of an earlier table."""
+        key = (code, table.code)
+        if key not in self._maps and code in self._tables:
+            if len(self._maps) >= MAPS_MAX:
+                self._maps.clear()
+            self._maps[key] = row_map(self._tables[code].ids, table.ids)
+        return self._maps.get(key)
 
-    def trend(self, row: int, start_ns: int, end_ns: int, limit: int = 100_000) -> Batch:
+    def trend(self, channel: str, start_ns: int, end_ns: int, limit: int = 100_000) -> Batch:
         """Return one channel's readings in `[start_ns, end_ns)` by time, those not yet on disk included.
 
+        A channel that has left the site is found as long as its readings are kept.
+
         Args:
-            row: The channel's row in the present table.
+            channel: The channel's id.
             start_ns: UTC nanoseconds.
             end_ns: UTC nanoseconds.
             limit: Beyond it the newest are returned: a cut chart must not end in the past.
+
+        Returns:
+            The readings; their rows are all 0.
         """
         parts: list[Batch] = []
         found = 0
-        for batch in self._newest_first(row, start_ns, end_ns):
+        for batch, row in self._newest_first(Place(channel), start_ns, end_ns):
             mask = (batch.row == row) & (batch.time_ns >= start_ns) & (batch.time_ns < end_ns)
             if mask.any():
                 parts.append(batch.take(mask))
@@ -412,30 +457,35 @@ class Spool:
             if found >= limit:
                 break
         whole = Batch.concat(parts[::-1]) if parts else _EMPTY
-        order = np.argsort(whole.time_ns, kind="stable")
-        return whole.take(order[max(0, len(whole) - limit) :])
+        order = np.argsort(whole.time_ns, kind="stable")[max(0, len(whole) - limit) :]
+        rows = np.zeros(len(order), np.int32)
+        return Batch(rows, whole.time_ns[order], whole.value[order], whole.quality[order])
 
-    def _newest_first(self, row: int, start_ns: int, end_ns: int) -> Iterator[Batch]:
-        """Yield, newest record first, all batches that may hold the channel in that time.
+    def _newest_first(self, place: Place, start_ns: int, end_ns: int) -> Iterator[tuple[Batch, int]]:
+        """Yield, newest record first, all batches that may hold the channel in that time, and its row in them.
 
         The disk is let go of between groups of records: a long look back must not hold up what is to be written.
         """
         with self._disk:
             with self._memory:
-                pending = [batch for _, batch in self._pending]
+                pending = list(self._pending)
             segments = self._segments.copy()
-        yield from reversed(pending)
+        for waiting in reversed(pending):
+            yield waiting.batch, place.row(waiting.table)
         for segment in reversed(segments):
             index = segment.index()
-            bit = self._row_bit(segment, row)
+            bit = place.bit(segment.table)
             if not len(index) or not bit:
                 continue
             near = (index["first"] < end_ns) & (index["last"] >= start_ns) & ((index["rows"] & np.uint64(bit)) != 0)
             for group in np.flatnonzero(near)[::-1].tolist():
-                yield from self._group(segment, group, index, start_ns, end_ns)
+                for batch, code in self._group(segment, group, index, start_ns, end_ns):
+                    yield batch, place.row(self._tables.get(code))
 
-    def _group(self, segment: Segment, group: int, index: NDArray[np.void], start_ns: int, end_ns: int) -> list[Batch]:
-        """Return the batches of one group of records that touch that time, newest first."""
+    def _group(
+        self, segment: Segment, group: int, index: NDArray[np.void], start_ns: int, end_ns: int
+    ) -> list[tuple[Batch, int]]:
+        """Return the batches of one group of records that touch that time, newest first, with their tables' codes."""
         with self._disk:
             if not any(segment is one for one in self._segments):
                 return []  # made way meanwhile
@@ -444,19 +494,8 @@ class Spool:
                 if record.first_ns < end_ns and record.last_ns >= start_ns:
                     batch = segment.decode(record, payload)
                     if batch is not None:
-                        found.append(self._mapped(batch, record.table, segment))
+                        found.append((batch, record.table))
         return found[::-1]
-
-    def _row_bit(self, segment: Segment, row: int) -> int:
-        """Return the bit that records of this segment have set for a channel, 0 where it had no such channel."""
-        table = segment.table
-        if table is None:
-            return (1 << 64) - 1
-        if table.code == self._table.code:
-            return 1 << (row & 63)
-        rows = self._map(table.code)
-        old = [] if rows is None else np.flatnonzero(rows == row).tolist()
-        return 1 << (old[0] & 63) if old else 0
 
 
 def _known(batch: Batch) -> Batch:
@@ -465,26 +504,26 @@ def _known(batch: Batch) -> Batch:
     return batch.take(~gone) if gone.any() else batch
 
 
-def _records(taken: list[tuple[int, Batch]]) -> Iterator[tuple[int, Batch]]:
-    """Yield (number, readings) in pieces that make one record each: consecutive numbers, within the limit."""
+def _records(taken: list[Waiting]) -> Iterator[Waiting]:
+    """Yield pieces that make one record each: consecutive numbers, one channel table, within the limit."""
     group: list[Batch] = []
     first = following = size = 0
-    for number, batch in taken:
-        if group and (number != following or size + len(batch) > RECORD_READINGS_MAX):
-            yield from _pieces(first, Batch.concat(group))
+    table = taken[0].table
+    for number, batch, its_table in taken:
+        if group and (number != following or its_table is not table or size + len(batch) > RECORD_READINGS_MAX):
+            yield from _pieces(Waiting(first, Batch.concat(group), table))
             group, size = [], 0
         if not group:
-            first = number
+            first, table = number, its_table
         group.append(batch)
         size += len(batch)
         following = number + len(batch)
-    if group:
-        yield from _pieces(first, Batch.concat(group))
+    yield from _pieces(Waiting(first, Batch.concat(group), table))
 
 
-def _pieces(number: int, batch: Batch) -> Iterator[tuple[int, Batch]]:
-    if len(batch) <= RECORD_READINGS_MAX:
-        yield number, batch
+def _pieces(waiting: Waiting) -> Iterator[Waiting]:
+    if len(waiting.batch) <= RECORD_READINGS_MAX:
+        yield waiting
         return
-    for start in range(0, len(batch), RECORD_READINGS_MAX):
-        yield number + start, batch.take(slice(start, start + RECORD_READINGS_MAX))
+    for start in range(0, len(waiting.batch), RECORD_READINGS_MAX):
+        yield waiting.part(slice(start, start + RECORD_READINGS_MAX))

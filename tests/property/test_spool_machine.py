@@ -88,6 +88,12 @@ class SpoolMachine(RuleBasedStateMachine):
         seed.shuffle(self.ids)  # type: ignore[attr-defined]
         self.spool = self.open()
 
+    @rule(count=st.integers(1, 12), seed=st.randoms(use_true_random=False))
+    def change_channels_while_running(self, count: int, seed: object) -> None:
+        self.ids = NAMES[:count]
+        seed.shuffle(self.ids)  # type: ignore[attr-defined]
+        self.spool.change_table(self.ids)
+
     @invariant()
     def what_is_kept_is_what_was_given(self) -> None:
         number, found = 0, []

@@ -123,8 +123,53 @@ def test_a_changed_channel_table_finds_old_readings_by_their_ids(tmp_path: Path)
     spool.append(Batch.of([1], START, [5 + 1 / 3]))
     spool.flush()
     assert all_of(spool)[-1] == (1, 5)
-    assert spool.trend(0, 0, 2 * START).value.tolist() == [7 + 1 / 3]
-    assert len(spool.trend(1, 0, 2 * START)) == 1
+    assert spool.trend(IDS[7], 0, 2 * START).value.tolist() == [7 + 1 / 3]
+    assert len(spool.trend("new.co", 0, 2 * START)) == 1
+    assert len(spool.trend(IDS[8], 0, 2 * START)) == 1, "a channel that is gone keeps its past"
+    spool.close()
+
+
+def test_a_table_that_changes_under_way_mixes_up_no_row(tmp_path: Path) -> None:
+    spool = Spool.open(tmp_path, IDS)
+    old = spool.table
+    spool.append(readings(0))
+    changed = [IDS[7], "new.co", *IDS[50:]]
+    new = spool.change_table(changed)
+    spool.append(Batch.of([0, 1, 2], START, [7.5, 1.5, 50.5]))
+    assert spool.trend("new.co", 0, 2 * START).value.tolist() == [1.5], "what waits is found by its own table"
+    assert spool.trend(IDS[7], 0, 2 * START).value.tolist() == [7 + 1 / 3, 7.5]
+    spool.flush()
+    by_old, number = spool.read(0, 1000, old)
+    assert number == 103
+    assert by_old.row.tolist() == [*range(100), 7, 50], "the new channel has no row in the old table"
+    by_new, number = spool.read(0, 1000, new)
+    assert by_new.row.tolist() == [0, *range(2, 52), 0, 1, 2]
+    spool.close()
+    again = Spool.open(tmp_path, changed)
+    assert again.read(0, 1000)[0].row.tolist() == by_new.row.tolist()
+    assert again.trend(IDS[8], 0, 2 * START).value.tolist() == [8 + 1 / 3]
+    again.close()
+
+
+def test_readings_that_the_disk_refused_keep_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool.open(tmp_path, IDS)
+
+    def refuse(*_: object) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(segment_module.Segment, "put", refuse)
+        spool.append(Batch.of([3], START, [3.5]))
+        with pytest.raises(StorageError):
+            spool.flush()
+    spool.change_table(IDS[::-1])
+    spool.append(Batch.of([3], START, [96.5]))
+    spool.flush()
+    batch, _ = spool.read(0, 10)
+    assert [(IDS[::-1][row], value) for row, value in zip(batch.row, batch.value, strict=True)] == [
+        (IDS[3], 3.5),
+        (IDS[96], 96.5),
+    ]
     spool.close()
 
 
@@ -278,12 +323,12 @@ def test_a_trend_is_one_channel_by_time_with_the_newest_when_cut(tmp_path: Path)
     spool = Spool.open(tmp_path, IDS, **SMALL)
     fill(spool, 600)
     spool.append(readings(60_000))
-    whole = spool.trend(5, START + 10 * 10**9, START + 601 * 10**9)
+    whole = spool.trend(IDS[5], START + 10 * 10**9, START + 601 * 10**9)
     assert (whole.value - 1 / 3).round().tolist() == list(range(1005, 60_006, 100))
-    assert set(whole.row.tolist()) == {5}
-    cut = spool.trend(5, 0, 2 * START, limit=3)
+    assert set(whole.row.tolist()) == {0}, "one channel needs no rows"
+    cut = spool.trend(IDS[5], 0, 2 * START, limit=3)
     assert (cut.value - 1 / 3).round().tolist() == [59_805, 59_905, 60_005]
-    assert len(spool.trend(5, 0, START)) == 0
+    assert len(spool.trend(IDS[5], 0, START)) == 0
     spool.close()
 
 
