@@ -26,11 +26,22 @@ def drivers(site: Site, clock: Clock) -> list[tuple[Connection, Driver]]:
     found: list[tuple[Connection, Driver]] = []
     for connection in site.connections:
         try:
-            driver = connection.module.create(connection.options, connection.instruments, clock)
+            driver = _driver(connection, clock)
         except ConfigError as error:
             raise site.error(_placed(error, connection.path)) from error
         found.append((connection, driver))
     return found
+
+
+def _driver(connection: Connection, clock: Clock) -> Driver:
+    """Only a driver that has `OutputOptions` is handed outputs."""
+    parts = (connection.options, connection.instruments, clock)
+    create = connection.module.create
+    if hasattr(connection.module, "OutputOptions"):
+        driver: Driver = create(*parts, outputs=connection.outputs)
+    else:
+        driver = create(*parts)
+    return driver
 
 
 def sinks(

@@ -73,8 +73,8 @@ class ChannelSection(Section):
     options: Options = Field(default_factory=dict, description="Where on the bus it lives.", examples=[{}])
 
 
-def _points(value: Any) -> Any:
-    """Expand `"10-20"` in a list of points."""
+def read_points(value: Any) -> tuple[int, ...]:
+    """Return the numbers of a list of points such as `[1, 2, "10-20"]`. Raises ValueError."""
     if not isinstance(value, (list, tuple)):
         raise ValueError("a list of numbers and ranges, such as [1, 2, 10-20]")  # noqa: TRY004 - pydantic's kind
     found: list[int] = []
@@ -102,8 +102,11 @@ class InstrumentSection(Section):
         " file says of a channel or option outranks the profile.",
         examples=["honeywell-xcd"],
     )
-    points: Annotated[tuple[int, ...], BeforeValidator(_points)] = Field(
+    points: Annotated[tuple[int, ...], BeforeValidator(read_points)] = Field(
         (), description="Points of a panel to read, where the profile describes one.", examples=[[1, 2, "10-20"]]
+    )
+    omit: tuple[str, ...] = Field(
+        (), description="Channels of the profile that this instrument does not have.", examples=[["temperature"]]
     )
     label: str = Field("", description="Name for people.", examples=["CH4 detector"])
     label_zh: str = Field("", description="The same in Chinese.", examples=["甲烷探测器"])
