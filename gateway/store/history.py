@@ -19,7 +19,7 @@ from gateway.core.errors import StorageError
 from gateway.core.model import Batch, Float64, Int64, Quality, UInt8
 from gateway.store.database import PAGE_BYTES, Database, is_full, open_database
 from gateway.store.disk import Problems
-from gateway.store.minutes import MINUTE_NS, Block, Minute
+from gateway.store.minutes import MINUTE_NS, Block, Minute, Slots, rows_by
 
 BYTES_MIN: Final = 4 << 20
 LATE_MINUTES: Final = 10
@@ -99,10 +99,9 @@ class History:
         self._database = database
         self._days = days
         self._pages_max = (bytes_max - 2 * _wal_bytes(bytes_max)) // PAGE_BYTES
-        self._keys = np.empty(0, np.intp)
+        self._keys: Slots = np.empty(0, np.intp)
         self._key_of: dict[str, int] = {}
         self._unsaved_ids: list[str] = []
-        self._rows = 0
         self._stamp: Int64 = np.empty(0, np.int64)
         self._resume_ns = 0
         self._newest_ns = 0
@@ -148,13 +147,39 @@ class History:
             self._key_of = dict(connection.execute("SELECT id, key FROM channels").fetchall())
             row = connection.execute("SELECT value FROM meta WHERE name = 'resume_ns'").fetchone()
         self._resume_ns = int(row[0]) if row else 0
-        following = max(self._key_of.values(), default=-1) + 1
-        fresh = [name for name in ids if name not in self._key_of]
-        self._key_of.update((name, following + place) for place, name in enumerate(fresh))
-        self._unsaved_ids = fresh
-        self._keys = np.array([self._key_of[name] for name in ids], np.intp)
-        self._rows = len(ids)
-        self._stamp = np.empty(len(ids), np.int64)
+        self.change_table(ids)
+
+    def change_table(self, channel_ids: Sequence[str]) -> None:
+        """Take further readings by another channel table; what is in memory stays with its channels.
+
+        Event loop; never touches the disk. A channel that is new gets a key of its own, written with the next minute.
+
+        Args:
+            channel_ids: The channel table: the id of row 0, 1, 2 and so on.
+        """
+        with self._memory:
+            following = max(self._key_of.values(), default=-1) + 1
+            fresh = [name for name in channel_ids if name not in self._key_of]
+            self._key_of.update((name, following + place) for place, name in enumerate(fresh))
+            self._unsaved_ids = [*self._unsaved_ids, *fresh]
+            own = np.array([self._key_of[name] for name in channel_ids], np.intp)
+            # Channels that left have rows behind the present ones as long as a minute in memory tells of them.
+            self._number_by(np.concatenate([own, np.setdiff1d(self._keys_in_memory(), own)]))
+
+    def _keys_in_memory(self) -> Slots:
+        """Return the keys of the channels that have readings in memory."""
+        keys = [place.keys[place.block.count[:, 0] > 0] for _, place in self._places()]
+        keys += [self._keys[batch.row] for batch in self._backfilled]
+        return np.unique(np.concatenate(keys)) if keys else np.empty(0, np.intp)
+
+    def _number_by(self, keys: Slots) -> None:
+        """Number rows by these keys from now on, those in memory too; what is being written keeps its own."""
+        self._backfilled = [_numbered(batch, self._keys, keys) for batch in self._backfilled]
+        self._keys = keys
+        self._stamp = np.empty(len(keys), np.int64)
+        for minutes in (self._open, self._waiting):
+            for minute, place in minutes.items():
+                minutes[minute] = place.numbered(keys)
 
     @property
     def resume_from_ns(self) -> int:
@@ -217,7 +242,7 @@ class History:
     def _write_backfilled(self) -> None:
         """Merge readings of the past into their minutes; one transaction for all of them."""
         with self._memory:
-            waiting, self._backfilled = Batch.concat(self._backfilled), []
+            waiting, self._backfilled, keys = Batch.concat(self._backfilled), [], self._keys
         minutes = waiting.time_ns // MINUTE_NS
         present = self._present or int(minutes.max(initial=0))
         wanted = (minutes > present - self._days * 24 * HOUR_MINUTES) & (minutes <= present + EARLY_MINUTES)
@@ -227,14 +252,14 @@ class History:
 
         def write(connection: sqlite3.Connection) -> None:
             for minute in np.unique(minutes[wanted]).tolist():
-                place = Minute(self._rows)
-                place.add(waiting.take(wanted & (minutes == minute)), np.empty(self._rows, np.int64))
-                self._write_minute(minute, self._by_key(place.block), self._resume_ns, connection)
+                place = Minute(keys)
+                place.add(waiting.take(wanted & (minutes == minute)), np.empty(len(keys), np.int64))
+                self._write_minute(minute, _by_key(place), self._resume_ns, connection)
 
         try:
             self._with_room(write, "writing readings of the past")
         except StorageError:
-            self._keep_backfilled(waiting)
+            self._keep_backfilled(_numbered(waiting, keys, self._keys))
             raise
 
     def _add_minute(self, minute: int, batch: Batch) -> None:
@@ -248,7 +273,7 @@ class History:
         self._present = max(present, minute)
         place = self._open.get(minute)
         if place is None:
-            place = self._open[minute] = Minute(self._rows)
+            place = self._open[minute] = Minute(self._keys)
             self._close_minutes(self._present - LATE_MINUTES)
         place.add(batch, self._stamp)
 
@@ -312,29 +337,23 @@ class History:
                 minute = min(self._waiting)
                 self._writing = {minute: self._waiting.pop(minute)}
             resume_ns = max(self._resume_ns, min((minute + 1) * MINUTE_NS, self._newest_ns + 1))
-            block = self._by_key(self._writing[minute].block)
+            unsaved = self._unsaved_ids
+            block = _by_key(self._writing[minute])
             try:
                 self._with_room(partial(self._write_minute, minute, block, resume_ns), "writing a minute")
             except StorageError:
                 with self._memory:
-                    self._open[minute], late = self._writing[minute], self._open.get(minute)
+                    self._open[minute], late = self._writing[minute].numbered(self._keys), self._open.get(minute)
                     if late is not None:
                         self._open[minute].block.merge(late.block, (slice(None), slice(None)))
                     self._writing = {}
                     self._close_minutes(self._present - OPEN_MINUTES)
                 raise
-            self._writing = {}
-            self._unsaved_ids = []
+            with self._memory:
+                self._writing = {}
+                # A change of the channel table may have brought more meanwhile; `_write_minute` wrote these at least.
+                self._unsaved_ids = self._unsaved_ids[len(unsaved) :]
             self._resume_ns = resume_ns
-
-    def _by_key(self, block: Block) -> Block:
-        """Return the values by the channels' keys in the file instead of their present rows."""
-        width = int(self._keys.max(initial=-1)) + 1
-        if width == self._rows and bool((self._keys == np.arange(width)).all()):
-            return block
-        whole = Block.empty(width, 1)
-        whole.merge(block, (self._keys, slice(None)))
-        return whole
 
     def _write_minute(self, minute: int, block: Block, resume_ns: int, connection: sqlite3.Connection) -> None:
         ids = [(self._key_of[name], name) for name in self._unsaved_ids]
@@ -475,7 +494,7 @@ class History:
 
     def _in_memory(self, channel_id: str, place: Minute) -> Block:
         """Return a copy of one channel's values of a minute in memory."""
-        rows = np.flatnonzero(self._keys == self._key_of[channel_id])
+        rows = np.flatnonzero(place.keys == self._key_of[channel_id])
         copy = Block.empty(1, 1)
         for row in rows.tolist():
             copy.merge(place.block.part(slice(row, row + 1)), (slice(None), slice(None)))
@@ -509,6 +528,25 @@ class History:
             block = self._unpack("hours", at, row[0]) if row else None
             if block is not None and place < len(block.low):
                 yield hour * HOUR_MINUTES, block.part(slice(place, place + 1))
+
+
+def _by_key(place: Minute) -> Block:
+    """Return a minute's values by the channels' keys in the file instead of their rows."""
+    keys = place.keys
+    width = int(keys.max(initial=-1)) + 1
+    if width == len(keys) and bool((keys == np.arange(width)).all()):
+        return place.block
+    whole = Block.empty(width, 1)
+    whole.merge(place.block, (keys, slice(None)))
+    return whole
+
+
+def _numbered(batch: Batch, old: Slots, new: Slots) -> Batch:
+    """Return readings with their rows by other keys; those of channels without a row there are left out."""
+    if old is new:
+        return batch
+    rows = rows_by(old, new)[batch.row]
+    return Batch(rows.astype(np.int32), batch.time_ns, batch.value, batch.quality).take(rows >= 0)
 
 
 def _key(time: int, part: int) -> int:

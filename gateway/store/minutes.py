@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from gateway.core.model import BAD_FROM, Batch, Float64, Int32, Int64, UInt8
 
+Slots = NDArray[np.intp]
+
 MINUTE_NS = 60_000_000_000
 MEAN_BITS_CUT = 20
 
@@ -54,8 +56,8 @@ class Block:
         self.bad[at] += other.bad
         self.worst[at] = np.maximum(self.worst[at], other.worst)
 
-    def part(self, channels: slice, minutes: slice = slice(None)) -> "Block":
-        """Return a view of some of it."""
+    def part(self, channels: slice | Slots, minutes: slice = slice(None)) -> "Block":
+        """Return some of it; a view where `channels` is a slice."""
         at = (channels, minutes)
         return Block(self.low[at], self.high[at], self.total[at], self.count[at], self.bad[at], self.worst[at])
 
@@ -99,6 +101,17 @@ class Block:
         return cls(low, high, mean * (count - bad), count, bad, worst)
 
 
+def rows_by(old: Slots, new: Slots) -> Slots:
+    """Return the row in `new` of each key of `old`, -1 where it has none; no key is in either twice.
+
+    >>> rows_by(np.array([7, 3, 5]), np.array([5, 7])).tolist()
+    [1, -1, 0]
+    """
+    place = np.full(max(int(old.max(initial=-1)), int(new.max(initial=-1))) + 1, -1, np.intp)
+    place[new] = np.arange(len(new))
+    return place[old]
+
+
 def _shuffled(values: NDArray[np.generic], width: np.dtype[np.generic]) -> bytes:
     """Return all first bytes, then all second ones and so on: neighbours are alike, so they compress well."""
     flat = np.ascontiguousarray(values, width).view(np.uint8)
@@ -114,13 +127,24 @@ class Minute:
     """The readings of one minute so far, one place a channel row.
 
     Args:
-        rows: How many channels there are.
+        keys: intp[rows], the key in the file of each row's channel; none twice.
     """
 
-    __slots__ = ("block",)
+    __slots__ = ("block", "keys")
 
-    def __init__(self, rows: int) -> None:
-        self.block = Block.empty(rows, 1)
+    def __init__(self, keys: Slots) -> None:
+        self.keys = keys
+        self.block = Block.empty(len(keys), 1)
+
+    def numbered(self, keys: Slots) -> "Minute":
+        """Return the same readings with rows by other keys; those of channels without a row there are left out."""
+        if keys is self.keys:
+            return self
+        rows = rows_by(self.keys, keys)
+        kept = np.flatnonzero(rows >= 0)
+        other = Minute(keys)
+        other.block.merge(self.block.part(kept), (rows[kept], slice(None)))
+        return other
 
     def add(self, batch: Batch, stamp: Int64) -> None:
         """Add readings of this minute.

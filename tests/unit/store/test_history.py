@@ -1,6 +1,7 @@
 """The local history: minutes, late readings, hours, limits, restarts."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -310,6 +311,52 @@ def test_a_file_that_is_no_database_never_refuses_the_start(path: Path) -> None:
     history.flush(at(5))
     assert history.query(IDS[0], 0, 1 << 62).low.tolist() == [1.0]
     assert "put aside" in history.problems[0]
+    history.close()
+
+
+def test_a_channel_table_that_changes_under_way_mixes_up_no_channel(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(11)
+    ids, given = list(IDS), dict[str, list[float]]()
+    history = History.open(path, ids)
+
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    for step in range(120):
+        if step % 4 == 3:
+            names = [*IDS, *(f"new-{n}" for n in range(step))]
+            ids = rng.permutation(names)[: rng.integers(1, len(names))].tolist()
+            history.change_table(ids)
+        rows = rng.choice(len(ids), rng.integers(1, len(ids) + 1), replace=False)
+        values = rng.normal(20, 5, len(rows)).round(1)
+        for row, value in zip(rows, values, strict=True):
+            given.setdefault(ids[row], []).append(value)
+        history.add(Batch.of(rows, at(0, step * 15), values, Quality.BACKFILLED if step % 7 == 0 else Quality.GOOD))
+        if step % 9 == 8:
+            with monkeypatch.context() as broken, suppress(StorageError):
+                if step % 2:
+                    broken.setattr(History, "_write_minute", refuse)
+                history.flush(at(0, step * 15))
+    assert len(given) > 100
+
+    def check(asked: History) -> None:
+        for name, values in given.items():
+            found = asked.query(name, 0, 1 << 62)
+            assert (int(found.count.sum()), found.low.min(), found.high.max()) == (
+                len(values),
+                min(values),
+                max(values),
+            )
+
+    # What an instrument told of its past is found after the next flush.
+    history.flush(at(31))
+    check(history)
+    history.flush(at(200))
+    again = History.open(path, IDS[:3])
+    check(again)
+    again.close()
     history.close()
 
 
