@@ -62,6 +62,7 @@ class Account:
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
         self.on: set[str] = set()
+        self.normal: set[str] = set()
 
     def named(self, alarm: str) -> bool:
         return not alarm.startswith("system/") or "system/*" in self.selection.alarms
@@ -77,6 +78,9 @@ class Account:
             self.on.clear()
         if not event.alarm or not self.named(event.alarm):
             return
+        if event.alarm in self.normal and event.state is not AlarmState.NORMAL:
+            self.on.discard(event.alarm)  # what a person's reset ended counts no more
+        (self.normal.add if event.state is AlarmState.NORMAL else self.normal.discard)(event.alarm)
         if event.annunciate and self.enough(event.alarm, event.level):
             self.on.add(event.alarm)
         elif event.state in ASIDE or (event.state is AlarmState.NORMAL and sounder):
