@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from drivers.modbus.driver import Backoff, Job, ModbusDriver, Poll
-from drivers.modbus.link import Done, Link
+from drivers.modbus.driver import Backoff, ModbusDriver, Poll
+from drivers.modbus.link import AskT, Done, Link
 from drivers.modbus.options import InstrumentOptions, Options, Scheme
 from drivers.modbus.plan import blocks, character_s, places, read_through, silence_s
 from drivers.modbus.ports import open_port, open_socket, speed
@@ -30,7 +30,7 @@ def create(options: Options, instruments: Sequence[InstrumentPlan], clock: Clock
     _check_line(options)
     return ModbusDriver(
         options.endpoint,
-        _link_maker(options),
+        link_maker(options),
         [_poll(options, plan) for plan in instruments],
         clock,
         in_flight=options.in_flight or 1,
@@ -60,10 +60,11 @@ def _poll(options: Options, plan: InstrumentPlan) -> Poll:
     return Poll(plan.id, planned, plan.period_s, instrument.turnaround_s)
 
 
-def _link_maker(options: Options) -> Callable[[Done[Job]], Link[Job]]:
+def link_maker(options: Options) -> Callable[[Done[AskT]], Link[AskT]]:
+    """Return what makes the link of an endpoint, given whom to tell of outcomes; the survey's too."""
     scheme, host, port, path = options.parts
 
-    def make(done: Done[Job]) -> Link[Job]:
+    def make(done: Done[AskT]) -> Link[AskT]:
         if scheme is Scheme.TCP:
             return TcpLink(host, port, _timeout_s(options), done)
         if scheme is Scheme.RTU:
