@@ -7,7 +7,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.core.model import Rule
 from gateway.core.plugin import Driver, Sink, SiteInfo
-from gateway.flow.pipeline import Bench, arrange
+from gateway.flow.bench import Bench, arrange
 from gateway.registry import Kind, load
 from gateway.site.load import Connection, Destination, Site
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from gateway.flow.pipeline import Pipeline, State
+from gateway.flow.bench import State
+from gateway.flow.pipeline import Pipeline
 from gateway.store.history import History
 from gateway.store.spool import Spool
 

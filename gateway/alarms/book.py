@@ -228,6 +228,14 @@ class AlarmBook:
                 self._orphans.append(alarm)
         self._rebuild()
 
+    def succeed(self, before: "AlarmBook") -> None:
+        """Go on in place of the book of the site as it was: with its alarms, its silence and its numbers.
+
+        As after `restore`, alarms whose rule is gone stay listed until `orphans` ends them.
+        """
+        self._silenced, self.next_seq = before._silenced, before.next_seq  # noqa: SLF001 - a book like this one
+        self.restore(before._last.values())  # noqa: SLF001 - as above
+
     def orphans(self, now_ns: int) -> list[AlarmEvent]:
         """End the restored alarms whose rule is no longer in the site, each by an event that says so."""
         events: list[AlarmEvent] = []

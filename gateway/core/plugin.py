@@ -178,7 +178,11 @@ class Detector(Protocol):
         ...
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """Return everything that `update` depends on, as named arrays."""
+        """Return everything that `update` depends on, as named arrays of which each has the rules as its first axis.
+
+        Row `k` tells all of rule `k` and of no other one: when the site file changes, each rule that stays takes its
+        rows along to whatever detector judges it then.
+        """
         ...
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:

@@ -1,6 +1,5 @@
 """From a batch to alarm events: one synchronous, deterministic function without clock, socket or `await`."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,42 +18,47 @@ from gateway.core.model import (
     Int32,
     Int64,
     Quality,
-    Rule,
     UInt8,
     Verdicts,
 )
-from gateway.core.plugin import Detector
+from gateway.flow.bench import Bench, Part, State, match, take_over
 
 log = structlog.get_logger()
 
-State = dict[str, NDArray[np.generic]]
+PRINTS = "prints"
 
 
-@dataclass(slots=True)
-class Bench:
-    """A detector and the rules it judges; no channel occurs twice among them.
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What of a site is still there after its file has changed; made from two pipelines before one succeeds the other.
 
     Attributes:
-        name: Type and number, e.g. `threshold-0`.
-        rules: The rules in the detector's order.
-        detector: The detector.
-        quarantined: Rows whose rule failed here and is not judged any more; None while all are well.
-        fingerprint: What a saved state must match to be taken over: a hash of the rules, options and channels.
+        there: intp[n], rows before of the channels that still measure the same.
+        here: intp[n], their rows now.
+        parts: For each bench now, where its rules stood.
+        kept: Rules that are what they were, by id.
     """
 
-    name: str
-    rules: tuple[Rule, ...]
-    detector: Detector
-    quarantined: NDArray[np.bool_] | None = None
-    fingerprint: str = ""
+    there: NDArray[np.intp]
+    here: NDArray[np.intp]
+    parts: tuple[tuple[Part, ...], ...]
+    kept: frozenset[str]
 
-    def __post_init__(self) -> None:
-        """Take the fingerprint once; rules of one section share their options, which are written out once."""
-        options = {key: one.model_dump_json() for key, one in {id(r.options): r.options for r in self.rules}.items()}
-        digest = hashlib.sha256()
-        for rule in self.rules:
-            digest.update(f"{rule.id} {rule.channel.id} {options[id(rule.options)]}\n".encode())
-        self.fingerprint = digest.hexdigest()
+    @classmethod
+    def between(cls, before: "Pipeline", after: "Pipeline") -> "Moves":
+        """Compare what does not change while a pipeline runs; may take long, and may be called in a thread."""
+        rows = {_meaning(channel): channel.row for channel in before.channels}
+        pairs = [(rows[key], c.row) for c in after.channels if (key := _meaning(c)) in rows]
+        there, here = np.array(pairs, np.intp).reshape(-1, 2).T
+        prints = {bench.name: bench.prints for bench in before.benches}
+        parts = tuple(tuple(match(prints, bench)) for bench in after.benches)
+        places = [(bench, k) for bench, found in zip(after.benches, parts, strict=True) for p in found for k in p.here]
+        return cls(there, here, parts, frozenset(bench.rules[k].id for bench, k in places))
+
+
+def _meaning(channel: Channel) -> tuple[str, str, str]:
+    """Return what must stay the same for a reading to keep its meaning."""
+    return channel.id, channel.quantity, channel.unit
 
 
 class Latest:
@@ -66,11 +70,14 @@ class Latest:
         quality: uint8[channels].
         count: int64[channels], readings so far.
         bad: int64[channels], how many of them were BAD.
+        left: Readings of channels that have left the site since the start.
+        left_bad: How many of them were BAD.
     """
 
-    __slots__ = ("bad", "count", "quality", "time_ns", "value")
+    __slots__ = ("bad", "count", "left", "left_bad", "quality", "time_ns", "value")
 
     def __init__(self, channels: int) -> None:
+        self.left = self.left_bad = 0
         self.count: Int64 = np.zeros(channels, np.int64)
         self.bad: Int64 = np.zeros(channels, np.int64)
         self.time_ns: Int64 = np.zeros(channels, np.int64)
@@ -88,6 +95,13 @@ class Latest:
         if bad.any():
             self.bad[row[bad]] += 1
 
+    def succeed(self, before: "Latest", moves: Moves) -> None:
+        """Take over the newest readings of the channels that still measure the same."""
+        for name in ("time_ns", "value", "quality", "count", "bad"):
+            getattr(self, name)[moves.here] = getattr(before, name)[moves.there]
+        self.left = before.left + int(before.count.sum() - self.count.sum())
+        self.left_bad = before.left_bad + int(before.bad.sum() - self.bad.sum())
+
 
 class Pipeline:
     """Judges batches and keeps the alarm book.
@@ -100,6 +114,7 @@ class Pipeline:
 
     def __init__(self, channels: Sequence[Channel], benches: Sequence[Bench], book: AlarmBook) -> None:
         self.book = book
+        self.channels = channels
         self.benches = tuple(benches)
         self.latest = Latest(len(channels))
         self._rows = len(channels)
@@ -169,20 +184,40 @@ class Pipeline:
         """Return all detectors' states, so that delays that run go on after a restart."""
         state: State = {}
         for bench in self.benches:
-            state[f"{bench.name}/fingerprint"] = np.frombuffer(bench.fingerprint.encode(), np.uint8)
+            state[f"{bench.name}/{PRINTS}"] = bench.prints
             state.update((f"{bench.name}/{key}", value) for key, value in bench.detector.save().items())
         return state
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over saved states; a detector whose rules have changed since starts afresh."""
+        """Take over saved states, each by its rule; a rule that was not there, or was another one, starts afresh."""
+        saved: dict[str, dict[str, NDArray[np.generic]]] = {}
+        for key, column in state.items():
+            name, _, column_name = key.partition("/")
+            saved.setdefault(name, {})[column_name] = column
+        prints = {name: columns.pop(PRINTS).astype(np.uint8) for name, columns in saved.items() if PRINTS in columns}
         for bench in self.benches:
-            saved = state.get(f"{bench.name}/fingerprint")
-            if saved is None or saved.tobytes().decode() != bench.fingerprint:
-                continue
-            prefix = f"{bench.name}/"
-            bench.detector.restore(
-                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix) and "fingerprint" not in k}
-            )
+            take_over(bench, match(prints, bench), saved.__getitem__)
+
+    def succeed(self, before: "Pipeline", moves: "Moves") -> None:
+        """Go on in place of the pipeline of the site as it was; touches no disk and costs little.
+
+        Args:
+            before: That pipeline; it judges nothing any more.
+            moves: What has gone where.
+        """
+        states: dict[str, State] = {bench.name: bench.detector.save() for bench in before.benches}
+        for bench, parts in zip(self.benches, moves.parts, strict=True):
+            take_over(bench, parts, states.__getitem__)
+        self.latest.succeed(before.latest, moves)
+        for bench in before.benches:
+            if bench.quarantined is not None:
+                self._stay_in_quarantine({r.id for r in bench.rules if bench.quarantined[r.channel.row]} & moves.kept)
+
+    def _stay_in_quarantine(self, rules: set[str]) -> None:
+        for bench in self.benches:
+            for rule in bench.rules:
+                if rule.id in rules:
+                    self._set_aside(bench, rule.channel.row)
 
     def _rounds(self, batch: Batch) -> Iterator[Batch]:
         """Yield parts in which no channel occurs twice, each channel's readings in their order."""
@@ -224,9 +259,7 @@ class Pipeline:
         return _joined([v for v in found if len(v)])
 
     def _quarantine(self, bench: Bench, row: int, time_ns: int) -> list[AlarmEvent]:
-        if bench.quarantined is None:
-            bench.quarantined = np.zeros(self._rows, bool)
-        bench.quarantined[row] = True
+        self._set_aside(bench, row)
         rule = next(rule for rule in bench.rules if rule.channel.row == row)
         return self.book.system(
             f"system/rule/{rule.id}",
@@ -235,6 +268,11 @@ class Pipeline:
             now_ns=time_ns,
             area=rule.area,
         )
+
+    def _set_aside(self, bench: Bench, row: int) -> None:
+        if bench.quarantined is None:
+            bench.quarantined = np.zeros(self._rows, bool)
+        bench.quarantined[row] = True
 
     def _recheck(self, batch: Batch) -> list[AlarmEvent]:
         waiting = np.fromiter(self.book.rechecks, np.intp)
@@ -254,21 +292,6 @@ class Pipeline:
             limit=np.full(len(index), np.nan),
             quality=np.where(times > 0, self.latest.quality[rows], np.uint8(Quality.GOOD)),
         )
-
-
-def arrange(rules: Sequence[Rule]) -> list[tuple[str, list[Rule]]]:
-    """Sort rules into sets of one type in which no channel occurs twice; a detector judges one set.
-
-    Returns:
-        Pairs of name (`threshold-0`) and rules in the order of the site file.
-    """
-    sets: dict[tuple[str, int], list[Rule]] = {}
-    depth: dict[tuple[str, int], int] = {}
-    for rule in rules:
-        k = depth.get((rule.type, rule.channel.row), 0)
-        depth[rule.type, rule.channel.row] = k + 1
-        sets.setdefault((rule.type, k), []).append(rule)
-    return [(f"{kind}-{k}", members) for (kind, k), members in sets.items()]
 
 
 def _live(batch: Batch) -> Batch:

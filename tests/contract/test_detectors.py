@@ -180,6 +180,28 @@ def check_save_and_restore_midway(case: Case) -> None:
         assert run(second, batches[cut:]) == whole[cut:]
 
 
+def check_state_moves_by_rule(case: Case) -> None:
+    """Row k of every saved array is all there is of rule k: rules may move to another detector, among other rules."""
+    batches = stream(case, 10, 300)
+    whole = run(case.make(), batches)
+    moved = [5, 1, 6, 2]
+    rules = [case.rules[k] for k in moved]
+    for cut in (1, 77, 150):
+        first, second = case.make(), case.module.create([*rules, case.rules[0]])
+        run(first, batches[:cut])
+        there, here = first.save(), second.save()
+        assert there.keys() == here.keys()
+        for name, column in here.items():
+            assert len(there[name]) == RULES, name
+            assert len(column) == len(moved) + 1, name
+            here[name] = np.concatenate([there[name][moved], column[len(moved) :]])
+        second.restore(here)
+        mine = {repr(np.int32(rule.index)) for rule in rules}
+        for batch, should in zip(batches[cut:], whole[cut:], strict=True):
+            found = told(second.update(batch))
+            assert [entry for entry in found if entry[0] in mine] == [entry for entry in should if entry[0] in mine]
+
+
 def check_saved_state_is_its_own(case: Case) -> None:
     detector = case.make()
     run(detector, stream(case, 4, 50))

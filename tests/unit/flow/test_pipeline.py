@@ -9,7 +9,8 @@ from detectors import fault, threshold
 from gateway.alarms.book import AlarmBook
 from gateway.core.alarm import AlarmEvent, AlarmState, Command, EventKind, Verb
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Quality, Rule, Verdicts
-from gateway.flow.pipeline import Bench, Pipeline, arrange
+from gateway.flow.bench import Bench, arrange
+from gateway.flow.pipeline import Pipeline
 
 S = 1_000_000_000
 CHANNELS = [
