@@ -53,3 +53,28 @@ class UplinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     oldest_ns: int
     last_ns: int
     reason: str = ""
+
+
+class OutputStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How one output is doing.
+
+    Attributes:
+        id: The output's id.
+        connection: The connection it is written over.
+        label: Name for people, or empty.
+        wanted: The alarms ask for it to be on.
+        shown: What it read back when it was last written; None where nobody knows, because it was never reached or
+            the last attempt failed.
+        alarms: How many alarms hold it on.
+        last_ns: When it last read back as it was written, 0 where never.
+        reason: Why it cannot be switched, or empty.
+    """
+
+    id: str
+    connection: str
+    label: str
+    wanted: bool
+    shown: bool | None
+    alarms: int
+    last_ns: int
+    reason: str = ""
