@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
+RETRY_MIN_S = 0.1
+"""Shortest wait before the next attempt, whatever a driver says makes sense."""
 CONNECT_TIMEOUT_S = 15.0
 
 
@@ -56,6 +58,8 @@ class Supervisor:
         self._rows: Int32 = np.array([c.row for c in channels], np.int32)
         self._period_s: Float64 = np.array([c.period_s for c in channels])
         self._stale_after_s: Float64 = np.array([c.stale_after_s for c in channels])
+        self._site_rows = self._rows
+        self._site_row_of: Int32 | None = None
         self._slot = np.full(int(self._rows.max(initial=-1)) + 1, -1, np.intp)
         self._slot[self._rows] = np.arange(len(channels))
         self._heard_s: Float64 = np.full(len(channels), clock.monotonic_s())
@@ -87,7 +91,7 @@ class Supervisor:
                 await asyncio.Event().wait()
             except (NotConnectedError, TimeoutError) as error:
                 self._lost(str(error) or f"no answer within {CONNECT_TIMEOUT_S:g} s")
-                await self._clock.sleep(self._backoff_s(attempt))
+                await self._clock.sleep(self._wait_s(error, attempt))
                 attempt += 1
 
     async def _read_on(self) -> None:
@@ -95,7 +99,31 @@ class Supervisor:
             batch = await self.driver.read()
             live = batch.row[batch.quality != Quality.BACKFILLED]
             self._heard_s[self._slot[live]] = self._clock.monotonic_s()
-            self._put(batch)
+            self._put(self._in_site_rows(batch))
+
+    def renumber(self, channels: Sequence[Channel]) -> None:
+        """Hand on readings by other rows; the driver keeps its own, and is left alone.
+
+        Args:
+            channels: The channels it reads, in the order in which they were given first, with their present rows.
+        """
+        assert len(channels) == len(self._rows), f"{self.name}: {len(channels)} channels instead of {len(self._rows)}"
+        rows = np.array([c.row for c in channels], np.int32)
+        self._site_rows, self._site_row_of = rows, None
+        if not np.array_equal(rows, self._rows):
+            self._site_row_of = np.full(len(self._slot), -1, np.int32)
+            self._site_row_of[self._rows] = rows
+
+    def _in_site_rows(self, batch: Batch) -> Batch:
+        if self._site_row_of is None:
+            return batch
+        return Batch(self._site_row_of[batch.row], batch.time_ns, batch.value, batch.quality)
+
+    def _wait_s(self, error: Exception, attempt: int) -> float:
+        """Back off, unless the driver knows that trying costs nothing and a return should be noticed soon."""
+        wait_s = self._backoff_s(attempt)
+        asked_s = error.retry_s if isinstance(error, NotConnectedError) else None
+        return wait_s if asked_s is None else min(wait_s, max(RETRY_MIN_S, asked_s))
 
     def _backoff_s(self, attempt: int) -> float:
         """Double up to the ceiling, less up to a quarter that differs by connection, so that they do not march."""
@@ -133,4 +161,4 @@ class Supervisor:
         if due.any():
             self._emitted_s[due] = now_s
             reason = Quality.STALE if self.connected else Quality.COMMS_LOST
-            self._put(Batch.bad(self._rows[due], self._clock.now_ns(), reason))
+            self._put(Batch.bad(self._site_rows[due], self._clock.now_ns(), reason))

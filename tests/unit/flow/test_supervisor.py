@@ -1,12 +1,14 @@
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from gateway.core.clock import ManualClock
 from gateway.core.errors import EndOfRecordingError, NotConnectedError
 from gateway.core.model import Batch, Channel, Quality
-from gateway.flow.supervisor import Supervisor
+from gateway.flow.supervisor import RETRY_MIN_S, Supervisor
 
 CHANNELS = [
     Channel(row=0, id="a.x", instrument="a", quantity="ch4", period_s=1.0, stale_after_s=3.0),
@@ -141,3 +143,57 @@ def test_backoff_doubles_to_its_ceiling_and_differs_between_connections() -> Non
     assert all(np.diff(waits[0][:6]) > 0)
     assert max(waits[0]) <= 30
     assert waits[0] != waits[1]
+
+
+@pytest.mark.parametrize(("asked_s", "longest_s"), [(None, 30.0), (1.0, 1.0), (0.0, RETRY_MIN_S), (1e9, 30.0)])
+async def test_a_driver_may_shorten_the_wait_and_never_lengthen_it(asked_s: float | None, longest_s: float) -> None:
+    class Unplugged(Script):
+        def __init__(self) -> None:
+            super().__init__([])
+            self.tried_s: list[float] = []
+
+        async def connect(self) -> None:
+            self.tried_s.append(clock.monotonic_s())
+            raise NotConnectedError("/dev/serial/by-id/adapter", "no such file", retry_s=asked_s)
+
+    class OneSleeper(ManualClock):
+        """Only the supervisor's own waits count; its watch over silences would move the time too."""
+
+        async def sleep(self, seconds: float) -> None:
+            if (task := asyncio.current_task()) is not None and task.get_name().startswith("silence"):
+                await asyncio.Event().wait()
+            await super().sleep(seconds)
+
+    clock = OneSleeper()
+    script = Unplugged()
+    await run_for(Supervisor("c", script, CHANNELS, lambda _batch: None, clock), clock, 200)
+    waits = np.diff(script.tried_s)
+    assert waits.max() <= longest_s + 1e-9
+    assert waits.max() > 0.7 * longest_s
+    assert waits.min() >= RETRY_MIN_S - 1e-9
+
+
+async def test_after_a_change_of_rows_readings_and_silence_come_under_the_new_ones_and_the_driver_keeps_its_own() -> (
+    None
+):
+    taken: list[Batch] = []
+    clock = ManualClock()
+    first, second = Batch.of([0, 1], clock.now_ns(), [1.0, 2.0]), Batch.of([1, 0], clock.now_ns(), [3.0, 4.0])
+    supervisor = Supervisor("a", Script([first, second, None]), CHANNELS, taken.append, clock)
+    task = asyncio.create_task(supervisor.run())
+    while not taken:
+        await asyncio.sleep(0)
+    supervisor.renumber([replace(CHANNELS[0], row=7), replace(CHANNELS[1], row=3)])
+    while len(taken) < 3:
+        await asyncio.sleep(0)
+    assert [batch.row.tolist() for batch in taken[:2]] == [[0, 1], [3, 7]]
+    assert taken[1].value.tolist() == [3.0, 4.0]
+    assert taken[2].row.tolist() == [7], "the silence of the quicker channel comes first"
+    assert taken[2].quality.tolist() == [Quality.STALE]
+    supervisor.renumber(CHANNELS)
+    count = len(taken)
+    while len(taken) == count:
+        await asyncio.sleep(0)
+    assert set(taken[-1].row.tolist()) <= {0, 1}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
