@@ -3,10 +3,15 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.behaviour import Behaviour
 from simulators.events import (
     BiasEvent,
+    CalibrationEvent,
     CookingEvent,
     DriftEvent,
     FireEvent,
@@ -19,17 +24,41 @@ from simulators.events import (
     PoisonEvent,
     PumpEvent,
     RefuseEvent,
+    RepeatEvent,
+    SlowEvent,
     SpikeEvent,
     SteamEvent,
+    UnitChangedEvent,
     VentilationEvent,
+    WarmUpEvent,
 )
 from simulators.fire import GROWTH_KW_S2
+from simulators.instruments import Heads
 from simulators.leak import hole_m3_s
-from simulators.rooms import Fire, Leak, Nuisance
-from simulators.tanks import Flow, Heating
+from simulators.rooms import Fire, Leak, Nuisance, Room
+from simulators.scenario import Scenario
+from simulators.tanks import Flow, Heating, Tank
 
-if TYPE_CHECKING:
-    from simulators.world import World
+_WARM_UP_S = 60.0
+
+
+class Stage(Protocol):
+    """What events act on; see `world.World`."""
+
+    scenario: Scenario
+    rooms: dict[str, Room]
+    tanks: dict[str, Tank]
+    instruments: list[str]
+    heads: Heads
+    behaviours: dict[str, Behaviour]
+    buses_down: set[str]
+    unplugged: set[str]
+    unit_words: dict[str, int]
+    relays_stuck: set[str]
+
+    def rows_of(self, where: str) -> NDArray[np.intp]:
+        """Return the rows of an instrument or a channel."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +77,7 @@ def changes(events: Sequence[Happening]) -> list[Change]:
     return sorted(points, key=lambda point: (point.at_s, point.begins))
 
 
-def begin(event: Any, world: "World") -> None:
+def begin(event: Any, world: Stage) -> None:
     """Let an event happen."""
     if type(event) in _BEGIN:
         _BEGIN[type(event)](event, world)
@@ -56,7 +85,7 @@ def begin(event: Any, world: "World") -> None:
         _switch(event, world, on=True)
 
 
-def end(event: Any, world: "World") -> None:
+def end(event: Any, world: Stage) -> None:
     """Undo an event; releases into rooms and tanks carry their own end."""
     if type(event) in _END:
         _END[type(event)](event, world)
@@ -68,7 +97,7 @@ def _stop_s(event: Happening) -> float:
     return math.inf if event.for_s is None else event.at_s + event.for_s
 
 
-def _leak(event: LeakEvent, world: "World") -> None:
+def _leak(event: LeakEvent, world: Stage) -> None:
     room = world.rooms[event.where]
     if event.flow_l_per_min is not None:
         flow = event.flow_l_per_min / 60_000.0
@@ -79,84 +108,131 @@ def _leak(event: LeakEvent, world: "World") -> None:
     room.leaks.append(Leak(event.gas, flow, event.at_s, event.grow_s, _stop_s(event)))
 
 
-def _fire(event: FireEvent, world: "World") -> None:
+def _fire(event: FireEvent, world: Stage) -> None:
     alpha = GROWTH_KW_S2[event.growth]
     world.rooms[event.where].fires.append(Fire(alpha, event.peak_kw, event.fuel, event.at_s, _stop_s(event)))
 
 
-def _cooking(event: CookingEvent, world: "World") -> None:
+def _cooking(event: CookingEvent, world: Stage) -> None:
     world.rooms[event.where].nuisances.append(
         Nuisance(event.at_s, _stop_s(event), event.heat_kw, event.aerosol_mg_s, event.co_mg_s, event.steam_g_s)
     )
 
 
-def _steam(event: SteamEvent, world: "World") -> None:
+def _steam(event: SteamEvent, world: Stage) -> None:
     source = Nuisance(event.at_s, _stop_s(event), heat_kw=event.heat_kw, steam_g_s=event.steam_g_s)
     world.rooms[event.where].nuisances.append(source)
 
 
-def _ventilate(event: VentilationEvent, world: "World") -> None:
+def _ventilate(event: VentilationEvent, world: Stage) -> None:
     world.rooms[event.where].air_changes_per_h = event.air_changes_per_h
 
 
-def _unventilate(event: VentilationEvent, world: "World") -> None:
+def _unventilate(event: VentilationEvent, world: Stage) -> None:
     world.rooms[event.where].air_changes_per_h = world.scenario.rooms[event.where].air_changes_per_h
 
 
-def _pump(event: PumpEvent, world: "World") -> None:
+def _pump(event: PumpEvent, world: Stage) -> None:
     world.tanks[event.where].flows.append(Flow(event.flow_m3_h / 3600.0, event.at_s, _stop_s(event)))
 
 
-def _heat(event: HeatingEvent, world: "World") -> None:
+def _heat(event: HeatingEvent, world: Stage) -> None:
     world.tanks[event.where].heatings.append(Heating(event.heat_kw, event.at_s, _stop_s(event)))
 
 
-def _column(name: str, value: Callable[[Any], float]) -> Callable[[Any, "World"], None]:
-    def put(event: Any, world: "World") -> None:
+def _column(name: str, value: Callable[[Any], float]) -> Callable[[Any, Stage], None]:
+    def put(event: Any, world: Stage) -> None:
         getattr(world.heads, name)[world.rows_of(event.where)] = value(event)
 
     return put
 
 
-def _poison(event: PoisonEvent, world: "World") -> None:
+def _poison(event: PoisonEvent, world: Stage) -> None:
     rows = world.rows_of(event.where)
     world.heads.poison_per_s[rows] = math.log(2.0) / event.half_life_s
     world.heads.poison_floor[rows] = event.left
 
 
-def _replace(event: Any, world: "World") -> None:
+def _replace(event: Any, world: Stage) -> None:
     world.heads.unfault(world.rows_of(event.where))
 
 
-def _late(event: LateEvent, world: "World") -> None:
+def _late(event: LateEvent, world: Stage) -> None:
     world.behaviours[event.where].late, world.behaviours[event.where].late_s = event.share, event.by_s
 
 
-def _on_time(event: LateEvent, world: "World") -> None:
+def _on_time(event: LateEvent, world: Stage) -> None:
     world.behaviours[event.where].late = 0.0
 
 
-def _loss(event: LossEvent, world: "World") -> None:
-    setattr(world.behaviours[event.where], "lost" if event.what == "loss" else "garbled", event.share)
+_SHARES = {"loss": "lost", "garble": "garbled", "wrong": "wrong"}
 
 
-def _no_loss(event: LossEvent, world: "World") -> None:
-    setattr(world.behaviours[event.where], "lost" if event.what == "loss" else "garbled", 0.0)
+def _loss(event: LossEvent, world: Stage) -> None:
+    setattr(world.behaviours[event.where], _SHARES[event.what], event.share)
 
 
-def _refuse(event: RefuseEvent, world: "World") -> None:
+def _no_loss(event: LossEvent, world: Stage) -> None:
+    setattr(world.behaviours[event.where], _SHARES[event.what], 0.0)
+
+
+def _slow(event: SlowEvent, world: Stage) -> None:
+    world.behaviours[event.where].slow_s += event.by_s
+
+
+def _quick(event: SlowEvent, world: Stage) -> None:
+    world.behaviours[event.where].slow_s = max(world.behaviours[event.where].slow_s - event.by_s, 0.0)
+
+
+def _repeat(event: RepeatEvent, world: Stage) -> None:
+    world.behaviours[event.where].repeated = event.share
+
+
+def _once(event: RepeatEvent, world: Stage) -> None:
+    world.behaviours[event.where].repeated = 0.0
+
+
+def _warm_up(event: WarmUpEvent, world: Stage) -> None:
+    number = world.instruments.index(event.where)
+    took_s = max(world.heads.warm_up_s(number), _WARM_UP_S) if event.for_s is None else event.for_s
+    world.heads.restart(number, took_s)
+
+
+def _calibrate(event: CalibrationEvent, world: Stage) -> None:
+    world.heads.calibrating[world.instruments.index(event.where)] = event.gas
+
+
+def _calibrated(event: CalibrationEvent, world: Stage) -> None:
+    world.heads.calibrating[world.instruments.index(event.where)] = math.nan
+
+
+def _change_unit(event: UnitChangedEvent, world: Stage) -> None:
+    world.unit_words[event.where] = event.to
+    world.heads.times[world.instruments.index(event.where)] = event.times
+
+
+def _unit_as_before(event: UnitChangedEvent, world: Stage) -> None:
+    world.unit_words.pop(event.where, None)
+    world.heads.times[world.instruments.index(event.where)] = 1.0
+
+
+def _refuse(event: RefuseEvent, world: Stage) -> None:
     world.behaviours[event.where].refused, world.behaviours[event.where].code = event.share, event.code
 
 
-def _accept(event: RefuseEvent, world: "World") -> None:
+def _accept(event: RefuseEvent, world: Stage) -> None:
     world.behaviours[event.where].refused = 0.0
 
 
-def _switch(event: Any, world: "World", *, on: bool) -> None:
+def _switch(event: Any, world: Stage, *, on: bool) -> None:
     """Set or take back what is either so or not."""
     match event.what:
         case "bus-down":
             (world.buses_down.add if on else world.buses_down.discard)(event.where)
+        case "unplug":
+            (world.unplugged.add if on else world.unplugged.discard)(event.where)
+        case "relay-stuck":
+            (world.relays_stuck.add if on else world.relays_stuck.discard)(event.where)
         case "dropout":
             world.behaviours[event.where].silent = on
         case "stuck":
@@ -165,11 +241,17 @@ def _switch(event: Any, world: "World", *, on: bool) -> None:
             if on:
                 world.heads.restart(world.instruments.index(event.where))
         case state:
-            columns = {"fault": world.heads.fault, "inhibit": world.heads.inhibited, "hang": world.heads.hung}
+            heads = world.heads
+            columns = {
+                "fault": heads.fault,
+                "inhibit": heads.inhibited,
+                "hang": heads.hung,
+                "stall-heartbeat": heads.stalled,
+            }
             columns[state][world.instruments.index(event.where)] = on
 
 
-_BEGIN: dict[type, Callable[[Any, "World"], None]] = {
+_BEGIN: dict[type, Callable[[Any, Stage], None]] = {
     LeakEvent: _leak,
     FireEvent: _fire,
     CookingEvent: _cooking,
@@ -184,9 +266,14 @@ _BEGIN: dict[type, Callable[[Any, "World"], None]] = {
     PoisonEvent: _poison,
     LateEvent: _late,
     LossEvent: _loss,
+    SlowEvent: _slow,
+    RepeatEvent: _repeat,
+    WarmUpEvent: _warm_up,
+    CalibrationEvent: _calibrate,
+    UnitChangedEvent: _change_unit,
     RefuseEvent: _refuse,
 }
-_END: dict[type, Callable[[Any, "World"], None]] = {
+_END: dict[type, Callable[[Any, Stage], None]] = {
     VentilationEvent: _unventilate,
     BiasEvent: _column("bias", lambda _: 0.0),
     DriftEvent: _replace,
@@ -195,5 +282,9 @@ _END: dict[type, Callable[[Any, "World"], None]] = {
     PoisonEvent: _replace,
     LateEvent: _on_time,
     LossEvent: _no_loss,
+    SlowEvent: _quick,
+    RepeatEvent: _once,
+    CalibrationEvent: _calibrated,
+    UnitChangedEvent: _unit_as_before,
     RefuseEvent: _accept,
 }

@@ -142,9 +142,34 @@ class PoisonEvent(Happening):
 
 
 class StateEvent(Happening):
-    """The instrument says of itself that it has a fault, is inhibited (its value is held), or starts anew."""
+    """What an instrument does as a whole.
 
-    what: Literal["fault", "inhibit", "restart", "hang"]
+    It says that it has a fault; it is inhibited, and its value is held; it starts anew; it hangs, value and heartbeat;
+    its heartbeat alone stalls; its relays acknowledge and do nothing.
+    """
+
+    what: Literal["fault", "inhibit", "restart", "hang", "stall-heartbeat", "relay-stuck"]
+
+
+class WarmUpEvent(Happening):
+    """The instrument is switched off and on, and takes `for_s` (else its own warm-up, at least a minute) to warm up."""
+
+    what: Literal["warm-up"]
+
+
+class CalibrationEvent(Happening):
+    """The instrument says that it is being calibrated and gets test gas: that share of its range, whatever is so."""
+
+    what: Literal["calibration"]
+    gas: Share = 0.5
+
+
+class UnitChangedEvent(Happening):
+    """Somebody sets the instrument to another unit: its word for the unit changes to `to`, its numbers by `times`."""
+
+    what: Literal["unit-changed"]
+    to: Annotated[int, Field(ge=0, le=65_535)]
+    times: Positive = 1.0
 
 
 class DropoutEvent(Happening):
@@ -162,10 +187,24 @@ class LateEvent(Happening):
 
 
 class LossEvent(Happening):
-    """A share of the answers or messages is lost, or on a serial line garbled."""
+    """A share of the answers or messages is lost, or on a serial line garbled, or answers something else."""
 
-    what: Literal["loss", "garble"]
+    what: Literal["loss", "garble", "wrong"]
     share: Share
+
+
+class SlowEvent(Happening):
+    """Every answer takes longer."""
+
+    what: Literal["slow"]
+    by_s: Positive
+
+
+class RepeatEvent(Happening):
+    """A share of the messages is published twice, as a network with two LoRa gateways does."""
+
+    what: Literal["repeat"]
+    share: Share = 1.0
 
 
 class RefuseEvent(Happening):
@@ -180,6 +219,12 @@ class BusDownEvent(Happening):
     """The endpoint, the line or the publisher's link is gone."""
 
     what: Literal["bus-down"]
+
+
+class UnplugEvent(Happening):
+    """A serial adapter is pulled out: its name is gone until it is plugged in again after `for_s`."""
+
+    what: Literal["unplug"]
 
 
 Event = Annotated[
@@ -197,11 +242,17 @@ Event = Annotated[
     | NoiseEvent
     | PoisonEvent
     | StateEvent
+    | WarmUpEvent
+    | CalibrationEvent
+    | UnitChangedEvent
     | DropoutEvent
     | LateEvent
     | LossEvent
+    | SlowEvent
+    | RepeatEvent
     | RefuseEvent
-    | BusDownEvent,
+    | BusDownEvent
+    | UnplugEvent,
     Field(discriminator="what"),
 ]
 
@@ -224,11 +275,20 @@ EVENTS_ON: Mapping[str, tuple[str, ...]] = {
     "inhibit": ("instrument",),
     "restart": ("instrument",),
     "hang": ("instrument",),
+    "stall-heartbeat": ("instrument",),
+    "relay-stuck": ("instrument",),
+    "warm-up": ("instrument",),
+    "calibration": ("instrument",),
+    "unit-changed": ("instrument",),
     "dropout": ("instrument",),
     "late": ("instrument",),
     "loss": ("instrument",),
     "garble": ("instrument",),
+    "wrong": ("instrument",),
+    "slow": ("instrument",),
+    "repeat": ("instrument",),
     "refuse": ("instrument",),
     "bus-down": ("bus",),
+    "unplug": ("line",),
 }
 """What each event can happen to."""

@@ -43,8 +43,9 @@ class Heads:
         over_range: bool[channels], whether the value is held at the range's end.
         stuck, bias, drift_per_h, spike, noise_times, poison_per_s, poison_floor: float64 or bool[channels], faults;
             the timeline sets them.
-        fault, inhibited, hung: bool[instruments], states; the timeline sets them.
-        heartbeat: int64[instruments], counts up each second.
+        fault, inhibited, hung, stalled: bool[instruments], states; the timeline sets them.
+        calibrating: float64[instruments], share of the range that test gas gives; NaN while nobody calibrates.
+        times: float64[instruments], what the shown numbers are multiplied by: 1 unless somebody changed the unit.
     """
 
     def __init__(self, specs: list[HeadSpec], warm_up_s: list[float], rng: np.random.Generator) -> None:
@@ -70,6 +71,7 @@ class Heads:
         self._warm_up = np.array(warm_up_s, np.float64)
         self._on_s = np.zeros(m)
         self.fault, self.inhibited, self.hung = np.zeros(m, bool), np.zeros(m, bool), np.zeros(m, bool)
+        self.stalled, self.calibrating, self.times = np.zeros(m, bool), np.full(m, np.nan), np.ones(m)
         self._beat = np.zeros(m)
 
     @property
@@ -77,20 +79,29 @@ class Heads:
         """bool[instruments], whether it has not been on for long enough."""
         return self._on_s < self._warm_up
 
-    @property
-    def heartbeat(self) -> NDArray[np.int64]:
-        """int64[instruments], seconds its processor has run."""
-        return np.floor(self._beat + 1e-6).astype(np.int64)
+    def warms_up(self, instrument: int) -> bool:
+        """Return whether an instrument has not been on for long enough."""
+        return bool(self._on_s[instrument] < self._warm_up[instrument])
+
+    def beats_s(self, instrument: int) -> float:
+        """Return how many seconds an instrument's processor has run."""
+        return float(self._beat[instrument]) + 1e-6
 
     def settle(self, felt: Float64) -> None:
         """Start with heads that have seen these values for long."""
         self._lagged = felt.copy()
         self.shown = self._quantised(felt)
 
-    def restart(self, instrument: int) -> None:
-        """Switch an instrument off and on: its warm-up begins anew."""
+    def restart(self, instrument: int, warm_up_s: float | None = None) -> None:
+        """Switch an instrument off and on: its warm-up begins anew, and takes `warm_up_s` where that is given."""
+        if warm_up_s is not None:
+            self._warm_up[instrument] = warm_up_s
         self._on_s[instrument] = 0.0
         self._beat[instrument] = 0.0
+
+    def warm_up_s(self, instrument: int) -> float:
+        """Return how long an instrument takes to warm up."""
+        return float(self._warm_up[instrument])
 
     def unfault(self, rows: NDArray[np.intp]) -> None:
         """Give poisoned heads their sensitivity back and take off their drift: someone has replaced them."""
@@ -109,7 +120,10 @@ class Heads:
             dt_s: The step.
         """
         self._on_s += dt_s
-        self._beat += np.where(self.hung, 0.0, dt_s)
+        self._beat += np.where(self.hung | self.stalled, 0.0, dt_s)
+        if not np.isnan(self.calibrating).all():
+            share = self.calibrating[self.owner]
+            felt = np.where(np.isnan(share), felt, self.low + share * (self.high - self.low))
         self._gain = np.maximum(self._gain * np.exp(-self.poison_per_s * dt_s), self.poison_floor)
         self._lagged += (self._gain * felt - self._lagged) * self._passed(speed, dt_s)
         draws = self._rng.standard_normal((2, len(felt)))

@@ -12,7 +12,8 @@ from gateway.core.errors import ConfigError
 from simulators.encoding import register_count
 from simulators.events import EVENTS_ON
 from simulators.quantities import HEADS
-from simulators.scenario import InstrumentSpec, MqttSpec, Scenario
+from simulators.repeats import repeated
+from simulators.scenario import InstrumentSpec, MqttSpec, RtuSpec, Scenario
 
 FILE_BYTES_MAX = 2_000_000
 _PLANT_KEYS = ("ambient", "rooms", "tanks", "buses", "instruments")
@@ -45,6 +46,7 @@ def checked(data: Mapping[str, Any], folder: Path = Path()) -> Scenario:
     Raises:
         ConfigError: Something cannot be; the path is the place, and further problems follow in the same line.
     """
+    data = repeated(dict(data))
     try:
         scenario = Scenario.model_validate({**data, "folder": folder})
     except ValidationError as error:
@@ -104,6 +106,7 @@ _WHERE: Mapping[str, Callable[[Scenario, str], bool]] = {
     "room": lambda scenario, where: where in scenario.rooms,
     "tank": lambda scenario, where: where in scenario.tanks,
     "bus": lambda scenario, where: where in scenario.buses,
+    "line": lambda scenario, where: isinstance(scenario.buses.get(where), RtuSpec),
     "instrument": lambda scenario, where: where in scenario.instruments,
     "channel": _is_channel,
 }
@@ -120,13 +123,15 @@ def _check_instrument(scenario: Scenario, spec: InstrumentSpec) -> None:
     elif spec.unit is None:
         raise ConfigError(("unit",), "an instrument on Modbus needs its unit, 1 to 247")
     for name, channel in spec.channels.items():
+        if not isinstance(bus, MqttSpec) and channel.address is None:
+            raise ConfigError(("channels", name, "address"), "a channel on Modbus needs its address")
+        if channel.shows is not None:
+            continue
         quantity = channel.quantity or name
         if quantity not in HEADS:
             raise ConfigError(("channels", name, "quantity"), f"{quantity!r} is none of {sorted(HEADS)}")
         if (spec.at in scenario.tanks) != (quantity in {"level", "pressure"}) and quantity != "temperature":
             raise ConfigError(("channels", name, "quantity"), f"{spec.at} has no {quantity!r}")
-        if not isinstance(bus, MqttSpec) and channel.address is None:
-            raise ConfigError(("channels", name, "address"), "a channel on Modbus needs its address")
 
 
 def _check_topic(spec: InstrumentSpec) -> None:

@@ -2,15 +2,20 @@
 
 import asyncio
 import os
+import termios
 import tty
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulators.behaviour import SILENT, Behaviour
-from simulators.registers import Registers, refusal
+from simulators.functions import WRITES
+from simulators.registers import Registers
+
+if TYPE_CHECKING:
+    from simulators.behaviour import Behaviour
 
 FRAME_MAX = 256
 """Longest frame there is; of a longer run of noise its end is kept."""
@@ -18,7 +23,9 @@ _UART_BYTES = 16
 """Bytes that a serial adapter hands over at a time: a reply arrives in pieces, as it does from a real one."""
 _FIXED_SILENCE_S = 0.00175
 """Silence between frames above 19200 baud (Modbus over Serial Line 1.02, 2.5.1.1)."""
-_FIXED_LENGTH = frozenset({1, 2, 3, 4, 5, 6})
+_FIXED_LENGTH = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 11: 4, 12: 4, 17: 4, 22: 10, 24: 6, 43: 7}
+_COUNTED_LENGTH = {15: (6, 9), 16: (6, 9), 20: (2, 5), 21: (2, 5), 23: (10, 13)}
+"""Length of a whole request by function; where it varies, where its byte count stands and what comes to that."""
 _POLL_CHARS = 64
 
 
@@ -60,6 +67,8 @@ class RtuLine:
         baud: Bits a second.
         bits_per_char: With start, parity and stop bits: 10 or 11, 12 at most.
         turnaround_s: How long a unit thinks.
+        exact: Whether the units understand only a master that has set the line's own speed. (Parity cannot be told on
+            a pseudo-terminal.)
         rng: Source of chance for misbehaviour.
 
     Attributes:
@@ -80,12 +89,14 @@ class RtuLine:
         baud: int = 9600,
         bits_per_char: int = 10,
         turnaround_s: float = 0.002,
+        exact: bool = False,
         rng: np.random.Generator | None = None,
     ) -> None:
         self.units, self.link = units, link
         self.odd: dict[int, Behaviour] = {}
         self.rng = rng or np.random.default_rng(0)
         self.char_s = bits_per_char / baud
+        self._speed = getattr(termios, f"B{baud}", None) if exact else None
         self.silence_s = 3.5 * self.char_s if baud <= 19200 else _FIXED_SILENCE_S
         self.turnaround_s = turnaround_s
         self.down = False
@@ -147,6 +158,10 @@ class RtuLine:
         if self._busy:
             self.collisions += 1
             return
+        if self._speed is not None and termios.tcgetattr(self._slave)[5] != self._speed:
+            # At another speed the units see other bits: to them it is noise.
+            self.noise += len(data)
+            return
         if not self._heard and now_s < self._free_at_s:
             self.early += 1
         self._heard = (self._heard + data)[-FRAME_MAX:]
@@ -176,24 +191,35 @@ class RtuLine:
 
     def _serve(self, frame: bytes) -> None:
         unit, pdu = frame[0], frame[1:-2]
+        if unit == 0:
+            self._broadcast(pdu)
+            return
         registers, behaviour = self.units.get(unit), self.odd.get(unit)
         if registers is None:
             return
-        answer, extra_s, garbled = registers.answer(pdu), 0.0, False
-        if behaviour is not None:
-            extra_s = behaviour.delay_s(self.rng)
-            if behaviour.refuses(self.rng):
-                answer = refusal(pdu[0], behaviour.code)
+        extra_s, answer, garbled = 0.0, b"", False
+        if behaviour is None:
+            answer = registers.answer(pdu)
+        else:
+            reply = behaviour.reply(unit, pdu, lambda: registers.answer(pdu), self.rng)
+            if reply is None:
+                return
+            extra_s, unit, answer = reply
             garbled = behaviour.garbles(self.rng)
-        if extra_s == SILENT:
-            return
-        reply = bytes((unit,)) + answer
-        reply += crc16(reply)
+        wire = bytes((unit,)) + answer
+        wire += crc16(wire)
         if garbled:
-            reply = self._garbled(reply)
+            wire = self._garbled(wire)
         # The pseudo-terminal took no time for the request: the wire would have, and so would the silence after it.
         self._busy = extra_s == 0.0
-        self._later(len(frame) * self.char_s + self.silence_s + self.turnaround_s + extra_s, self._send, reply)
+        self._later(len(frame) * self.char_s + self.silence_s + self.turnaround_s + extra_s, self._send, wire)
+
+    def _broadcast(self, pdu: bytes) -> None:
+        """Have every unit do what a broadcast asks for; none of them answers."""
+        if pdu[0] in WRITES:
+            for number, registers in self.units.items():
+                if not (number in self.odd and self.odd[number].silent):
+                    registers.answer(pdu)
 
     def _garbled(self, reply: bytes) -> bytes:
         place = int(self.rng.integers(len(reply)))
@@ -226,10 +252,12 @@ class RtuLine:
 
 def _length(frame: bytes) -> int:
     """Return how long a request of this function is in all; 0 where nobody can know yet."""
-    if frame[1] in _FIXED_LENGTH:
-        return 8
-    if frame[1] in {15, 16}:
-        return 9 + frame[6] if len(frame) > 6 else 0
+    function = frame[1]
+    if function in _FIXED_LENGTH:
+        return _FIXED_LENGTH[function]
+    if function in _COUNTED_LENGTH:
+        place, more = _COUNTED_LENGTH[function]
+        return more + frame[place] if len(frame) > place else 0
     # Functions that we do not have are refused; their end is wherever the check bytes fit.
     return len(frame)
 

@@ -6,11 +6,13 @@ from typing import cast
 
 import numpy as np
 
-from simulators.behaviour import SILENT, Behaviour
-from simulators.registers import NO_ANSWER_FROM_TARGET, Read, Registers, refusal
+from simulators.behaviour import Behaviour
+from simulators.functions import refusal
+from simulators.registers import NO_ANSWER_FROM_TARGET, Read, Registers
 
 CONNECTIONS_MAX = 256
 PLANS_MAX = 8192
+Plan = tuple[bytes, bytearray, int, int, Registers]
 _FRAME_MAX = 254
 """Largest length field: unit and PDU of at most 253 bytes (Modbus Messaging Implementation Guide 1.0b, 3.1.3)."""
 
@@ -25,7 +27,8 @@ class TcpEndpoint:
         units: The registers of each unit.
         host: Address to listen on.
         port: 0 takes a free one.
-        unknown_silent: Whether a unit that does not exist answers nothing, in place of exception 11.
+        unknown: The exception that answers for a unit that does not exist: 11 where the gateway has asked for it, 10
+            where it has no way to it; None for silence.
         rng: Source of chance for misbehaviour.
 
     Attributes:
@@ -40,17 +43,17 @@ class TcpEndpoint:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        unknown_silent: bool = False,
+        unknown: int | None = NO_ANSWER_FROM_TARGET,
         rng: np.random.Generator | None = None,
     ) -> None:
         self.units = units
         self.odd: dict[int, Behaviour] = {}
         self.host, self.port = host, port
-        self.unknown_silent = unknown_silent
+        self.unknown = unknown
         self.rng = rng or np.random.default_rng(0)
         self.requests = 0
         self.connections: set[_Connection] = set()
-        self.plans: dict[bytes, tuple[bytes, bytearray, int, int]] = {}
+        self.plans: dict[bytes, Plan] = {}
         self._server: asyncio.Server | None = None
 
     @property
@@ -78,19 +81,19 @@ class TcpEndpoint:
         registers = self.units.get(unit)
         if registers is not None:
             return registers.answer(pdu)
-        return None if self.unknown_silent else refusal(pdu[0], NO_ANSWER_FROM_TARGET)
+        return None if self.unknown is None else refusal(pdu[0], self.unknown)
 
-    def plan(self, request: bytes) -> tuple[bytes, bytearray, int, int] | None:
-        """Return a read's answer as header from the length field on, block, start and stop, and remember it.
+    def plan(self, request: bytes) -> Plan | None:
+        """Return a read's answer as header from the length field on, block, start, stop and unit, and remember it.
 
         None where the request is no register read of an existing unit: it takes the slow way.
         """
         registers = self.units.get(request[0])
         read = None if registers is None else registers.plan(request[1:])
-        if not isinstance(read, Read):
+        if registers is None or not isinstance(read, Read):
             return None
         length = 1 + len(read.head) + read.stop - read.start
-        planned = (length.to_bytes(2, "big") + request[:1] + read.head, read.block, read.start, read.stop)
+        planned = (length.to_bytes(2, "big") + request[:1] + read.head, read.block, read.start, read.stop, registers)
         if len(self.plans) < PLANS_MAX:
             self.plans[request] = planned
         return planned
@@ -137,7 +140,9 @@ class _Connection(asyncio.Protocol):
         if len(data) == 12 and not self._rest and data[6] not in self._odd:
             planned = self._plans.get(data[6:])
             if planned is not None and data[2:6] == b"\x00\x00\x00\x06":
-                head, block, start, stop = planned
+                head, block, start, stop, registers = planned
+                if registers.stale:
+                    registers.refresh()
                 self._endpoint.requests += 1
                 transport.write(data[:4] + head + block[start:stop])
                 return
@@ -164,22 +169,28 @@ class _Connection(asyncio.Protocol):
         """Return what goes out now for a request of unit and PDU, None where that is nothing (or nothing yet)."""
         endpoint = self._endpoint
         endpoint.requests += 1
-        behaviour, delay_s = self._odd.get(request[0]), 0.0
-        if behaviour is None:
-            planned = self._plans.get(request) or endpoint.plan(request)
-            if planned is not None:
-                return head + planned[0] + planned[1][planned[2] : planned[3]]
-        answer = endpoint.answer(request[0], request[1:])
+        behaviour = self._odd.get(request[0])
         if behaviour is not None:
-            delay_s = behaviour.delay_s(endpoint.rng)
-            if behaviour.refuses(endpoint.rng):
-                answer = refusal(request[1], behaviour.code)
-            # TCP would notice a garbled frame; what the client sees of it is that nothing comes.
-            if behaviour.garbles(endpoint.rng):
-                delay_s = SILENT
-        if answer is None or delay_s == SILENT:
+            return self._misbehaved(head, request, behaviour)
+        planned = self._plans.get(request) or endpoint.plan(request)
+        if planned is not None:
+            if planned[4].stale:
+                planned[4].refresh()
+            return head + planned[0] + planned[1][planned[2] : planned[3]]
+        answer = endpoint.answer(request[0], request[1:])
+        return None if answer is None else _framed(head, request[0], answer)
+
+    def _misbehaved(self, head: bytes, request: bytes, behaviour: Behaviour) -> bytes | None:
+        rng, registers = self._endpoint.rng, self._endpoint.units[request[0]]
+        reply = behaviour.reply(request[0], request[1:], lambda: registers.answer(request[1:]), rng)
+        # TCP would notice a garbled frame; what the client sees of it is that nothing comes.
+        if reply is None or behaviour.garbles(rng):
             return None
-        frame = head + (1 + len(answer)).to_bytes(2, "big") + request[:1] + answer
+        delay_s, unit, pdu = reply
+        if rng.random() < behaviour.wrong / 2.0:
+            # An answer to the transaction before this one.
+            head = (int.from_bytes(head[:2], "big") - 1 & 0xFFFF).to_bytes(2, "big") + head[2:]
+        frame = _framed(head, unit, pdu)
         if delay_s > 0.0:
             asyncio.get_running_loop().call_later(delay_s, self._send, frame)
             return None
@@ -188,3 +199,7 @@ class _Connection(asyncio.Protocol):
     def _send(self, frame: bytes) -> None:
         if frame and self._transport is not None and not self._transport.is_closing():
             self._transport.write(frame)
+
+
+def _framed(head: bytes, unit: int, pdu: bytes) -> bytes:
+    return head + (1 + len(pdu)).to_bytes(2, "big") + bytes((unit,)) + pdu

@@ -44,7 +44,7 @@ class Publisher:
     ) -> None:
         self.host, self.port, self._clock, self._qos = host, port, clock, qos
         self._login = (username or None, password or None, identifier or None)
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting: deque[tuple[str, bytes, bool]] = deque()
         self._some = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._timers: set[asyncio.TimerHandle] = set()
@@ -71,23 +71,26 @@ class Publisher:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def put(self, topic: str, payload: bytes) -> None:
-        """Publish as soon as the broker takes it."""
+    def put(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
+        """Publish as soon as the broker takes it; `retained` has the broker keep it for those who come later."""
         if self.down:
             return
         if len(self._waiting) >= QUEUE_MAX:
             self._waiting.popleft()
             self.dropped += 1
-        self._waiting.append((topic, payload))
+        self._waiting.append((topic, payload, retained))
         self._some.set()
 
-    def put_later(self, delay_s: float, topic: str, payload: bytes) -> None:
-        """Publish after a delay."""
+    def put_later(self, delay_s: float, topic: str, payload: bytes, *, retained: bool = False) -> None:
+        """Publish after a delay; at once where there is none."""
 
         def due() -> None:
             self._timers.discard(timer)
-            self.put(topic, payload)
+            self.put(topic, payload, retained=retained)
 
+        if delay_s <= 0.0:
+            self.put(topic, payload, retained=retained)
+            return
         if len(self._timers) >= QUEUE_MAX:
             self.dropped += 1
             return
@@ -113,8 +116,8 @@ class Publisher:
         while True:
             await self._some.wait()
             while self._waiting:
-                topic, payload = self._waiting[0]
-                await client.publish(topic, payload, qos=self._qos)
+                topic, payload, retained = self._waiting[0]
+                await client.publish(topic, payload, qos=self._qos, retain=retained)
                 # Taken off only now: what was under way when the link broke is sent again.
                 if self._waiting and self._waiting[0][1] is payload:
                     self._waiting.popleft()

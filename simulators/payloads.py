@@ -60,20 +60,28 @@ def columns(rows: Sequence[Mapping[str, Value]], times_ns: Sequence[int]) -> byt
 
 
 def chirpstack_uplink(
-    values: Mapping[str, Value], *, name: str, dev_eui: str, counter: int, time_ns: int, deduplication: str
+    values: Mapping[str, Value] | None,
+    *,
+    name: str,
+    dev_eui: str,
+    counter: int,
+    time_ns: int,
+    deduplication: str,
+    frame: bytes = b"",
 ) -> bytes:
     """Return an uplink event of a ChirpStack v4 server (`application/…/device/…/event/up`), codec output in `object`.
 
     Args:
-        values: Decoded fields by dotted path.
+        values: Decoded fields by dotted path; None where the server has no codec for the instrument: no `object` then.
         name: The instrument's name.
         dev_eui: 16 hexadecimal digits.
         counter: Frame counter.
         time_ns: When the LoRa gateway heard it.
         deduplication: A UUID, the same for one frame heard by several LoRa gateways.
+        frame: The bytes that the instrument sent; with a codec something stands for them where left out.
     """
-    decoded = nested(values)
-    frame = json.dumps(decoded, separators=(",", ":")).encode()[:51]
+    decoded = None if values is None else nested(values)
+    frame = frame or json.dumps(decoded, separators=(",", ":")).encode()[:51]
     moment = rfc3339(time_ns)
     return _dumps(
         {
@@ -97,7 +105,7 @@ def chirpstack_uplink(
             "fPort": 85,
             "confirmed": False,
             "data": base64.b64encode(frame).decode(),
-            "object": decoded,
+            **({} if decoded is None else {"object": decoded}),
             "rxInfo": [
                 {"gatewayId": "0016c001f153a14c", "uplinkId": counter, "gwTime": moment, "rssi": -57, "snr": 9.5}
             ],

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ import numpy as np
 
 from gateway.core.clock import Clock, SystemClock, rfc3339
 from simulators.broker import broker
-from simulators.faces import MessageFace, RegisterFace
+from simulators.faces import RegisterFace
 from simulators.loading import load_scenario
+from simulators.messages import MessageFace
 from simulators.modbus_rtu import RtuLine
 from simulators.modbus_tcp import TcpEndpoint
 from simulators.mqtt import Publisher
-from simulators.registers import Registers
+from simulators.registers import GATEWAY_PATH_UNAVAILABLE, NO_ANSWER_FROM_TARGET, Registers
 from simulators.scenario import BusSpec, MqttSpec, RtuSpec, Scenario, TcpSpec
 from simulators.truth import TruthFile
 from simulators.world import World
@@ -29,6 +30,7 @@ _TICK_S = 0.02
 _STEPS_A_TICK = 200
 """Most steps between two turns of the event loop: a plant too fast for its machine falls behind but still answers."""
 
+_UNKNOWN = {"answer": NO_ANSWER_FROM_TARGET, "no-path": GATEWAY_PATH_UNAVAILABLE, "silent": None}
 Bus = TcpEndpoint | RtuLine | Publisher
 
 
@@ -86,7 +88,9 @@ class Plant:
         self._truth_due_s = 0.0
         self._buses: dict[str, Bus] = {}
         self._down: set[str] = set()
+        self._unplugged: set[str] = set()
         self._registers: list[tuple[str, int, RegisterFace]] = []
+        self._units: list[Registers] = []
         self._messages: list[tuple[str, MessageFace]] = []
         self._stack = AsyncExitStack()
         self._behind_s = 0.0
@@ -169,17 +173,26 @@ class Plant:
         chance = np.random.default_rng([self.world.seed, 3, list(self.scenario.buses).index(name)])
         if isinstance(spec, MqttSpec):
             return await self._make_publisher(name, spec, chance)
-        units: dict[int, Registers] = {}
-        for key, instrument in self.scenario.instruments.items():
-            if instrument.bus == name:
-                assert instrument.unit is not None
-                registers = units.setdefault(instrument.unit, Registers())
-                self._registers.append((name, instrument.unit, RegisterFace(key, instrument, self.world, registers)))
+        units = self._make_units(name)
         if isinstance(spec, TcpSpec):
             port = 0 if self._free_ports else spec.port
-            silent = spec.unknown_unit == "silent"
-            return TcpEndpoint(units, host=spec.host, port=port, unknown_silent=silent, rng=chance)
+            return TcpEndpoint(units, host=spec.host, port=port, unknown=_UNKNOWN[spec.unknown_unit], rng=chance)
         return self._make_line(spec, units, chance)
+
+    def _make_units(self, bus: str) -> dict[int, Registers]:
+        faces: dict[int, list[RegisterFace]] = {}
+        units: dict[int, Registers] = {}
+        for key, instrument in self.scenario.instruments.items():
+            if instrument.bus == bus:
+                assert instrument.unit is not None
+                registers = units.setdefault(instrument.unit, Registers())
+                face = RegisterFace(key, instrument, self.world, registers)
+                faces.setdefault(instrument.unit, []).append(face)
+                self._registers.append((bus, instrument.unit, face))
+        for unit, registers in units.items():
+            registers.source = _shows(faces[unit])
+        self._units.extend(units.values())
+        return units
 
     def _make_line(self, spec: RtuSpec, units: Mapping[int, Registers], chance: np.random.Generator) -> RtuLine:
         return RtuLine(
@@ -188,6 +201,7 @@ class Plant:
             baud=spec.baud,
             bits_per_char=9 + spec.stop_bits + (spec.parity != "none"),
             turnaround_s=spec.turnaround_ms / 1000.0,
+            exact=spec.exact,
             rng=chance,
         )
 
@@ -202,17 +216,19 @@ class Plant:
         return Publisher(host, port, self._clock, qos=spec.qos, username=spec.username, password=spec.password)
 
     def _show(self) -> None:
-        """Bring the registers and the units' behaviour up to the present."""
+        """Bring the units' behaviour up to the present; their registers follow when somebody asks for them."""
         for bus in self._buses.values():
             if not isinstance(bus, Publisher):
                 bus.odd.clear()
         for name, unit, face in self._registers:
-            face.show()
             behaviour = self.world.behaviours[face.name]
-            bus = self._buses[name]
             # Of several instruments behind one unit, one that is silent silences it.
-            if behaviour.odd and not isinstance(bus, Publisher):
+            if behaviour.odd:
+                bus = self._buses[name]
+                assert not isinstance(bus, Publisher)
                 bus.odd[unit] = behaviour
+        for registers in self._units:
+            registers.stale = True
 
     def _publish(self) -> None:
         now_ns = self._clock.now_ns()
@@ -228,7 +244,10 @@ class Plant:
                 await (bus.stop() if down else bus.start())
             else:
                 bus.down = down
-        self._down = set(self.world.buses_down)
+        for name in self.world.unplugged ^ self._unplugged:
+            # The name is gone and whoever has it open is hung up on; back comes another port under the same name.
+            await (self._buses[name].stop() if name in self.world.unplugged else self._buses[name].start())
+        self._down, self._unplugged = set(self.world.buses_down), set(self.world.unplugged)
 
     def _note_truth(self) -> None:
         labels = self.world.labels()
@@ -239,6 +258,14 @@ class Plant:
         if self.world.t_s >= self._truth_due_s - 1e-9:
             self._truth_due_s += self.scenario.truth_every_s
             self._truth.add(self.world.state())
+
+
+def _shows(faces: Sequence[RegisterFace]) -> Callable[[], None]:
+    def show() -> None:
+        for face in faces:
+            face.show()
+
+    return show
 
 
 async def run_scenario(

@@ -59,8 +59,8 @@ class TcpSpec(Part):
     type: Literal["modbus-tcp"]
     host: str = "127.0.0.1"
     port: Address = 0
-    unknown_unit: Literal["answer", "silent"] = "answer"
-    """What a unit that does not exist does: `answer` with exception 11, as gateways do, or nothing."""
+    unknown_unit: Literal["answer", "no-path", "silent"] = "answer"
+    """What a gateway says of a unit that does not exist: exception 11 (`answer`), exception 10, or nothing."""
 
 
 class RtuSpec(Part):
@@ -72,6 +72,8 @@ class RtuSpec(Part):
     parity: Literal["none", "even", "odd"] = "none"
     stop_bits: Literal[1, 2] = 1
     turnaround_ms: NotNegative = 2.0
+    exact: bool = False
+    """Whether only a master that has set this baud rate is understood; for commands that search for it."""
 
 
 class MqttSpec(Part):
@@ -103,6 +105,9 @@ class RecordingSpec(Part):
     loop: bool = False
 
 
+State = Literal["warm_up", "fault", "over_range", "inhibit", "calibration"]
+
+
 class ChannelSpec(Part):
     """One channel: what it measures, how well, and where it stands on the bus. What is left out is the usual head's."""
 
@@ -121,6 +126,8 @@ class ChannelSpec(Part):
     above: float | None = None
     """Turns the channel into a contact: 1 while the value is at or above this, else 0."""
     recording: RecordingSpec | None = None
+    shows: float | None = None
+    """A number that never changes, in place of physics: a supply voltage, days to the next calibration."""
     table: Table = "holding"
     address: Address | None = None
     type: RegisterType = "uint16"
@@ -154,20 +161,74 @@ class StatusSpec(Part):
     table: Literal["holding", "input"] = "holding"
     address: Address | None = None
     path: str = "status"
-    bits: Mapping[Literal["warm_up", "fault", "over_range", "inhibit"], Annotated[int, Field(ge=0, le=15)]] = {
+    bits: Mapping[State, Annotated[int, Field(ge=0, le=15)]] = {
         "warm_up": 0,
         "fault": 1,
         "over_range": 2,
         "inhibit": 3,
+        "calibration": 4,
     }
 
 
 class HeartbeatSpec(Part):
-    """A register that counts up once a second while the instrument's processor runs."""
+    """A register that counts up while the instrument's processor runs."""
 
     table: Literal["holding", "input"] = "holding"
     address: Address | None = None
     path: str = "heartbeat"
+    every_s: Positive = 1.0
+
+
+class WordSpec(Part):
+    """A field of bits in a word that an instrument keeps beside its values; fields of one word are put together.
+
+    What it holds is the sum of all that applies: `fixed`, the number of the gravest state (or of `normal`), the flags
+    of all states, and the heartbeat's count.
+    """
+
+    table: Table = "holding"
+    address: Address
+    type: RegisterType = "uint16"
+    order: Order = "ABCD"
+    shift: Annotated[int, Field(ge=0, le=63)] = 0
+    width: Annotated[int, Field(ge=1, le=64)] = 64
+    fixed: Annotated[int, Field(ge=0)] = 0
+    tells_unit: bool = False
+    """Whether this is the word that the event `unit-changed` changes."""
+    normal: Annotated[int, Field(ge=0)] = 0
+    values: Mapping[State, Annotated[int, Field(ge=0)]] = {}
+    flags: Mapping[State, Annotated[int, Field(ge=0, le=63)]] = {}
+    beat_s: Positive | None = None
+    """Seconds from one count to the next."""
+
+
+class RelaySpec(Part):
+    """A coil or register that the bus may write and read back: a relay, a sounder, a set point."""
+
+    table: Literal["coil", "holding"] = "coil"
+    address: Address
+
+
+IDENTITY = ("vendor", "product", "revision", "url", "product_name", "model", "application")
+"""What function 43/14 tells, by object number."""
+
+
+Payload = Literal[
+    "json",
+    "plain",
+    "columns",
+    "chirpstack",
+    "zigbee2mqtt",
+    "tasmota",
+    "shelly-gas",
+    "esphome",
+    "milesight-gs101",
+    "milesight-gs301",
+    "milesight-gs524n",
+    "milesight-em300-th",
+]
+"""What an instrument on MQTT publishes; the milesight heads as ChirpStack passes their bytes on."""
+CHIRPSTACK = frozenset({"chirpstack", "milesight-gs101", "milesight-gs301", "milesight-gs524n", "milesight-em300-th"})
 
 
 class InstrumentSpec(Part):
@@ -180,9 +241,15 @@ class InstrumentSpec(Part):
     radius_m: NotNegative = 2.0
     """From the axis of any fire in the room."""
     warm_up_s: NotNegative = 0.0
+    profile: str = ""
+    """Its registers are laid out as this profile says, a shipped one by name or a file as `./mine.yaml`."""
+    points: tuple[Annotated[int, Field(ge=0, le=65_535)], ...] = ()
+    """Points of a panel to simulate, where the profile describes one."""
+    alarms: Mapping[str, float] = {}
+    """Values from which the contacts of a profile are made, by channel."""
     unit: Annotated[int, Field(ge=1, le=247)] | None = None
     topic: str = ""
-    payload: Literal["json", "plain", "columns", "chirpstack"] = "json"
+    payload: Payload = "json"
     every_s: Positive = 1.0
     """MQTT: seconds between messages."""
     rows: Annotated[int, Field(ge=1, le=1000)] = 10
@@ -190,6 +257,19 @@ class InstrumentSpec(Part):
     dev_eui: str = ""
     status: StatusSpec | None = None
     heartbeat: HeartbeatSpec | None = None
+    words: tuple[WordSpec, ...] = ()
+    relays: dict[str, RelaySpec] = {}
+    spare: Mapping[Table, tuple[tuple[Address, Address], ...]] = {}
+    """Further addresses that exist and hold 0, as ranges with both ends; whatever is nowhere named is refused."""
+    registers_max: Annotated[int, Field(ge=1, le=125)] = 125
+    turnaround_ms: NotNegative = 0.0
+    """How long it thinks before each answer, beside the line's own turnaround."""
+    identity: Mapping[Literal["vendor", "product", "revision", "url", "product_name", "model", "application"], str] = {}
+    """What it says to function 43/14; where empty it does not know the function."""
+    files: Mapping[Annotated[int, Field(ge=1, le=65_535)], tuple[Address, ...]] = {}
+    """Record files of function 20: their registers by file number."""
+    queues: Mapping[Address, tuple[Address, ...]] = {}
+    """FIFO queues of function 24: their registers by pointer address."""
     channels: Annotated[dict[str, ChannelSpec], Field(min_length=1)]
 
     @property
@@ -197,7 +277,7 @@ class InstrumentSpec(Part):
         """Its unit, or the topic it publishes to; LoRaWAN heads have the topic that ChirpStack gives them."""
         if self.unit is not None:
             return self.unit
-        if self.payload == "chirpstack" and not self.topic:
+        if self.payload in CHIRPSTACK and not self.topic:
             return f"application/{APPLICATION_ID}/device/{self.dev_eui.lower()}/event/up"
         return self.topic
 

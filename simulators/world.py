@@ -1,7 +1,9 @@
 """The whole plant without its buses: rooms, tanks, instruments, timeline, step by step; no clock, no I/O."""
 
+import math
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,11 +24,13 @@ from simulators.tanks import Tank
 _MARK_HYSTERESIS = 0.005
 """A mark counts as left once the value is this share of the span below it: a value that hovers makes one line."""
 _UNDER_CEILING = 0.98
+_CONSTANT = Head("", -math.inf, math.inf, 0.0, 0.0, 0.0)
+"""What shows a number that never changes."""
 
 
 @dataclass(slots=True)
 class SimChannel:
-    """One channel: its place in the columns, what it measures where, and the marks its true value is above."""
+    """One channel: its place in the columns, and what it measures where."""
 
     id: str
     row: int
@@ -37,7 +41,6 @@ class SimChannel:
     head: Head
     spot: Spot
     recording: Recording | None
-    passed: set[float] = field(default_factory=set)
 
 
 class World:
@@ -55,6 +58,9 @@ class World:
         heads: What the instruments show of it.
         behaviours: How each instrument behaves on its bus, by id.
         buses_down: Ids of buses that are gone.
+        unplugged: Ids of lines whose adapter is pulled out.
+        unit_words: What the words for the unit of instruments say that were set to another one, by instrument.
+        relays_stuck: Instruments whose relays acknowledge and do nothing.
         rooms, tanks: By id.
         faults: What is active now, as `where:what`.
 
@@ -74,16 +80,27 @@ class World:
             for name, tank in scenario.tanks.items()
         }
         self.instruments = list(scenario.instruments)
-        self.behaviours = {name: Behaviour() for name in self.instruments}
+        self.behaviours = {
+            name: Behaviour(slow_s=spec.turnaround_ms / 1000.0) for name, spec in scenario.instruments.items()
+        }
         self.buses_down: set[str] = set()
+        self.unplugged: set[str] = set()
+        self.unit_words: dict[str, int] = {}
+        self.relays_stuck: set[str] = set()
         self.faults: set[str] = set()
         self.channels = self._make_channels()
+        self._channels_of: list[list[SimChannel]] = [[] for _ in self.instruments]
+        for channel in self.channels:
+            self._channels_of[channel.instrument].append(channel)
         self.row = {channel.id: channel.row for channel in self.channels}
+        self._points, self._point_of = self._make_points()
+        self._airs, self._air_of = self._make_airs()
         self.heads = Heads(
             [_head_spec(channel) for channel in self.channels],
             [instrument.warm_up_s for instrument in scenario.instruments.values()],
             np.random.default_rng([self.seed, 2]),
         )
+        self._marks = Marks(self.channels, self.heads.high - self.heads.low)
         self._timeline: deque[Change] = deque(changes(scenario.events))
         self._labels: list[dict[str, Any]] = []
         self.true, felt = self._look()
@@ -99,7 +116,11 @@ class World:
         if where in self.row:
             return np.array([self.row[where]], np.intp)
         number = self.instruments.index(where)
-        return np.array([channel.row for channel in self.channels if channel.instrument == number], np.intp)
+        return np.array([channel.row for channel in self._channels_of[number]], np.intp)
+
+    def channels_of(self, instrument: int) -> list[SimChannel]:
+        """Return an instrument's channels, by its number."""
+        return self._channels_of[instrument]
 
     def step(self) -> None:
         """Advance everything by the scenario's step."""
@@ -121,6 +142,10 @@ class World:
         """Return what has happened since the last call, for the truth file."""
         happened, self._labels = self._labels, []
         return happened
+
+    def note(self, event: str, where: str, **details: Any) -> None:
+        """Have something told in the truth file that came from outside, such as a relay that was switched."""
+        self._labels.append({"t_s": round(self.t_s, 3), "kind": "event", "event": event, "where": where, **details})
 
     def state(self) -> dict[str, Any]:
         """Return the plant's state now, for the truth file."""
@@ -171,7 +196,7 @@ class World:
         self, row: int, number: int, name: str, instrument: InstrumentSpec, spec: ChannelSpec
     ) -> SimChannel:
         quantity = spec.quantity or name.rpartition(".")[2]
-        head = HEADS[quantity]
+        head = HEADS[quantity] if spec.shows is None else _CONSTANT
         height = instrument.height_m
         if height is None:
             room = self.scenario.rooms.get(instrument.at)
@@ -202,46 +227,95 @@ class World:
     def _true_value(self, channel: SimChannel) -> float:
         if channel.recording is not None:
             return channel.recording.at(self.t_s)
+        if channel.spec.shows is not None:
+            return channel.spec.shows
         place = self._place(channel)
         if place in self.tanks:
             return self.tanks[place].value(channel.quantity)
         return self.rooms[place].value(channel.quantity, channel.unit, channel.spot)
 
+    def _make_points(self) -> tuple[list[SimChannel], NDArray[np.intp]]:
+        """Return one channel for each value that differs, and which of these values is each channel's.
+
+        A thousand heads under one ceiling feel a few values: physics is asked once for each of these.
+        """
+        numbers: dict[Hashable, int] = {}
+        points: list[SimChannel] = []
+        of = np.empty(len(self.channels), np.intp)
+        for channel in self.channels:
+            rich = _chosen(channel.spec.catalytic, channel.head.catalytic)
+            same = (self._place(channel), channel.quantity, channel.unit, channel.spot, channel.spec.exposure, rich)
+            key: Hashable = same if channel.recording is None and channel.spec.shows is None else channel.row
+            if key not in numbers:
+                numbers[key] = len(points)
+                points.append(channel)
+            of[channel.row] = numbers[key]
+        return points, of
+
+    def _make_airs(self) -> tuple[list[tuple[Room, float]], NDArray[np.intp]]:
+        """Return each room and radius where a head hangs, and which of these is each channel's; -1 where no air is."""
+        numbers: dict[tuple[str, float], int] = {}
+        of = np.full(len(self.channels), -1, np.intp)
+        for channel in self.channels:
+            place = self._place(channel)
+            if place in self.rooms:
+                of[channel.row] = numbers.setdefault((place, channel.spot.radius_m), len(numbers))
+        return [(self.rooms[place], radius_m) for place, radius_m in numbers], of
+
     def _look(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what is true and what the heads feel of it: a bead in a rich mixture feels less."""
-        true = np.empty(len(self.channels))
-        felt = np.empty(len(self.channels))
-        for channel in self.channels:
-            if channel.quantity in GASES and channel.recording is None:
-                vol = self.rooms[self._place(channel)].gas_vol(channel.quantity, channel.spot)
-                vol = min(vol * channel.spec.exposure, 100.0)
-                true[channel.row] = in_unit(vol, channel.quantity, channel.unit)
-                rich = _chosen(channel.spec.catalytic, channel.head.catalytic)
-                seen = catalytic_vol(vol, channel.quantity) if rich else vol
-                felt[channel.row] = in_unit(seen, channel.quantity, channel.unit)
-            else:
-                true[channel.row] = felt[channel.row] = self._true_value(channel)
+        pairs = np.array([self._look_at(channel) for channel in self._points])
+        true, felt = pairs[self._point_of].T.copy()
         return true, felt
 
+    def _look_at(self, channel: SimChannel) -> tuple[float, float]:
+        if channel.quantity not in GASES or channel.recording is not None or channel.spec.shows is not None:
+            value = self._true_value(channel)
+            return value, value
+        vol = self.rooms[self._place(channel)].gas_vol(channel.quantity, channel.spot)
+        vol = min(vol * channel.spec.exposure, 100.0)
+        rich = _chosen(channel.spec.catalytic, channel.head.catalytic)
+        seen = catalytic_vol(vol, channel.quantity) if rich else vol
+        return in_unit(vol, channel.quantity, channel.unit), in_unit(seen, channel.quantity, channel.unit)
+
     def _speeds(self) -> NDArray[np.float64]:
-        speeds = np.ones(len(self.channels))
-        for channel in self.channels:
-            room = self.rooms.get(self._place(channel))
-            if room is not None:
-                speeds[channel.row] = room.layer.speed_at(channel.spot.radius_m)
-        return speeds
+        # The last one is for channels where no air moves; their index is -1.
+        speeds = np.array([*(room.layer.speed_at(radius_m) for room, radius_m in self._airs), 1.0])
+        return speeds[self._air_of]
 
     def _watch_marks(self) -> None:
-        for channel in self.channels:
-            value, row = float(self.true[channel.row]), channel.row
-            near = _MARK_HYSTERESIS * float(self.heads.high[row] - self.heads.low[row])
-            # A contact repeats what another channel measures; its crossings are told there.
-            for mark in _chosen(channel.spec.marks, () if channel.spec.above is not None else channel.head.marks):
-                above = value >= mark
-                if above != (mark in channel.passed) and (above or value < mark - near):
-                    (channel.passed.add if above else channel.passed.discard)(mark)
-                    if self._steps > 1:
-                        self._labels.append(_crossing(self.t_s, channel, mark, up=above))
+        for channel, mark, up in self._marks.passed(self.true):
+            if self._steps > 1:
+                self._labels.append(_crossing(self.t_s, channel, mark, up=up))
+
+
+class Marks:
+    """Which marks the true values are above, all channels at once.
+
+    Args:
+        channels: Those of a world.
+        span: float64[channels], the measuring ranges.
+    """
+
+    def __init__(self, channels: Sequence[SimChannel], span: NDArray[np.float64]) -> None:
+        # A contact repeats what another channel measures; its crossings are told there.
+        self._of = [
+            (channel, mark)
+            for channel in channels
+            for mark in _chosen(channel.spec.marks, () if channel.spec.above is not None else channel.head.marks)
+        ]
+        self._row = np.array([channel.row for channel, _ in self._of], np.intp)
+        self._mark = np.array([mark for _, mark in self._of], np.float64)
+        self._left = self._mark - _MARK_HYSTERESIS * span[self._row]
+        self._above = np.zeros(len(self._of), bool)
+
+    def passed(self, true: NDArray[np.float64]) -> list[tuple[SimChannel, float, bool]]:
+        """Return the channels and marks that the values have passed since the last call, and whether upwards."""
+        value = true[self._row]
+        above = value >= self._mark
+        changed = (above != self._above) & (above | (value < self._left))
+        self._above ^= changed
+        return [(*self._of[k], bool(above[k])) for k in np.flatnonzero(changed)]
 
 
 def _chosen(wanted: Any, usual: Any) -> Any:
@@ -251,7 +325,7 @@ def _chosen(wanted: Any, usual: Any) -> Any:
 def _head_spec(channel: SimChannel) -> HeadSpec:
     spec, head = channel.spec, channel.head
     low, high = spec.range or (head.low, head.high)
-    in_tank_or_recorded = channel.recording is not None or channel.quantity in {"level", "pressure"}
+    apart = channel.recording is not None or spec.shows is not None or channel.quantity in {"level", "pressure"}
     return HeadSpec(
         owner=channel.instrument,
         low=low,
@@ -261,8 +335,8 @@ def _head_spec(channel: SimChannel) -> HeadSpec:
         resolution=_chosen(spec.resolution, head.resolution),
         walk_per_h=_chosen(spec.walk_per_h, head.walk_per_h),
         daily=_chosen(spec.daily, head.daily),
-        length_m=0.0 if in_tank_or_recorded else head.length_m,
-        rti=0.0 if in_tank_or_recorded else head.rti,
+        length_m=0.0 if apart else head.length_m,
+        rti=0.0 if apart else head.rti,
     )
 
 
