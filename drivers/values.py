@@ -96,21 +96,24 @@ class Converter:
         ConfigError: A special text with an UNCERTAIN quality stands for no number; the path starts at the options.
     """
 
-    __slots__ = ("_numbers", "_texts", "offset", "plain", "scale")
+    __slots__ = ("_listed_only", "_numbers", "_texts", "offset", "plain", "scale")
 
     def __init__(self, options: ValueOptions, channel: Channel) -> None:
         self.scale = options.scale
         self.offset = options.offset
+        self._listed_only = options.listed_only
         self._texts: dict[str, tuple[float, int]] = {text: (value, GOOD) for text, value in WORDS.items()}
         self._texts |= {text: (value, GOOD) for text, value in options.words.items()}
-        self._numbers: dict[float, tuple[float, int]] = {}
+        self._numbers: dict[float, tuple[float, int]] = {
+            float(text): (value, GOOD) for text, value in options.words.items() if NUMBER.fullmatch(text)
+        }
         for text, quality in options.special.items():
             if NUMBER.fullmatch(text):
                 number = float(text)
                 self._numbers[number] = self._value(number * self.scale + self.offset, quality)
             else:
                 self._texts[text] = self._value(self._meaning(text, quality, channel), quality)
-        self.plain = not self._numbers
+        self.plain = not self._numbers and not self._listed_only
         """No number is special: a column of numbers needs no look-up."""
 
     @staticmethod
@@ -145,6 +148,8 @@ class Converter:
         special = self._numbers.get(raw)
         if special is not None:
             return special
+        if self._listed_only:
+            return UNREADABLE
         try:
             value = raw * self.scale + self.offset
         except OverflowError:  # an integer beyond what a double holds

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 import aiomqtt
 import structlog
 
-from drivers.mqtt.channels import ChannelDecoder
-from drivers.mqtt.decode import MessageDecoder
 from drivers.mqtt.framing import Publish
 from drivers.mqtt.ledger import Entry, Ledger
 from drivers.mqtt.link import CONNECT_TIMEOUT_S, Link
-from drivers.mqtt.options import ChannelOptions, InstrumentOptions, Options
+from drivers.mqtt.options import Options
+from drivers.mqtt.presence import Heartbeat
 from drivers.mqtt.readings import Readings
-from drivers.mqtt.topics import Routes, check_filter, subscriptions, unshared
+from drivers.mqtt.topics import Routes, subscriptions, unshared
+from drivers.mqtt.vigil import Vigil
+from drivers.mqtt.wiring import Instrument, Target
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, NotConnectedError
 from gateway.core.model import Batch, Quality
@@ -36,16 +37,35 @@ class MqttDriver:
     """One broker; see `gateway.core.plugin.Driver` and `Acknowledging`.
 
     Attributes:
-        counters: `messages`, `unmatched`, `retained` (ignored), `repeated` (known already), `unreadable` (readings),
+        counters: `messages`, `unmatched`, `retained` (ignored), `repeated` (known already, by the broker's identifier
+            or by `repeat_keys`), `unreadable` (readings), `history_lost` (values of the past that could not be kept),
             `oversized`, `dropped` (QoS 0 messages), `paused` (times the broker was made to wait); they start at 0.
+
+    Args:
+        options: The connection's.
+        targets: Every topic filter, and what it leads to.
+        heartbeats: What is to be told when a connection stands.
+        vigil: Looks at what may fall silent.
+        clock: Time.
     """
 
-    def __init__(self, options: Options, routes: Routes[MessageDecoder], filters: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        options: Options,
+        targets: Sequence[Target],
+        heartbeats: Sequence[Heartbeat],
+        vigil: Vigil,
+        clock: Clock,
+    ) -> None:
         self.counters: Counter[str] = Counter()
         self._options = options
         self._endpoint = f"mqtt://{options.host}:{options.port}"
-        self._routes = routes
-        self._filters = subscriptions(filters)
+        self._routes = Routes([(target.filter, target) for target in targets])
+        self._filters = subscriptions([target.filter for target in targets])
+        self._heartbeats = heartbeats
+        self._vigil = vigil
+        self._nap: asyncio.Task[None] | None = None
+        self._nap_until_s = 0.0
         self._clock = clock
         self._ledger = Ledger()
         self._link: Link | None = None
@@ -73,6 +93,8 @@ class MqttDriver:
             self._subscribing = asyncio.create_task(link.subscribe_all(self._filters, self._options.qos))
             await self._subscribed_or_full(link, self._subscribing)
             self._look_at_subscriptions()
+            for heartbeat in self._heartbeats:
+                heartbeat.listen()
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             link.abort()
             await self.close()
@@ -122,13 +144,29 @@ class MqttDriver:
             if link is None or not link.up:
                 raise NotConnectedError(self._endpoint, link.reason if link else self._reason)
             self._wake.clear()
+            self._doze()
             await self._wake.wait()
+
+    def _doze(self) -> None:
+        """See to it that the next wait ends when somebody is due to be looked at."""
+        due_s = self._vigil.next_s
+        if due_s is None or (self._nap is not None and not self._nap.done() and self._nap_until_s <= due_s):
+            return
+        if self._nap is not None:
+            self._nap.cancel()
+        self._nap_until_s = due_s
+        self._nap = asyncio.create_task(self._clock.sleep(due_s - self._clock.monotonic_s()))
+        self._nap.add_done_callback(lambda _: self._wake.set())
 
     async def close(self) -> None:
         """Disconnect; what has not been acknowledged stays with the broker where the session is kept."""
         link, self._link = self._link, None
         subscribing, self._subscribing = self._subscribing, None
         self._paused = False
+        nap, self._nap = self._nap, None
+        if nap is not None:
+            nap.cancel()
+            await asyncio.gather(nap, return_exceptions=True)
         if subscribing is not None:
             subscribing.cancel()
             await asyncio.gather(subscribing, return_exceptions=True)
@@ -203,6 +241,7 @@ class MqttDriver:
         """Decode what waits, up to the limits of one batch."""
         self._notice_loss()
         out, answers = Readings(), bytearray()
+        self._vigil.look(out)
         for _ in range(min(len(self._queue), BURST_MESSAGES_MAX)):
             message, entry, arrival_ns = self._queue.popleft()
             self._queued_bytes -= len(message.payload or b"")
@@ -214,23 +253,35 @@ class MqttDriver:
         self._send(bytes(answers))
         self._room()
         self.counters["unreadable"] += out.unreadable
+        self.counters["history_lost"] += out.lost
+        self.counters["repeated"] += out.repeated
         return out.batch()
 
     def _decode(self, message: Publish, arrival_ns: int, out: Readings) -> None:
-        topic, decoders = self._routes.find(message.topic)
-        if not decoders:
+        topic, targets = self._routes.find(message.topic)
+        if not targets:
             self.counters["unmatched"] += 1
-        for decoder in decoders:
-            if message.retain and not decoder.accepts_retained:
-                self.counters["retained"] += 1
-            elif message.payload is None:
-                self.counters["oversized"] += 1
-                decoder.refuse(f"a payload of {message.size} bytes", arrival_ns, out)
-            else:
-                decoder.decode(message.payload, arrival_ns, out)
+        for target in targets:
+            self._deliver(target, message, arrival_ns, out)
         if out.trouble:
             self._say(topic, message, out.trouble)
             out.trouble = ""
+
+    def _deliver(self, target: Target, message: Publish, arrival_ns: int, out: Readings) -> None:
+        listener, before = target.listener, out.count
+        if message.retain and message.payload is None and not listener.accepts_retained:
+            self.counters["retained"] += 1
+        elif message.payload is None:
+            self.counters["oversized"] += 1
+            listener.refuse(f"a payload of {message.size} bytes", arrival_ns, out)
+        elif message.retain:
+            if not listener.retained(message.payload, arrival_ns, out):
+                self.counters["retained"] += 1
+            return
+        else:
+            listener.decode(message.payload, arrival_ns, out)
+        if target.presence is not None and target.presence.gone and out.count > before:
+            target.presence.heard()
 
     def _room(self) -> None:
         half = self._options.queue_messages_max * RESUME_AT
@@ -254,12 +305,10 @@ class MqttDriver:
 
     def _refusals(self) -> Batch:
         """Say of channels whose topics the broker does not give out that there is nothing to be had."""
-        rows = sorted({row for text in self._refused for row in self._rows(text)})
+        behind = [target.listener for text in self._refused for target in self._routes.behind(text)]
+        rows = sorted({row for listener in behind for row in listener.deny()})
         self._refused = []
         return Batch.of(rows, self._clock.now_ns(), [float("nan")] * len(rows), Quality.REFUSED)
-
-    def _rows(self, text: str) -> list[int]:
-        return [c.row for decoder in self._routes.behind(text) for c in decoder.channels]
 
 
 def credentials(options: Options) -> tuple[str | None, ssl.SSLContext | None]:
@@ -292,32 +341,16 @@ def create(options: Options, instruments: Sequence[InstrumentPlan], clock: Clock
     except (OSError, ValueError) as error:
         key = "password_file" if options.password_file and not options.password_file.is_file() else "tls_ca_file"
         raise ConfigError(("options", key), f"cannot be used: {error}") from error
-    targets: list[tuple[str, MessageDecoder]] = []
-    for plan in instruments:
-        targets.extend(_targets(plan))
+    vigil = Vigil(clock)
+    wired = [Instrument(plan, vigil, options.share).wire() for plan in instruments]
+    targets = [target for item in wired for target in item.targets]
+    heartbeats = [item.heartbeat for item in wired if item.heartbeat is not None]
     _warn_of_late_backlog(options, targets)
-    return MqttDriver(options, Routes(targets), [text for text, _ in targets], clock)
+    return MqttDriver(options, targets, heartbeats, vigil, clock)
 
 
-def _targets(plan: InstrumentPlan) -> list[tuple[str, MessageDecoder]]:
-    """Return one decoder for each topic filter of an instrument."""
-    options = plan.options
-    assert isinstance(options, InstrumentOptions)
-    by_filter: dict[str, list[ChannelDecoder]] = {}
-    for item in plan.channels:
-        where = item.options
-        assert isinstance(where, ChannelOptions)
-        text = f"{options.topic}/{where.topic_suffix}" if where.topic_suffix else options.topic
-        try:
-            check_filter(text)
-        except ValueError as error:
-            raise ConfigError((*item.path, "options", "topic_suffix"), str(error)) from error
-        by_filter.setdefault(text, []).append(ChannelDecoder(item, options))
-    return [(text, MessageDecoder(options, found)) for text, found in by_filter.items()]
-
-
-def _warn_of_late_backlog(options: Options, targets: Sequence[tuple[str, MessageDecoder]]) -> None:
-    late = [text for text, decoder in targets if any(c.time is None for c in decoder.channels)]
+def _warn_of_late_backlog(options: Options, targets: Sequence[Target]) -> None:
+    late = [target.filter for target in targets if any(not c.timed for c in target.listener.channels)]
     if late and not options.clean_session:
         log.warning(
             "what the broker keeps while the gateway is away will be stamped with its late arrival",

@@ -20,12 +20,16 @@ class Readings:
     Attributes:
         count: Readings so far.
         unreadable: UNREADABLE readings added by `bad`.
+        repeated: Messages dropped because they had come before.
+        lost: Values of the past that could not be kept.
         trouble: What is wrong with the present message, or empty; set and emptied by the driver and the decoders.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.unreadable = 0
+        self.repeated = 0
+        self.lost = 0
         self.trouble = ""
         self._parts: list[Batch] = []
         self._row: list[int] = []

@@ -93,7 +93,7 @@ class Shape:
             return False
         for column, item in zip(self._columns, found, strict=True):
             if item is not None and len(item[1]):
-                out.add_columns(column.channel.row, *item)
+                column.channel.columns(*item, out)
         return True
 
     def _read(self, column: Column, document: Any, arrival_ns: int) -> Found | None:
