@@ -55,13 +55,36 @@ def expand(profile: Profile, written: dict[str, Any], points: tuple[int, ...]) -
     """
     problems: list[ConfigError] = []
     points = _allowed(profile, points, problems)
+    channels = _channels(profile, written, points, problems)
     under = {key: profile.document.data[key] for key in ("period_s", "options") if key in profile.document.data}
     if points and profile.file.point is not None and profile.file.point.status:
         under["options"] = _with_words(profile, points)
+    if "options" in under:
+        under["options"] = _of_channels(under["options"], {_name(entry.section) for entry in channels})
     over = {key: value for key, value in written.items() if key not in FROM_PROFILE}
-    return Expanded(
-        {"profile": profile.name, **merged(under, over)}, _channels(profile, written, points, problems), tuple(problems)
-    )
+    return Expanded({"profile": profile.name, **merged(under, over)}, channels, tuple(problems))
+
+
+def _name(section: Any) -> str:
+    return str(section.get("id")) if isinstance(section, dict) else ""
+
+
+def _of_channels(options: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """Return a profile's options without what they say of channels that this instrument does not have."""
+    kept = {**options}
+    if isinstance(options.get("status"), list):
+        kept["status"] = [word for word in (_of(word, names) for word in options["status"]) if word is not None]
+    if isinstance(options.get("heartbeat"), dict):
+        kept["heartbeat"] = _of(options["heartbeat"], names)
+    return kept
+
+
+def _of(word: dict[str, Any], names: set[str]) -> dict[str, Any] | None:
+    spoken_of = word.get("channels")
+    if not spoken_of:
+        return word
+    left = [name for name in spoken_of if name in names]
+    return {**word, "channels": left} if left else None
 
 
 def _allowed(profile: Profile, points: tuple[int, ...], problems: list[ConfigError]) -> tuple[int, ...]:

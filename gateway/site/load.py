@@ -170,11 +170,9 @@ class _Builder(Findings):
 
     def answered(self, section: OutputSection, index: int, alarms: Sequence[str]) -> None:
         for k, pattern in enumerate(section.alarms):
-            if (
-                pattern != "*"
-                and not pattern.startswith("system/")
-                and not any(fnmatchcase(alarm, pattern) for alarm in alarms)
-            ):
+            if pattern == "*" or pattern.startswith("system/"):
+                continue
+            if not any(fnmatchcase(alarm, pattern) for alarm in alarms):
                 self.complain(("outputs", index, "alarms", k), f"no alarm is called {pattern!r}{near(pattern, alarms)}")
 
     def resolved(self, model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:

@@ -141,6 +141,7 @@ def _ready(file: ProfileFile, document: Document, module: ModuleType, found: lis
             return None
 
     options(module.InstrumentOptions, file.options, "options")
+    found.extend(_strangers(file))
     ready = [options(module.ChannelOptions, c.options, "channels", i, "options") for i, c in enumerate(file.channels)]
     if file.point is not None:
         for k, written in enumerate(document.data["point"]["channels"]):
@@ -160,6 +161,19 @@ def _ready(file: ProfileFile, document: Document, module: ModuleType, found: lis
         for written, made in zip(sections, ready, strict=True)
         if made is not None
     )
+
+
+def _strangers(file: ProfileFile) -> Iterator[ConfigError]:
+    """Yield what the profile's words say of channels that it does not have."""
+    names = {channel.id for channel in file.channels}
+    words: list[tuple[tuple[str | int, ...], Any]] = [
+        (("options", "status", i), word) for i, word in enumerate(file.options.get("status") or ())
+    ]
+    words.append((("options", "heartbeat"), file.options.get("heartbeat")))
+    for path, word in words:
+        for k, name in enumerate(word.get("channels") or () if isinstance(word, dict) else ()):
+            if name not in names:
+                yield ConfigError((*path, "channels", k), f"{name!r} is no channel of the profile")
 
 
 def plain(channel: dict[str, Any]) -> dict[str, Any]:
