@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 from gateway.core.errors import ConfigError
 from simulators.encoding import register_count
 from simulators.events import EVENTS_ON
+from simulators.profiles import laid_out
 from simulators.quantities import HEADS
 from simulators.repeats import repeated
 from simulators.scenario import InstrumentSpec, MqttSpec, RtuSpec, Scenario
@@ -46,7 +47,7 @@ def checked(data: Mapping[str, Any], folder: Path = Path()) -> Scenario:
     Raises:
         ConfigError: Something cannot be; the path is the place, and further problems follow in the same line.
     """
-    data = repeated(dict(data))
+    data = _with_profiles(repeated(dict(data)), folder)
     try:
         scenario = Scenario.model_validate({**data, "folder": folder})
     except ValidationError as error:
@@ -57,6 +58,23 @@ def checked(data: Mapping[str, Any], folder: Path = Path()) -> Scenario:
     _check_references(scenario)
     _check_registers(scenario)
     return scenario
+
+
+def _with_profiles(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the sections with every instrument that has a profile laid out."""
+    instruments = data.get("instruments")
+    if not isinstance(instruments, dict):
+        return data
+    found = {}
+    for name, spec in instruments.items():
+        try:
+            found[name] = laid_out(spec, folder) if isinstance(spec, dict) and spec.get("profile") else spec
+        except ConfigError as error:
+            raise error.under("instruments", name) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problem = f"the profile {spec['profile']} is not sound: {type(error).__name__} {error}"
+            raise ConfigError(("instruments", name, "profile"), problem) from error
+    return {**data, "instruments": found}
 
 
 _TAGS = frozenset({"modbus-tcp", "modbus-rtu", "mqtt", *EVENTS_ON})
