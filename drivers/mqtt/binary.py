@@ -52,7 +52,7 @@ class Binary:
 
     def take(self, inner: object, document: object, arrival_ns: int, out: Readings) -> None:
         """Append the readings of a payload, or of a text within the document."""
-        if document is not MISSING and inner in {MISSING, None, ""}:
+        if document is not MISSING and (inner is MISSING or inner is None or inner == ""):
             # A network server passes on frames without payload; where a layout has tags they say nothing.
             for channel in self.channels:
                 channel.lack(arrival_ns, out, "no bytes in the payload")

@@ -104,7 +104,8 @@ class Instrument:
             made.heartbeat = Heartbeat(heartbeat, self._channels, self._every_s, self._vigil)
             for channel in self._channels:
                 channel.trust.listen(made.heartbeat)
-            made.targets.append(Target(unshared(self._topic(heartbeat.topic, "heartbeat", "topic")), made.heartbeat))
+            target = Target(unshared(self._topic(heartbeat.topic, "heartbeat", "topic")), made.heartbeat)
+            made.targets.insert(0, target)  # a beat in a message with values vouches for these already
         return made
 
     def _messages(self, presence: Presence | None) -> Iterable[Target]:
