@@ -92,6 +92,17 @@ Bits = tuple[Annotated[int, Field(ge=0, le=63)], Annotated[int, Field(ge=1, le=6
 RAW_SPAN = re.compile(r"(-?\d+)(?:\.\.(-?\d+))?")
 
 
+def raw_span(text: str) -> tuple[int, int]:
+    """Return the first and last raw value of a key of `StatusOptions.values`.
+
+    >>> raw_span("1100..1199"), raw_span("-3")
+    ((1100, 1199), (-3, -3))
+    """
+    span = RAW_SPAN.fullmatch(text)
+    assert span is not None, "keys are checked when the options are"
+    return int(span[1]), int(span[2] or span[1])
+
+
 def _raw_spans(value: Any) -> Any:
     """Check keys that are raw values (`3`) or ranges of them (`"1100..1199"`), both ends included."""
     if isinstance(value, dict):
@@ -119,7 +130,10 @@ class WordOptions(PluginOptions):
         None, description="Take a field of bits: the lowest bit and the width.", examples=[[8, 4]]
     )
     period_s: float | None = Field(
-        None, ge=0.01, le=86400, description="Seconds between readings of it; the instrument's where left out."
+        None,
+        ge=0.01,
+        le=86400,
+        description="Seconds between readings of it; where left out, those of the channels that it speaks of.",
     )
 
 

@@ -1,58 +1,45 @@
-"""Channels to requests: neighbours are read together, bits first. Pure."""
+"""Places to requests: the cheapest set of requests that reads them all, in the order of asking. Pure.
 
-from collections.abc import Sequence
+What a request costs is told in registers, since a register has its price on every wire: a request costs `read_through`
+registers (the frames' own characters, the silences and the instrument's turnaround) and those it reads, needed or not.
+With one period that is the whole of it, and `_cheapest` finds the least sum. With several, a request costs that much
+every period, and values read seldom join a request that is sent often where that is cheaper for the line.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from drivers.modbus.frames import FUNCTIONS, Request
-from drivers.modbus.options import BITS_MAX, ChannelOptions, InstrumentOptions, Options, Order, Scheme, Table, Type
-from gateway.core.errors import ConfigError
-from gateway.core.model import Channel, Quality
-from gateway.core.plugin import ChannelPlan, InstrumentPlan
+from drivers.modbus.options import BITS_MAX, InstrumentOptions, Options, Table
+from drivers.modbus.places import BIT_TABLES, QUEUE_MAX, WIDTH_BITS, Place, Select, places, words
+from gateway.core.plugin import InstrumentPlan
 
-ADDRESSES = 65536
-WIDTH_BITS: dict[Type, int] = {
-    "bit": 1,
-    "uint16": 16,
-    "int16": 16,
-    "uint32": 32,
-    "int32": 32,
-    "uint64": 64,
-    "int64": 64,
-    "float32": 32,
-    "float64": 64,
-}
+__all__ = [
+    "WIDTH_BITS",
+    "Block",
+    "Place",
+    "blocks",
+    "character_s",
+    "places",
+    "plan_instrument",
+    "read_through",
+    "silence_s",
+    "words",
+]
+
 TCP_READ_THROUGH = 16
 """Over TCP a request costs a round trip and two bytes cost nothing, so the line's formula would read through almost
 anything; but unused registers are what instruments refuse."""
+FILE_MAX = 121
+"""Registers of a file in one reply, whose data may be 245 bytes (Modbus Application Protocol V1.1b3, 6.14)."""
+TABLES: dict[Table, int] = {"discrete": 0, "coil": 1, "input": 2, "holding": 3, "file": 4, "fifo": 5}
+"""Tables in the order of asking: alarm contacts live in bits."""
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A channel, where it lives and how its raw value is read.
-
-    Attributes:
-        length: Bits or registers it takes.
-        shift: Lowest bit of a bit field.
-        width: Bits of a bit field, 0 for the whole value.
-        special: Raw values, in the type's own numbers, and the quality each stands for.
-    """
-
-    channel: Channel
-    table: Table
-    address: int
-    length: int = 1
-    type: Type = "uint16"
-    order: Order = "ABCD"
-    shift: int = 0
-    width: int = 0
-    scale: float = 1.0
-    offset: float = 0.0
-    special: tuple[tuple[int | float, Quality], ...] = ()
-
-    @property
-    def end(self) -> int:
-        """The first address after it."""
-        return self.address + self.length
+Address = tuple[Table, int]
+NONE_REFUSED: frozenset[Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +47,46 @@ class Block:
     """Places read by one request, in address order.
 
     Attributes:
-        places: At least one, all of one table.
+        places: At least one, all of one table (one file, one queue, one selection).
+        address: First bit or register read.
+        count: Bits or registers read; of a queue, the newest ones that are looked at.
+        period_s: Seconds between readings: what its most frequent place asks for.
+        urgent: An alarm depends on one of its places.
     """
 
     unit: int
     places: tuple[Place, ...]
     address: int = field(init=False)
     count: int = field(init=False)
+    period_s: float = field(init=False)
+    urgent: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", self.places[0].address)
         object.__setattr__(self, "count", max(place.end for place in self.places) - self.places[0].address)
+        object.__setattr__(self, "period_s", min(place.period_s for place in self.places))
+        object.__setattr__(self, "urgent", any(place.urgent for place in self.places))
 
     @property
     def table(self) -> Table:
         """The table it is read from."""
         return self.places[0].table
 
+    @property
+    def names(self) -> list[str]:
+        """What it reads, for messages: ids of channels, names of words."""
+        return [place.name for place in self.places]
+
     def request(self) -> Request:
         """Return the request that reads it."""
-        return Request(self.unit, FUNCTIONS[self.table], self.address, self.count)
+        first = self.places[0]
+        if first.select is not None:
+            return Request.read_write(self.unit, self.address, self.count, *first.select)
+        if first.table == "file":
+            return Request.file(self.unit, first.file, self.address, self.count)
+        if first.table == "fifo":
+            return Request.fifo(self.unit, self.address)
+        return Request(self.unit, FUNCTIONS[first.table], self.address, self.count)
 
     def halves(self) -> tuple["Block", "Block"] | None:
         """Return two smaller blocks without the unused registers between them, or None where it cannot be cut."""
@@ -89,39 +96,261 @@ class Block:
         cut = min(cuts, key=lambda i: abs(2 * i - len(self.places)))
         return Block(self.unit, self.places[:cut]), Block(self.unit, self.places[cut:])
 
+    def unanswered(self, answered: Iterable["Block"]) -> frozenset[Address]:
+        """Return what of a refused block none of its answered parts holds: where the refused registers are.
 
-def blocks(unit: int, places: Sequence[Place], registers_max: int, read_through: int) -> list[Block]:
-    """Return the requests that read all places, bit tables first because alarm contacts live there.
+        Unused registers that were read through are among them: a plan that avoids all of these meets no refusal that
+        is known.
+        """
+        read = {address for part in answered for address in range(part.address, part.address + part.count)}
+        return frozenset((self.table, a) for a in range(self.address, self.address + self.count) if a not in read)
+
+
+def plan_instrument(options: Options, plan: InstrumentPlan, refused: Collection[Address] = NONE_REFUSED) -> list[Block]:
+    """Return all requests of an instrument, in the order of asking.
+
+    Args:
+        options: The connection's.
+        plan: The instrument.
+        refused: Addresses that the instrument has refused, with their tables; none of them is read through, and a
+            place that holds one is asked alone.
+
+    Raises:
+        ConfigError: Options that contradict one another; the path begins with the instrument's.
+    """
+    instrument = plan.options
+    assert isinstance(instrument, InstrumentOptions)
+    through = read_through(options, instrument.turnaround_s)
+    return blocks(instrument.unit, [*words(plan), *places(plan)], instrument.registers_max, through, refused)
+
+
+def blocks(
+    unit: int,
+    places: Sequence[Place],
+    registers_max: int,
+    read_through: int,
+    refused: Collection[Address] = NONE_REFUSED,
+) -> list[Block]:
+    """Return the requests that read all places, in the order of asking.
+
+    What alarms depend on comes first, words before the values they speak of, and bits before registers.
 
     Args:
         unit: Unit address.
         places: In any order; they may overlap.
         registers_max: Registers a reply may hold; bit tables are limited in proportion.
-        read_through: Longest run of unused addresses read rather than asking again.
+        read_through: Longest run of unused addresses read rather than asking again: what a request costs.
+        refused: Addresses, with their tables, that no request may cross to reach another place.
     """
-    found: list[Block] = []
-    for table, (function, limit) in _limits(registers_max).items():
-        mine = sorted((p for p in places if p.table == table), key=lambda p: (p.address, p.length))
-        gap = read_through * 16 if function <= 2 else read_through
-        found.extend(Block(unit, tuple(run)) for run in _runs(mine, limit, gap))
-    return found
-
-
-def _limits(registers_max: int) -> dict[Table, tuple[int, int]]:
-    bits = min(BITS_MAX, registers_max * 16)
-    return {"discrete": (2, bits), "coil": (1, bits), "input": (4, registers_max), "holding": (3, registers_max)}
-
-
-def _runs(places: Sequence[Place], limit: int, gap: int) -> list[list[Place]]:
-    runs: list[list[Place]] = []
-    start = end = 0
+    kinds: dict[_Kind, list[Place]] = {}
     for place in places:
-        if not runs or place.address - end > gap or max(end, place.end) - start > limit:
-            runs.append([])
-            start, end = place.address, place.end
-        runs[-1].append(place)
-        end = max(end, place.end)
+        queue = place.address if place.table == "fifo" else None
+        kinds.setdefault(_Kind(place.table, place.file, place.select, queue), []).append(place)
+    found: list[Block] = []
+    for kind in sorted(kinds, key=lambda kind: TABLES[kind.table]):
+        barriers = sorted(address for table, address in refused if table == kind.table)
+        runs = _runs(kinds[kind], _Terms.of(kind, registers_max, read_through), barriers)
+        found.extend(Block(unit, tuple(run.places)) for run in sorted(runs, key=lambda run: run.start))
+    return sorted(found, key=lambda block: (not block.urgent, not _leads(block)))
+
+
+def _leads(block: Block) -> bool:
+    """Return whether it holds a word that speaks of a value in another block."""
+    rows = {place.channel.row for place in block.places if place.channel is not None}
+    return any(place.word is not None and not place.word.rows <= rows for place in block.places)
+
+
+class _Kind(NamedTuple):
+    """What one request can read together: one table, one file, one selection, one queue."""
+
+    table: Table
+    file: int
+    select: Select | None
+    queue: int | None
+
+
+class _Terms(NamedTuple):
+    """What requests of a kind may and cost, in addresses of its table.
+
+    Attributes:
+        limit: Addresses one reply may hold.
+        price: What a request costs beyond the addresses it reads.
+    """
+
+    limit: int
+    price: int
+
+    @classmethod
+    def of(cls, kind: _Kind, registers_max: int, read_through: int) -> "_Terms":
+        if kind.table in BIT_TABLES:
+            return cls(min(BITS_MAX, registers_max * 16), read_through * 16)
+        if kind.table == "fifo":
+            return cls(QUEUE_MAX, 0)
+        return cls(min(FILE_MAX, registers_max) if kind.table == "file" else registers_max, read_through)
+
+
+class _Run:
+    """Places that one request reads.
+
+    Attributes:
+        alone: It holds a refused address; nothing is to join it.
+    """
+
+    __slots__ = ("alone", "end", "period_s", "places", "start", "urgent")
+
+    def __init__(self, places: list[Place], *, alone: bool = False) -> None:
+        self.places = places
+        self.start = places[0].address
+        self.end = max(place.end for place in places)
+        self.period_s = places[0].period_s
+        self.urgent = places[0].urgent
+        self.alone = alone
+
+    def holds(self, place: Place) -> bool:
+        return not self.alone and self.start <= place.address and place.end <= self.end
+
+    def serves(self, rider: "Place | _Run") -> bool:
+        """Return whether that may ride on it; a request that can wait does not become urgent by a rider."""
+        return self.urgent or not rider.urgent
+
+    def take(self, places: Iterable[Place]) -> None:
+        self.places = sorted((*self.places, *places), key=_by_address)
+        self.start = self.places[0].address
+        self.end = max(self.end, *(place.end for place in self.places))
+
+
+def _by_address(place: Place) -> tuple[int, int]:
+    return place.address, place.length
+
+
+def _runs(places: Sequence[Place], terms: _Terms, barriers: list[int]) -> list[_Run]:
+    """Return the runs of one kind: classes of one period and urgency, the most frequent first, each on its own.
+
+    A place of a later class that lies within an earlier request costs nothing there. Then each of a later class's
+    requests joins an earlier one where lengthening that costs the line less than sending both.
+    """
+    runs, rest = _apart(places, barriers)
+    classes: dict[tuple[float, bool], list[Place]] = {}
+    for place in rest:
+        classes.setdefault((place.period_s, not place.urgent), []).append(place)
+    for key in sorted(classes):
+        left = _ridden(runs, sorted(classes[key], key=_by_address))
+        for run in [_Run(group) for group in _cheapest(left, terms, barriers)]:
+            host = _host(run, runs, terms, barriers)
+            if host is None:
+                runs.append(run)
+            else:
+                host.take(run.places)
     return runs
+
+
+def _apart(places: Sequence[Place], barriers: list[int]) -> tuple[list[_Run], list[Place]]:
+    """Return the places that hold refused addresses, each span on its own, and the other places."""
+    if not barriers:
+        return [], list(places)
+    refused: dict[tuple[int, int], list[Place]] = {}
+    rest = []
+    for place in places:
+        if _crosses(place.address, place.end, barriers):
+            refused.setdefault((place.address, place.end), []).append(place)
+        else:
+            rest.append(place)
+    return [_Run(group, alone=True) for group in refused.values()], rest
+
+
+def _crosses(start: int, end: int, barriers: list[int]) -> bool:
+    k = bisect_left(barriers, start)
+    return k < len(barriers) and barriers[k] < end
+
+
+def _ridden(runs: list[_Run], places: list[Place]) -> list[Place]:
+    """Give places to requests that read them anyhow; return the others."""
+    if not runs:
+        return places
+    riders: dict[int, list[Place]] = {}
+    left = []
+    for place in places:
+        host = next((i for i, run in enumerate(runs) if run.serves(place) and run.holds(place)), None)
+        if host is None:
+            left.append(place)
+        else:
+            riders.setdefault(host, []).append(place)
+    for i, group in riders.items():
+        runs[i].take(group)
+    return left
+
+
+def _host(run: _Run, runs: list[_Run], terms: _Terms, barriers: list[int]) -> _Run | None:
+    """Return the request that `run` joins, the one where it saves most, or None where it is better sent by itself.
+
+    Alone it costs its price and length every period of its own; lengthening another costs the added length every
+    period of the other's. An urgent request is not lengthened for others by more than a further request would cost:
+    on a line too slow for everything, what can wait must not take the time of what cannot.
+    """
+    best, most = None, 0.0
+    own = (terms.price + run.end - run.start) / run.period_s
+    for other in runs:
+        start, end = min(run.start, other.start), max(run.end, other.end)
+        added = (end - start) - (other.end - other.start)
+        if other.alone or end - start > terms.limit or not other.serves(run):
+            continue
+        if other.urgent and not run.urgent and added > terms.price:
+            continue
+        saved = own - added / other.period_s
+        if saved > most and not _crosses(start, end, barriers):
+            best, most = other, saved
+    return best
+
+
+def _cheapest(places: Sequence[Place], terms: _Terms, barriers: list[int]) -> list[list[Place]]:
+    """Return places of one class in the runs of least cost; where costs are equal, the fewest.
+
+    Args:
+        places: In address order.
+        terms: What a request may and costs.
+        barriers: Addresses that no run may cross, in order; none lies in a place.
+
+    An exact dynamic programme in one pass. Places within others are set aside first, so that starts and ends both
+    rise; then a run is a stretch of neighbours (whatever crosses can be exchanged at no cost), the least cost of the
+    places before `j` is a least value over a window that only moves on, and a queue of candidates keeps it at hand.
+    """
+    groups = _outer(places)
+    starts = [group[0].address for group in groups]
+    ends = [group[0].end for group in groups]
+    # One request less outranks nothing but equality: costs are counted in units that no number of requests fills.
+    unit = len(groups) + 1
+    price = terms.price * unit + 1
+    costs, cuts = [0], [0]
+    window: deque[tuple[int, int]] = deque()
+    for j, end in enumerate(ends):
+        if j and _crosses(ends[j - 1], starts[j], barriers):
+            window.clear()
+        value = costs[j] - starts[j] * unit
+        while window and window[-1][0] >= value:
+            window.pop()
+        window.append((value, j))
+        while end - starts[window[0][1]] > terms.limit:
+            window.popleft()
+        least, cut = window[0]
+        costs.append(least + end * unit + price)
+        cuts.append(cut)
+    runs: list[list[Place]] = []
+    j = len(groups)
+    while j:
+        runs.append(sorted((place for group in groups[cuts[j] : j] for place in group), key=_by_address))
+        j = cuts[j]
+    return runs[::-1]
+
+
+def _outer(places: Sequence[Place]) -> list[list[Place]]:
+    """Return groups of places that a first one covers wholly, the first ones' starts and ends both rising."""
+    groups: list[list[Place]] = []
+    for place in sorted(places, key=lambda p: (p.address, -p.length)):
+        if groups and place.end <= groups[-1][0].end:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
 
 
 def character_s(options: Options) -> float:
@@ -136,111 +365,14 @@ def silence_s(options: Options) -> float:
 
 
 def read_through(options: Options, turnaround_s: float) -> int:
-    """Return how many unused registers are cheaper to read than a further request.
+    """Return how many unused registers are cheaper to read than a further request: what a request costs.
 
     A further request costs 8 characters out, 5 of frame back, two silences and the instrument's turnaround; an
     unused register costs 2 characters.
     """
     if options.read_through is not None:
         return options.read_through
-    if options.parts.scheme is Scheme.TCP:
+    if not options.parts.scheme.serial:
         return TCP_READ_THROUGH
     character = character_s(options)
     return min(64, int((13 * character + 2 * silence_s(options) + turnaround_s) / (2 * character)))
-
-
-def places(instrument: InstrumentPlan) -> list[Place]:
-    """Return where an instrument's channels live.
-
-    Raises:
-        ConfigError: A channel's options contradict one another; the path is the channel's, then `options` and the key.
-    """
-    options = instrument.options
-    assert isinstance(options, InstrumentOptions)
-    return [_place(plan, options) for plan in instrument.channels]
-
-
-def _place(plan: ChannelPlan, instrument: InstrumentOptions) -> Place:
-    options = plan.options
-    assert isinstance(options, ChannelOptions)
-    try:
-        return _checked(plan.channel, options, instrument)
-    except ConfigError as error:
-        raise error.under(*plan.path, "options") from None
-
-
-def _checked(channel: Channel, options: ChannelOptions, instrument: InstrumentOptions) -> Place:
-    bit_table = options.table in ("coil", "discrete")
-    kind: Type = options.type or ("bit" if bit_table else "uint16")
-    if bit_table and kind != "bit":
-        raise ConfigError(("type",), f"{kind} in table {options.table}, which holds bits; type bit is allowed")
-    if kind == "bit" and not bit_table:
-        raise ConfigError(
-            ("type",), f"bit in table {options.table}, which holds registers; leave type out and give bit: 0 to 15"
-        )
-    length = max(1, WIDTH_BITS[kind] // 16)
-    if options.address + length > ADDRESSES:
-        raise ConfigError(("address",), f"{kind} at {options.address} ends beyond 65535")
-    if not bit_table and length > instrument.registers_max:
-        raise ConfigError(("type",), f"{kind} takes {length} registers, registers_max is {instrument.registers_max}")
-    shift, width = _bit_field(options, kind)
-    place = Place(
-        channel=channel,
-        table=options.table,
-        address=options.address,
-        length=length,
-        type=kind,
-        order=options.order or instrument.order,
-        shift=shift,
-        width=width,
-        scale=options.scale,
-        offset=options.offset,
-        special=_special(options, kind, width),
-    )
-    _check_scale(place)
-    return place
-
-
-def _bit_field(options: ChannelOptions, kind: Type) -> tuple[int, int]:
-    if options.bit is None and options.bits is None:
-        return 0, 0
-    if options.bit is not None and options.bits is not None:
-        raise ConfigError(("bits",), "bit and bits exclude one another")
-    key = "bit" if options.bits is None else "bits"
-    shift, width = options.bits or (options.bit or 0, 1)
-    if kind not in ("uint16", "uint32", "uint64"):
-        raise ConfigError((key,), f"{kind} has no bits to take; uint16, uint32 and uint64 have")
-    if shift + width > WIDTH_BITS[kind]:
-        raise ConfigError((key,), f"bits {shift} to {shift + width - 1} of {kind}, which has {WIDTH_BITS[kind]}")
-    return shift, width
-
-
-def _special(options: ChannelOptions, kind: Type, width: int) -> tuple[tuple[int | float, Quality], ...]:
-    found: list[tuple[int | float, Quality]] = []
-    for raw, name in options.special.items():
-        quality = Quality[name.upper()]
-        if kind in ("float32", "float64"):
-            found.append((float(raw), quality))
-            continue
-        low, high = raw_range(kind, width)
-        value = int(raw)
-        if value != raw or not low <= value <= (1 << (width or WIDTH_BITS[kind])) - 1:
-            raise ConfigError(("special",), f"{raw} is no raw value of {kind}, {low} to {high}")
-        # Manuals print fault codes of signed registers as they lie on the wire: 0xFFFF is the int16 -1.
-        found.append((value if value <= high else value - (1 << WIDTH_BITS[kind]), quality))
-    return tuple(found)
-
-
-def raw_range(kind: Type, width: int = 0) -> tuple[int, int]:
-    """Return the least and greatest raw value of an integer type, or of a bit field of it."""
-    bits = width or WIDTH_BITS[kind]
-    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if kind.startswith("int") else (0, (1 << bits) - 1)
-
-
-def _check_scale(place: Place) -> None:
-    if place.scale == 0:
-        raise ConfigError(("scale",), "0 would make every value the same")
-    if place.type not in ("float32", "float64"):
-        for raw in raw_range(place.type, place.width):
-            if not abs(raw * place.scale + place.offset) < 1e300:
-                raise ConfigError(("scale",), f"{place.scale} makes {raw} too large a number")
