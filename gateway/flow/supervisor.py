@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
+SWITCHING_BACKOFF_MAX_S = 2.0
+"""The same where a connection carries outputs: a sounder that is wanted waits for it."""
 RETRY_MIN_S = 0.1
 """Shortest wait before the next attempt, whatever a driver says makes sense."""
 CONNECT_TIMEOUT_S = 15.0
@@ -36,6 +38,7 @@ class Supervisor:
         put: Where readings go.
         clock: Time.
         on_change: Told the reason when the connection is lost, and an empty text when it is back.
+        backoff_max_s: Longest wait between attempts to connect.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Supervisor:
         clock: Clock,
         *,
         on_change: Callable[[str], None] = lambda _reason: None,
+        backoff_max_s: float = BACKOFF_MAX_S,
     ) -> None:
         self.name = name
         self.driver = driver
@@ -55,6 +59,7 @@ class Supervisor:
         self._put = put
         self._clock = clock
         self._on_change = on_change
+        self._backoff_max_s = backoff_max_s
         self._rows: Int32 = np.array([c.row for c in channels], np.int32)
         self._period_s: Float64 = np.array([c.period_s for c in channels])
         self._stale_after_s: Float64 = np.array([c.stale_after_s for c in channels])
@@ -127,7 +132,7 @@ class Supervisor:
 
     def _backoff_s(self, attempt: int) -> float:
         """Double up to the ceiling, less up to a quarter that differs by connection, so that they do not march."""
-        full = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(attempt, 16))
+        full = min(self._backoff_max_s, BACKOFF_FIRST_S * 2.0 ** min(attempt, 16))
         return full * (1.0 - zlib.crc32(f"{self.name}{attempt}".encode()) / 2**34)
 
     def _found(self) -> None:

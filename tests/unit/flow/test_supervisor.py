@@ -8,7 +8,7 @@ import pytest
 from gateway.core.clock import ManualClock
 from gateway.core.errors import EndOfRecordingError, NotConnectedError
 from gateway.core.model import Batch, Channel, Quality
-from gateway.flow.supervisor import RETRY_MIN_S, Supervisor
+from gateway.flow.supervisor import RETRY_MIN_S, SWITCHING_BACKOFF_MAX_S, Supervisor
 
 CHANNELS = [
     Channel(row=0, id="a.x", instrument="a", quantity="ch4", period_s=1.0, stale_after_s=3.0),
@@ -143,6 +143,8 @@ def test_backoff_doubles_to_its_ceiling_and_differs_between_connections() -> Non
     assert all(np.diff(waits[0][:6]) > 0)
     assert max(waits[0]) <= 30
     assert waits[0] != waits[1]
+    switching = Supervisor("line1", Script([]), CHANNELS, lambda _b: None, clock, backoff_max_s=SWITCHING_BACKOFF_MAX_S)
+    assert max(switching._backoff_s(k) for k in range(12)) <= SWITCHING_BACKOFF_MAX_S
 
 
 @pytest.mark.parametrize(("asked_s", "longest_s"), [(None, 30.0), (1.0, 1.0), (0.0, RETRY_MIN_S), (1e9, 30.0)])
