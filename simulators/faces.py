@@ -47,6 +47,8 @@ class Face:
     def said_instead(self, spec: ChannelSpec) -> float | None:
         """Return the raw number that takes a channel's place while it has no value; None where it shows its value."""
         heads = self.world.heads
+        if spec.apart:
+            return None
         if heads.fault[self.number]:
             # A dead head whose maker gave it no number for that shows nothing at all: 0, which looks safe.
             return 0.0 if spec.fault_raw is None else spec.fault_raw

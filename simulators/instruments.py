@@ -57,6 +57,8 @@ class Heads:
         self.owner = np.array([spec.owner for spec in specs], np.intp)
         self.low, self.high, self._noise, self._resolution = (
             column("low"), column("high"), column("noise"), column("resolution"))  # fmt: skip
+        # A number that never changes has no range, and so neither a warm-up nor test gas.
+        self._span = np.nan_to_num(self.high - self.low, posinf=0.0)
         self._tau, self._walk, self._daily = column("t90_s") / T90_PER_TAU, column("walk_per_h"), column("daily")
         self._length, self._rti = column("length_m"), column("rti")
         self._moving_air = (self._length > 0.0) | (self._rti > 0.0)
@@ -123,7 +125,7 @@ class Heads:
         self._beat += np.where(self.hung | self.stalled, 0.0, dt_s)
         if not np.isnan(self.calibrating).all():
             share = self.calibrating[self.owner]
-            felt = np.where(np.isnan(share), felt, self.low + share * (self.high - self.low))
+            felt = np.where(np.isnan(share) | (self._span == 0.0), felt, self.low + share * self._span)
         self._gain = np.maximum(self._gain * np.exp(-self.poison_per_s * dt_s), self.poison_floor)
         self._lagged += (self._gain * felt - self._lagged) * self._passed(speed, dt_s)
         draws = self._rng.standard_normal((2, len(felt)))
@@ -146,7 +148,7 @@ class Heads:
         if not self.warming_up.any():
             return 0.0
         left = np.where(self.warming_up, np.exp(-4.0 * self._on_s / np.maximum(self._warm_up, 1e-9)), 0.0)
-        return np.asarray(_WARM_UP_SHARE * (self.high - self.low) * left[self.owner], np.float64)
+        return np.asarray(_WARM_UP_SHARE * self._span * left[self.owner], np.float64)
 
     def _quantised(self, value: Float64) -> Float64:
         step = np.where(self._resolution > 0.0, self._resolution, 1.0)

@@ -119,6 +119,8 @@ class MessageFace(Face):
         elif self._silent_since_s is None:
             self._silent_since_s = self.world.t_s
         gone = self._silent_since_s is not None and self.world.t_s - self._silent_since_s >= _MISSED * self.spec.every_s
+        if self._said_online is None and said.relay:
+            publisher.put(said.relay, said.online, retained=True)
         if gone is self._said_online or self._said_online is None:
             self._said_online = not gone
             publisher.put(self._place(said.topic), said.offline if gone else said.online, retained=True)

@@ -7,6 +7,7 @@ values go in where they are read, states go in as the raw numbers that mean them
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ _PHYSICAL_UNITS = ("%LEL", "ppm", "%VOL")
 _CONSTANTS = {"voltage": 24.0, "calibration_due": 90.0, "life": 8760.0, "flow": 500.0}
 """What channels show that no physics is behind; others show 0."""
 _BEATS_A_STALL = 3.0
-_TAKEN = ("profile", "points", "alarms", "options", "channels")
+_GAP_MAX = 16
+"""Registers between two that the profile knows which the instrument has as well: their maps are seldom sparse."""
+_TAKEN = ("profile", "points", "alarms", "options", "gaps", "channels")
 
 
 def laid_out(written: Data, folder: Path) -> Data:
@@ -43,7 +46,7 @@ def laid_out(written: Data, folder: Path) -> Data:
     Args:
         written: The instrument, with `profile`. Its `channels` say what the profile leaves open (quantity, unit, range,
             noise, …), its `options` what an integrator would settle (`order`, `address_offset`), its `alarms` from
-            which value each contact is made.
+            which value each contact is made; `gaps: refused` leaves out the registers between those it names.
         folder: Where the scenario stands.
 
     Raises:
@@ -58,12 +61,21 @@ def laid_out(written: Data, folder: Path) -> Data:
         sections += section
         words += word
     layout = _Layout(options, written.get("channels") or {}, written.get("alarms") or {})
-    found = {section["id"]: layout.channel(section, sections) for section in sections}
+    spoken_of = {name for word in words for name in word.get("channels") or ()}
+    found = {
+        section["id"]: {
+            "apart": bool(spoken_of) and section["id"] not in spoken_of,
+            **layout.channel(section, sections),
+        }
+        for section in sections
+    }
     strangers = set(written.get("channels") or {}) - set(found)
     if strangers or not found:
         raise ConfigError(("channels",), f"{sorted(strangers)} are none of {sorted(found)}; a panel needs `points`")
     layout.add_words(words, options.get("heartbeat"))
     layout.add_marks((profile.get("identify") or {}).get("registers") or (), written.get("unit"))
+    if written.get("gaps", "zero") != "refused":
+        layout.fill_gaps()
     rest = {key: value for key, value in written.items() if key not in _TAKEN}
     return {
         "registers_max": options.get("registers_max", 125),
@@ -196,6 +208,15 @@ class _Layout:
             for k in range(mark.get("count", 1)):
                 if (mark.get("table", "holding"), mark["address"] + k + self._offset) not in self._held:
                     self._add({**mark, "address": mark["address"] + k}, fixed=fixed)
+
+    def fill_gaps(self) -> None:
+        """Have the registers between those that are named, where they are few."""
+        for table in ("holding", "input"):
+            there = {address for held, address in self._held if held == table}
+            there |= {address for low, high in self.spare.get(table, ()) for address in range(low, high + 1)}
+            for low, high in pairwise(sorted(there)):
+                if 1 < high - low <= _GAP_MAX + 1:
+                    self.spare.setdefault(table, []).append((low + 1, high - 1))
 
     def _place(self, options: Data, *, contact: bool) -> Data:
         """Return where a value stands; a bit of a longer type is the bit of the register that it falls into."""

@@ -141,6 +141,8 @@ class ChannelSpec(Part):
     """The same for an instrument that still warms up; where left out it shows what it reads."""
     path: str = ""
     """MQTT: dotted path in the JSON object; the channel's id where empty."""
+    apart: bool = False
+    """Whether it goes on as it is while the instrument has a fault or warms up: its supply voltage, its clock."""
 
     @model_validator(mode="after")
     def _sound(self) -> "ChannelSpec":
@@ -270,7 +272,13 @@ class InstrumentSpec(Part):
     """Record files of function 20: their registers by file number."""
     queues: Mapping[Address, tuple[Address, ...]] = {}
     """FIFO queues of function 24: their registers by pointer address."""
-    channels: Annotated[dict[str, ChannelSpec], Field(min_length=1)]
+    channels: dict[str, ChannelSpec] = {}
+
+    @model_validator(mode="after")
+    def _has_something(self) -> "InstrumentSpec":
+        if not self.channels and not self.relays:
+            raise ValueError("an instrument needs channels, or relays")
+        return self
 
     @property
     def place_on_bus(self) -> int | str:

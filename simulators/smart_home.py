@@ -23,15 +23,18 @@ Made = list[tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Online:
-    """How it is told, in a retained message, whether an instrument is there."""
+    """How it is told, in a retained message, whether an instrument is there; `relay` is who passes its messages on."""
 
     topic: str
     online: bytes
     offline: bytes
+    relay: str = ""
 
 
 ONLINE = {
-    "zigbee2mqtt": Online("{topic}/availability", b'{"state":"online"}', b'{"state":"offline"}'),
+    "zigbee2mqtt": Online(
+        "{topic}/availability", b'{"state":"online"}', b'{"state":"offline"}', relay="zigbee2mqtt/bridge/state"
+    ),
     "tasmota": Online("tele/{topic}/LWT", b"Online", b"Offline"),
     "shelly-gas": Online("{topic}/online", b"true", b"false"),
     "esphome": Online("{topic}/status", b"online", b"offline"),
@@ -48,7 +51,9 @@ def zigbee2mqtt(values: Values, contacts: Contacts, states: Sequence[State], tim
     said |= {
         "preheat": "warm_up" in states,
         "self_test_result": "failure" if "fault" in states else "success",
+        "battery": 100,
         "battery_low": False,
+        "test": False,
         "tamper": False,
         "linkquality": 90 + time_ns // NS_PER_S % 60,
     }
