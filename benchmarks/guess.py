@@ -54,28 +54,32 @@ def main(short: bool = False) -> list[Figure]:
     for style, spread in (("values far apart", 1.0), ("values within 5 % of the span", 0.05)):
         rows = []
         for kind in KINDS:
-            shares = _shares(kind, trials, spread, rng)
-            rows.append((kind.name, *(f"{share * 100:.1f} %" for share in shares)))
+            shares, wrong = _shares(kind, trials, spread, rng)
+            rows.append((kind.name, *(f"{share * 100:.1f} %" for share in (*shares, wrong))))
             if spread == 1.0:
                 figures.append(
                     at_least(
                         f"uniquely right after five values, {kind.name}", Spread.of([shares[-1] * 100]), 95, "%", 1
                     )
                 )
-        heads = ("instrument", *(f"{n} value{'s' * (n > 1)}" for n in range(1, SAMPLES + 1)))
+        heads = ("instrument", *(f"{n} value{'s' * (n > 1)}" for n in range(1, SAMPLES + 1)), "unique but wrong")
         table(f"uniquely right, {style}, {trials} instruments a kind", heads, rows)
     return figures
 
 
-def _shares(kind: Kind, trials: int, spread: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _shares(kind: Kind, trials: int, spread: float, rng: np.random.Generator) -> tuple[NDArray[np.float64], float]:
+    """Return the shares that were uniquely right after one to five values, and uniquely wrong after the last."""
     right = np.zeros(SAMPLES)
+    wrong = 0
     for _ in range(trials):
-        right += _trial(kind, spread, rng)
-    return right / trials
+        unique, good = _trial(kind, spread, rng)
+        right += unique & good
+        wrong += bool(unique[-1] and not good[-1])
+    return right / trials, wrong / trials
 
 
-def _trial(kind: Kind, spread: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return for one to five samples whether the answer was unique and right."""
+def _trial(kind: Kind, spread: float, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return for one to five samples whether the answer was unique, and whether its best guess was right."""
     way = _way(kind, rng)
     address = int(rng.integers(0, REGISTERS - WORDS[way[0]] + 1))
     around = _neighbours(kind, rng)
@@ -84,15 +88,16 @@ def _trial(kind: Kind, spread: float, rng: np.random.Generator) -> NDArray[np.bo
     resolution = 9 if way[0] == "float32" else round(-np.log10(way[2]))
     decimals = int(rng.integers(0, min(kind.decimals_max, resolution) + 1))
     samples = []
-    found = []
+    unique, good = [], []
     for _ in range(SAMPLES):
         value = rng.uniform(base, base + span)
         words = around()
         shown = _put(words, address, way, value)
         samples.append(Sample(words[None, :], round(shown, decimals), decimals))
-        verdict = rank(samples, 0, kind.unit)
-        found.append(verdict.unique and _reads_all(verdict.guesses[0], kind, way, address, rng))
-    return np.array(found)
+        verdict = rank({"holding": samples}, 0, kind.unit)
+        unique.append(verdict.unique)
+        good.append(verdict.unique and _reads_all(verdict.guesses[0], kind, way, address, rng))
+    return np.array(unique), np.array(good)
 
 
 def _way(kind: Kind, rng: np.random.Generator) -> Way:

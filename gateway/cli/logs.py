@@ -6,14 +6,15 @@ import sys
 import structlog
 
 
-def set_up(*, as_json: bool, quiet: bool = False) -> None:
+def set_up(*, as_json: bool, quiet: bool = False, silent: bool = False) -> None:
     """Configure logging once, before anything runs.
 
     Args:
         as_json: One JSON object a line, for collectors; else coloured text.
         quiet: Only warnings and worse.
+        silent: Only errors: for commands whose own output says what a warning would.
     """
-    level = logging.WARNING if quiet else logging.INFO
+    level = logging.ERROR if silent else logging.WARNING if quiet else logging.INFO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -28,4 +29,4 @@ def set_up(*, as_json: bool, quiet: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)

@@ -15,7 +15,11 @@ EXIT_CONFIG: Final = 78
 COMMANDS: Final = {
     "demo": "Run the whole chain on this machine, with nothing else installed.",
     "run": "Run the gateway of a site.",
-    "check": "Validate a site file.",
+    "check": "Validate a site file; with --live read each channel once.",
+    "ports": "List serial adapters, their stable names and who uses them.",
+    "scan": "Find Modbus instruments on serial lines and hosts.",
+    "read": "Read registers in every way that they can be read.",
+    "guess": "Guess how registers are read from what a display shows.",
     "simulate": "Run a simulated plant on real sockets.",
     "token": "Make, list and revoke access tokens.",
     "replay": "Judge a recording as fast as the machine can, and print its events.",

@@ -98,11 +98,6 @@ class Fingerprint:
     identification: Mapping[str, str] = field(default_factory=dict)
     unit: int | None = None
 
-    @property
-    def weight(self) -> int:
-        """How much a match says: what it calls itself outranks registers, and a value outranks a mere answer."""
-        return sum(4 if mark.spans else 1 for mark in self.marks) + 100 * len(self.identification)
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -116,6 +111,7 @@ class Found:
         latency_s: Seconds to that answer.
         identification: What it calls itself, by object; empty where it does not say.
         profiles: Profiles that fit, best first.
+        sure: The first of them fits too well for chance, and better than the others.
         note: What is odd about it, in one sentence.
     """
 
@@ -126,6 +122,7 @@ class Found:
     latency_s: float = 0.0
     identification: Mapping[str, str] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
+    sure: bool = False
     note: str = ""
 
 
@@ -242,6 +239,7 @@ class Guess:
     """One way to read the registers that gives the shown values.
 
     Attributes:
+        table: The table.
         address: Of the first register.
         type: Type of the value.
         order: Byte order.
@@ -252,6 +250,7 @@ class Guess:
         twins: Other ways that cannot be told from it by these samples, and when they would differ.
     """
 
+    table: str
     address: int
     type: str
     order: str
@@ -328,6 +327,8 @@ class Survey(Protocol):
         """Return registers in every way they can be read."""
         ...
 
-    def rank(self, samples: Sequence[Sample], address: int, unit: str = "", full_scale: float | None = None) -> Verdict:
-        """Return how registers that begin at `address` are to be read so that they give what was shown."""
+    def rank(
+        self, seen: Mapping[str, Sequence[Sample]], address: int, unit: str = "", full_scale: float | None = None
+    ) -> Verdict:
+        """Return how tables' registers from `address` on are to be read so that they give what was shown."""
         ...

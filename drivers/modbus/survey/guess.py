@@ -6,7 +6,7 @@ be told apart by what was seen, because a sign bit or an upper word never moved,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,17 +48,30 @@ SIGNED_UNITS = ("°C", "°F", "degC", "Cel", "C", "K", "Pa", "hPa", "kPa", "MPa"
 GUESSES_MAX = 32
 WAYS_MAX = 800
 """Ways that are compared with one another; a display that shows nought fits every empty register in every way."""
-SURE = 0.99
+TINY = 1e-6
+"""Floats that are no measurement but something else read as a float."""
+SURE = 0.95
+"""So likely a way has to be to be called the one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """A way to read registers."""
+    """A way to read registers, and how well it does.
 
+    Attributes:
+        cost: What speaks against it, as a logarithm.
+        matched: Samples that it explains.
+        read: float64[looks], what it reads.
+    """
+
+    table: str
     address: int
     type: str
     order: str
     scale: float
+    cost: float
+    matched: int
+    read: Float64
 
     @property
     def length(self) -> int:
@@ -111,60 +124,51 @@ def decode(words: NDArray[np.int32], kind: str, order: str) -> Float64:
         return np.where(known, raw.astype(np.float64), np.nan)
 
 
-def rank(samples: Sequence[Sample], address: int, unit: str = "", full_scale: float | None = None) -> Verdict:
+def rank(
+    seen: Mapping[str, Sequence[Sample]], address: int, unit: str = "", full_scale: float | None = None
+) -> Verdict:
     """Return how registers are to be read so that they give what was shown.
 
     Args:
-        samples: Looks at the same registers, each with what the display showed; any number.
+        seen: By table, looks at the same registers, each with what the display showed; the same values in each table.
         address: Of the first register.
         unit: The shown unit; it tells whether values may be negative.
         full_scale: The end of the instrument's range; by the unit where None.
     """
+    samples = next(iter(seen.values()), ())
     if not samples:
         return Verdict((), unique=False, advice="Give a value that the display shows.")
-    looks = np.concatenate([sample.words for sample in samples])
-    owner = np.repeat(np.arange(len(samples)), [len(sample.words) for sample in samples])
-    ways, costs, matched, values = _ways(samples, looks, owner, address)
-    if not ways:
+    ways = [way for table, own in seen.items() for way in _ways(table, own, address)]
+    best = max((way.matched for way in ways), default=0)
+    # One mistyped value may not hide the answer; beyond that, a way that misses what another explains is out.
+    if best * 2 <= len(samples) or (best < len(samples) and len(samples) < 3):
         return Verdict((), unique=False, advice=_nothing(samples))
+    kept = sorted((way for way in ways if way.matched == best), key=lambda way: way.cost)[:WAYS_MAX]
     high = FULL_SCALES.get(unit, 0) if full_scale is None else full_scale
-    guesses = _grouped(ways, costs, matched, values, Span(-1.0 if unit in SIGNED_UNITS else 0.0, high))
+    guesses = _grouped(kept, Span(-1.0 if unit in SIGNED_UNITS else 0.0, high))
     return Verdict(guesses, unique=_is_unique(guesses, samples), advice=_advice(guesses, samples))
 
 
-def _ways(
-    samples: Sequence[Sample], looks: NDArray[np.int32], owner: NDArray[np.intp], address: int
-) -> tuple[list[Way], Float64, NDArray[np.intp], Float64]:
-    """Return the ways that explain most samples, each with its cost, its matches and its values look by look."""
-    ways: list[Way] = []
-    costs: list[float] = []
-    matched: list[int] = []
-    values: list[Float64] = []
+def _ways(table: str, samples: Sequence[Sample], address: int) -> Iterator[Way]:
+    """Yield the ways of reading a table that explain any sample."""
+    looks = np.concatenate([sample.words for sample in samples])
+    owner = np.repeat(np.arange(len(samples)), [len(sample.words) for sample in samples])
     for kind, length in WORDS.items():
         if length > looks.shape[1]:
             continue
         for order in ORDERS if length > 1 else ("ABCD", "BADC"):
             raw = decode(looks, kind, order)
+            if kind.startswith("float"):
+                raw[(raw != 0) & (np.abs(raw) < TINY)] = np.nan
             odd = _odd_low_words(looks, kind, order, samples, owner)
             for scale in SCALES:
                 with np.errstate(all="ignore"):
                     read = raw * scale
                 penalty, explained = _explain(read, samples, owner)
-                penalty += odd
                 prior = RARE_TYPE[kind] + RARE_ORDER[order] + _scale_cost(kind, scale, samples)
+                cost = penalty + odd + prior
                 for at in np.flatnonzero(explained).tolist():
-                    ways.append(Way(address + at, kind, order, scale))
-                    costs.append(float(penalty[at]) + prior)
-                    matched.append(int(explained[at]))
-                    values.append(read[:, at])
-    counts = np.array(matched, np.intp)
-    # One mistyped value may not hide the answer; beyond that, a way that misses what another explains is out.
-    best = counts.max(initial=0)
-    if best * 2 <= len(samples) or (best < len(samples) and len(samples) < 3):
-        return [], np.empty(0), counts, np.empty((0, 0))
-    keep = np.flatnonzero(counts == best)
-    keep = keep[np.argsort(np.array(costs)[keep], kind="stable")[:WAYS_MAX]]
-    return [ways[i] for i in keep], np.array(costs)[keep], counts[keep], np.array([values[i] for i in keep])
+                    yield Way(table, address + at, kind, order, scale, float(cost[at]), int(explained[at]), read[:, at])
 
 
 def _explain(read: Float64, samples: Sequence[Sample], owner: NDArray[np.intp]) -> tuple[Float64, NDArray[np.intp]]:
@@ -225,48 +229,48 @@ def _scale_cost(kind: str, scale: float, samples: Sequence[Sample]) -> float:
     return COARSE * (shown - digits) if digits < shown else FINER * (digits - shown)
 
 
-def _grouped(
-    ways: list[Way], costs: Float64, matched: NDArray[np.intp], values: Float64, span: Span
-) -> tuple[Guess, ...]:
-    """Return one guess for each set of ways that read the same out of the same registers."""
+def _grouped(ways: list[Way], span: Span) -> tuple[Guess, ...]:
+    """Return one guess for each set of ways that read the same out of the same registers.
+
+    Args:
+        ways: Those that explain most, cheapest first.
+        span: What the proposed way of a set should be able to read.
+    """
     signed = span.low < 0
     # Of twins of the same length the signed one where the quantity may go below zero, else the unsigned one.
-    unsuited = np.array([way.type.startswith("uint") == signed and not way.type.startswith("float") for way in ways])
-    order = np.lexsort((unsuited, costs))
-    groups: list[list[int]] = []
-    for i in order.tolist():
-        home = next((g for g in groups if _are_twins(ways[i], ways[g[0]], values[i], values[g[0]])), None)
+    ways = sorted(ways, key=lambda way: (way.cost, way.type.startswith("uint") == signed))
+    groups: list[list[Way]] = []
+    for way in ways:
+        home = next((group for group in groups if _are_twins(way, group[0])), None)
         if home is None:
-            groups.append([i])
+            groups.append([way])
         else:
-            home.append(i)
-    weight = np.exp(costs[order[0]] - np.array([costs[group[0]] for group in groups]))
-    shares = weight / weight.sum()
+            home.append(way)
+    weight = np.exp(ways[0].cost - np.array([group[0].cost for group in groups]))
+    shares = (weight / weight.sum()).tolist()
     return tuple(
-        _guess(
-            sorted((ways[i] for i in group), key=lambda way: not span.within(way)),
-            float(values[group[0]][-1]),
-            int(matched[group[0]]),
-            float(share),
-        )
+        _guess(sorted(group, key=lambda way: not span.within(way)), share)
         for group, share in list(zip(groups, shares, strict=True))[:GUESSES_MAX]
     )
 
 
-def _are_twins(one: Way, other: Way, values: Float64, others: Float64) -> bool:
+def _are_twins(one: Way, other: Way) -> bool:
     touch = one.address < other.address + other.length and other.address < one.address + one.length
-    return touch and bool(np.allclose(values, others, rtol=1e-7, atol=1e-9, equal_nan=True))
+    return (
+        touch and one.table == other.table and np.allclose(one.read, other.read, rtol=1e-7, atol=1e-9, equal_nan=True)
+    )
 
 
-def _guess(group: list[Way], value: float, matched: int, share: float) -> Guess:
+def _guess(group: list[Way], share: float) -> Guess:
     first, *rest = group
     twins = tuple(f"{way}: {_difference(first, way)}" for way in rest)
-    return Guess(first.address, first.type, first.order, first.scale, value, matched, share, twins)
+    value = float(first.read[-1])
+    return Guess(first.table, first.address, first.type, first.order, first.scale, value, first.matched, share, twins)
 
 
 def _difference(first: Way, other: Way) -> str:
     """Say when two ways that read the same so far would differ."""
-    if first.length == other.length and first.order == other.order:
+    if (first.address, first.length, first.order) == (other.address, other.length, other.order):
         return f"differs below 0 and from {2 ** (16 * first.length - 1) * first.scale:g} on"
     if first.length != other.length:
         return f"differs from {2 ** (16 * min(first.length, other.length)) * first.scale:g} on"
@@ -287,10 +291,13 @@ def _nothing(samples: Sequence[Sample]) -> str:
 
 def _advice(guesses: tuple[Guess, ...], samples: Sequence[Sample]) -> str:
     """Say what to do next."""
+    if len({guess.table for guess in guesses}) > 1 and guesses[0].share < SURE and not guesses[0].twins:
+        return "More than one table holds it; take the one that the manual names, or give one more value."
     if guesses[0].matched < len(samples):
         return "One of the values does not fit: mistyped, or the value moved. Give one more."
     if _is_unique(guesses, samples):
-        return "Only one way of reading explains every value."
+        sure = "Only one way of reading explains every value."
+        return sure if len(guesses) == 1 else "One way of reading is by far the likeliest; the others are chance."
     if len({sample.value for sample in samples}) < max(2, len(samples)):
         return "Give a value that differs: let the instrument see test gas or warmth, then read its display again."
     return f"{len(guesses)} ways of reading explain the values so far. Give one more, as far from these as you can."
