@@ -3,17 +3,20 @@
 import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import gateway.outputs
 from gateway.alarms.book import AlarmBook
 from gateway.core.alarm import AlarmEvent, Command, Verb
 from gateway.core.clock import ManualClock
-from gateway.core.errors import ConfigError, OutputError
+from gateway.core.errors import CommandRefusedError, ConfigError, OutputError
 from gateway.core.model import Channel, Level, Priority, Quality, Rule, Verdicts
 from gateway.core.plugin import PluginOptions, Switching
 from gateway.outputs import Outputs
@@ -65,8 +68,10 @@ class Board:
     writes: list[tuple[float, str, bool]] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     hung: set[str] = field(default_factory=set)
+    wanted: Callable[[str], bool] | None = None
 
     async def switch(self, output: str, *, on: bool) -> None:
+        assert self.wanted is None or on is self.wanted(output), "nothing but what the alarms ask for is ever written"
         self.writes.append((round(self.clock.monotonic_s(), 3), output, on))
         if output in self.hung:
             await asyncio.Event().wait()
@@ -117,8 +122,12 @@ class Site:
             yield self
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await task
             await settle()
+
+    def wanted(self, output: str) -> bool:
+        return next(status.wanted for status in self.outputs.status() if status.id == output)
 
     def open_alarms(self) -> dict[str, int]:
         return {alarm.id: alarm.event.priority for alarm in self.book.alarms() if alarm.event.condition != "normal"}
@@ -237,6 +246,11 @@ async def test_one_disturbed_frame_makes_no_alarm() -> None:
         site.board.broken.clear()
         await site.clock.go(0.5)
         assert site.board.coils["sounder"]
+        site.board.broken.add("sounder")
+        await site.clock.go(60)
+        site.board.broken.clear()
+        await site.clock.go(0.5)
+        assert site.board.times("sounder") == [0, 10, 10.5, 70.5, 71]
         assert site.open_alarms() == {GAS: Priority.ORANGE}
 
 
@@ -328,3 +342,59 @@ async def test_events_that_change_nothing_write_nothing(act: Callable[[Site], No
         act(site)
         await settle()
         assert len(site.board.writes) == written
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("gas"), st.integers(0, 1), st.sampled_from(Level)),
+        st.tuples(st.just("order"), st.sampled_from([Verb.SILENCE, Verb.ACKNOWLEDGE, Verb.RESET])),
+        st.tuples(st.just("break"), st.sampled_from(["sounder", "beacon"])),
+        st.tuples(st.just("mend")),
+        st.tuples(st.just("meddle"), st.sampled_from(["sounder", "beacon"])),
+        st.tuples(st.just("pass"), st.sampled_from([0.0, 0.3, 2.0, 7.0])),
+        st.tuples(st.just("restart")),
+    ),
+    max_size=25,
+)
+
+
+async def live(site: Site, steps: Sequence[tuple[Any, ...]]) -> None:
+    """Go through the steps; whatever happened, once the board is well the relays are right within a repetition."""
+    while True:
+        async with site.running():
+            while steps:
+                (what, *how), steps = steps[0], steps[1:]
+                if what == "restart":
+                    site.outputs = site.made()
+                    break
+                await step(site, what, *how)
+            else:
+                site.board.broken.clear()
+                await site.clock.go(5)
+                asked = {name: site.wanted(name) for name in ("sounder", "beacon")}
+                assert site.board.coils == asked
+                assert not [name for name in site.open_alarms() if name.startswith("system/output")]
+                return
+
+
+async def step(site: Site, what: str, *how: Any) -> None:
+    if what == "gas":
+        site.gas(how[1], how[0])
+    elif what == "order":
+        with suppress(CommandRefusedError):
+            site.order(how[0], "" if how[0] is Verb.SILENCE else GAS)
+    elif what == "break":
+        site.board.broken.add(how[0])
+    elif what == "mend":
+        site.board.broken.clear()
+    elif what == "meddle":
+        site.board.coils[how[0]] = not site.board.coils.get(how[0], False)
+    else:
+        await site.clock.go(how[0])
+
+
+@given(STEPS)
+def test_whatever_happens_the_relays_are_right_within_a_repetition(steps: list[tuple[Any, ...]]) -> None:
+    site = Site(section(repeat_s=5), section("beacon", repeat_s=3, release="reset"))
+    site.board.wanted = site.wanted
+    asyncio.run(live(site, steps))
