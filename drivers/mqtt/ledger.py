@@ -5,13 +5,17 @@ acknowledgement sends the PUBREC of a QoS 2 message at once, after which the bro
 that is killed before it has stored it would lose it.
 
 What has no acknowledgement yet keeps its packet identifier over a reconnection with the same session (MQTT 5.0, 4.4),
-so a message that comes again under the identifier, with the same content, is known and not read twice.
+so a message that comes again under the identifier, with the same content, is known and not read twice. The same holds
+for one whose PUBACK was sent and never arrived, because the broker was restarted meanwhile.
 """
 
 from collections import deque
 from dataclasses import dataclass
 
 from drivers.mqtt.framing import PUBACK, PUBCOMP, PUBREC, Publish, acknowledgement
+
+ACKNOWLEDGED_MAX = 10_000
+"""Messages of QoS 1 whose acknowledgement may have been lost that are remembered; few brokers have more under way."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +38,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
+        self._acknowledged: dict[int, int] = {}
         self._released: set[int] = set()
         self._handed: deque[Entry] = deque()
         self._settled = 0
@@ -47,6 +52,7 @@ class Ledger:
         """A connection stands: either with the session there was, or with none, where all identifiers are new."""
         if not resumed:
             self._entries.clear()
+            self._acknowledged.clear()
             self._released.clear()
         self.lost()
 
@@ -64,11 +70,14 @@ class Ledger:
             return None, acknowledgement(PUBREC, mid)
         digest = hash((message.topic, message.payload))
         entry = self._entries.get(mid)
+        if entry is None and message.dup and message.qos == 1 and self._acknowledged.get(mid) == digest:
+            return None, acknowledgement(PUBACK, mid)
         if entry is None or entry.digest != digest or entry.qos != message.qos or not message.dup:
             entry = self._entries[mid] = Entry(mid, message.qos, digest)
+            self._acknowledged.pop(mid, None)
             return entry, b""
         entry.live = True
-        return None, self._acknowledged(entry) if entry.stored else b""
+        return None, self._acknowledge(entry) if entry.stored else b""
 
     def handed(self, entry: Entry, *, empty: bool = False) -> bytes:
         """The message has left the driver; return what is to be sent.
@@ -90,13 +99,17 @@ class Ledger:
             entry.stored = True
             # An entry of a session that is gone, or whose identifier has been given away, has nobody waiting.
             if entry.live and self._entries.get(entry.mid) is entry:
-                answers.append(self._acknowledged(entry))
+                answers.append(self._acknowledge(entry))
         return b"".join(answers)
 
-    def _acknowledged(self, entry: Entry) -> bytes:
+    def _acknowledge(self, entry: Entry) -> bytes:
         del self._entries[entry.mid]
         if entry.qos == 2:
             self._released.add(entry.mid)
+        else:
+            self._acknowledged[entry.mid] = entry.digest
+            if len(self._acknowledged) > ACKNOWLEDGED_MAX:
+                del self._acknowledged[next(iter(self._acknowledged))]
         return acknowledgement(PUBREC if entry.qos == 2 else PUBACK, entry.mid)
 
     def released(self, mid: int) -> bytes:

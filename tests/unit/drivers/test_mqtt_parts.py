@@ -8,7 +8,7 @@ import pytest
 
 from drivers.mqtt import paths, topics
 from drivers.mqtt.framing import HEAD_BYTES, PUBACK, PUBCOMP, PUBREC, Framer, FramingError, Publish, acknowledgement
-from drivers.mqtt.ledger import Ledger
+from drivers.mqtt.ledger import ACKNOWLEDGED_MAX, Ledger
 from drivers.mqtt.times import DOUBTFUL, UNKNOWN_NS, TimeReader, judge
 
 S = 1_000_000_000
@@ -293,3 +293,24 @@ def test_a_message_without_readings_waits_for_no_store_but_keeps_its_place() -> 
     assert third is not None
     assert ledger.handed(third, empty=True) == b""
     assert ledger.stored(ledger.returned) == acknowledgement(PUBACK, 2) + acknowledgement(PUBACK, 3)
+
+
+def test_a_message_whose_acknowledgement_was_lost_is_not_read_twice() -> None:
+    ledger = Ledger()
+    take(ledger, message(1), message(2))
+    assert ledger.stored(2) == acknowledgement(PUBACK, 1) + acknowledgement(PUBACK, 2)
+    ledger.opened(resumed=True)
+    assert ledger.arrived(message(2, dup=True)) == (None, acknowledgement(PUBACK, 2))
+    take(ledger, message(1, payload=b"2", dup=True))  # another message, of which nothing had come
+    take(ledger, message(2))  # the identifier given away again
+    ledger.opened(resumed=False)
+    take(ledger, message(2, dup=True))
+
+
+def test_acknowledged_messages_are_remembered_up_to_a_limit() -> None:
+    ledger = Ledger()
+    for mid in range(1, ACKNOWLEDGED_MAX + 2):
+        take(ledger, message(mid))
+        ledger.stored(ledger.returned)
+    assert ledger.arrived(message(ACKNOWLEDGED_MAX + 1, dup=True))[0] is None
+    take(ledger, message(1, dup=True))
