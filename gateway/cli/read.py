@@ -172,7 +172,9 @@ def register_table(words: Words, before: Words | None, groups: list[str]) -> Tab
         style = CHANGED if view.word != old else ""
         if view.word is None:
             code = words.refused.get(view.address, 0)
-            table.add_row(str(view.address), Text(f"refused {code:#04x}" if code else "not asked", "yellow"))
+            said = ["refused", f"{code:#04x}"] if code else ["not asked", ""]
+            cells = said[:1] if bits else ["", *said]
+            table.add_row(str(view.address), *(Text(cell, "yellow") for cell in cells))
         elif bits:
             table.add_row(str(view.address), Text(str(view.word), style))
         else:

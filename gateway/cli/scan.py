@@ -210,28 +210,28 @@ def _print_tables(view: Lines, names: dict[str, str], end: str) -> None:
 
 
 def _table(finds: list[Found]) -> Any:
+    """Return the finds as a table of the columns that say something."""
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    ends = list(dict.fromkeys(found.endpoint for found in finds))
-    if len(ends) > 1:
-        table.add_column("endpoint", no_wrap=True, overflow="ellipsis")
-    table.add_column("unit", justify="right")
-    for name in ("line", "answered", "after"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("profile", no_wrap=True, overflow="ellipsis")
-    table.add_column("says of itself", no_wrap=True, overflow="ellipsis")
-    for found in finds:
-        itself = " ".join(found.identification.values())
-        table.add_row(
-            *([found.endpoint] if len(ends) > 1 else []),
-            str(found.unit),
-            str(found.line or ""),
-            found.answer,
-            f"{found.latency_s * 1000:.0f} ms",
-            _profile(found),
-            f"{itself} ({found.note})" if itself and found.note else itself or found.note,
-        )
+    columns: list[tuple[str, list[Any]]] = [
+        ("endpoint", [found.endpoint for found in finds]),
+        ("unit", [str(found.unit) for found in finds]),
+        ("line", [str(found.line or "") for found in finds]),
+        ("answered", [found.answer for found in finds]),
+        ("after", [f"{found.latency_s * 1000:.0f} ms" for found in finds]),
+        ("profile", [_profile(found) for found in finds]),
+        ("says of itself", [" ".join(found.identification.values()) for found in finds]),
+        ("note", [found.note for found in finds]),
+    ]
+    if len(set(columns[0][1])) == 1:
+        del columns[0]
+    columns = [(name, cells) for name, cells in columns if any(cells)]
+    for name, _ in columns:
+        right = name in ("unit", "after")
+        table.add_column(name, no_wrap=True, overflow="ellipsis", justify="right" if right else "left")
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        table.add_row(*row)
     return table
 
 

@@ -68,10 +68,9 @@ def _instrument(found: Found, bus: str) -> list[str]:
             f"  # Unit {found.unit} may be {' or '.join(found.profiles)}: look at its type plate.",
             f"  # - {flow({**own, 'profile': found.profiles[0], 'options': options})}",
         ]
-    channel = [{"id": "value", "unit": "?", "options": {"table": "holding", "address": 0}}]
     return [
         f"  # No profile fits unit {found.unit}: find its channels with `hazgate read` and `hazgate guess`.",
-        f"  # - {flow({**own, 'options': options, 'channels': channel})}",
+        f"  # - {flow({**own, 'options': options, 'channels': []})}",
     ]
 
 

@@ -20,8 +20,8 @@ ITSELF_BITS = 20.0
 """What an instrument calls itself is no chance."""
 NOUGHT, SMALL, SMALL_MAX = 0.3, 0.4, 1000
 """How often a register of some other instrument holds 0, or a number up to 1000, of which the smaller are commoner."""
-ANSWERS = 0.5
-"""How often some other instrument answers for a register at all."""
+ANSWERS = 0.6
+"""How often some other instrument answers for a register at all, and does not refuse it."""
 
 Key = tuple[str, int, int]
 
@@ -68,7 +68,9 @@ def bits(fingerprint: Fingerprint) -> float:
 
 def _chance(mark: Mark) -> float:
     """Return how often a register of some other instrument would fit."""
-    chance = 0.0 if mark.spans else ANSWERS
+    if not mark.spans:
+        return ANSWERS
+    chance = 0.0
     whole = math.log(SMALL_MAX + 1)
     for low, high in mark.spans:
         chance += NOUGHT * (low == 0) + (1 - NOUGHT - SMALL) * (high - low + 1) / 65536
@@ -76,7 +78,7 @@ def _chance(mark: Mark) -> float:
         first, last = max(low, 1), min(high, SMALL_MAX)
         if first <= last:
             chance += SMALL * math.log((last + 1) / first) / whole
-    return min(1.0, chance)
+    return ANSWERS * min(1.0, chance)
 
 
 async def identify(bus: ModbusBus, found: Found, fingerprints: Sequence[Fingerprint]) -> Found:
