@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from drivers.modbus.decode import Decoder
-from drivers.modbus.plan import Block, Place
+from drivers.modbus.places import Place
+from drivers.modbus.plan import Block
 from gateway.core.model import Channel, Quality
 
 NAN = float("nan")
@@ -196,3 +197,33 @@ def test_a_large_block_agrees_with_struct() -> None:
     places = tuple(Place(channel(a), "input", a) for a in range(125))
     batch = Decoder(Block(1, places)).decode(values.tobytes(), 1)
     assert batch.value.tolist() == [float(v) for v in struct.unpack(">125H", values.tobytes())]
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 5, 250])
+def test_a_reply_of_another_size_is_unreadable_and_never_shifted(size: int) -> None:
+    decoder = Decoder(Block(1, (Place(channel(5), "holding", 0, 2, "uint32"),)))
+    batch = decoder.decode(bytes(size), 42)
+    assert (batch.row.tolist(), batch.quality.tolist()) == ([5], [Quality.UNREADABLE])
+
+
+def test_the_value_of_a_queue_is_its_newest_entry() -> None:
+    places = (Place(channel(0), "fifo", 100), Place(channel(1), "fifo", 100, 2, "uint32"))
+    decoder = Decoder(Block(1, places))
+    for count in (2, 3, 31):
+        entries = list(range(1000, 1000 + count))
+        found = decoder.decode(struct.pack(f">{count}H", *entries), 1)
+        assert dict(zip(found.row.tolist(), found.value.tolist(), strict=True)) == {
+            0: float(entries[-1]),
+            1: float(entries[-2] << 16 | entries[-1]),
+        }
+
+
+@pytest.mark.parametrize("size", [0, 2, 5])
+def test_a_queue_with_too_few_entries_has_no_value(size: int) -> None:
+    batch = Decoder(Block(1, (Place(channel(0), "fifo", 100, 2, "uint32"),))).decode(bytes(size), 1)
+    assert batch.quality.tolist() == [Quality.UNREADABLE]
+
+
+def test_records_of_a_file_and_selected_registers_are_read_like_holding_registers() -> None:
+    for options in ({"table": "file", "file": 4}, {"select": (9, (1,))}):
+        assert one(struct.pack(">f", 2.5), type="float32", length=2, **options) == (2.5, Quality.GOOD)
