@@ -1,13 +1,16 @@
 """From a checked site to its parts: drivers, detectors, sinks; touches no network and no disk."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
+from gateway.alarms.book import AlarmBook
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.core.model import Rule
 from gateway.core.plugin import Driver, Sink, SiteInfo
 from gateway.flow.bench import Bench, arrange
+from gateway.flow.pipeline import Pipeline
+from gateway.outputs import OnProblem, Outputs
 from gateway.registry import Kind, load
 from gateway.site.load import Connection, Destination, Site
 
@@ -21,10 +24,23 @@ def detectors(site: Site) -> list[Bench]:
     return [_bench(site, name, rules) for name, rules in arrange(site.rules)]
 
 
-def drivers(site: Site, clock: Clock) -> list[tuple[Connection, Driver]]:
-    """Return each connection with its driver, not yet connected. Raises SiteFileError."""
+def pipeline(site: Site) -> Pipeline:
+    """Return a pipeline whose alarm book knows nothing yet. Raises SiteFileError."""
+    return Pipeline(site.channels, detectors(site), AlarmBook(site.rules))
+
+
+def drivers(site: Site, clock: Clock, only: Container[str] | None = None) -> list[tuple[Connection, Driver]]:
+    """Return each connection with its driver, not yet connected. Raises SiteFileError.
+
+    Args:
+        site: The site.
+        clock: Time.
+        only: The ids of the connections that need a driver; None for all.
+    """
     found: list[tuple[Connection, Driver]] = []
     for connection in site.connections:
+        if only is not None and connection.id not in only:
+            continue
         try:
             driver = _driver(connection, clock)
         except ConfigError as error:
@@ -42,6 +58,21 @@ def _driver(connection: Connection, clock: Clock) -> Driver:
     else:
         driver = create(*parts)
     return driver
+
+
+def outputs(site: Site, made: Mapping[str, Driver], clock: Clock, on_problem: OnProblem) -> Outputs:
+    """Return the outputs of a site, nothing written yet. Raises SiteFileError.
+
+    Args:
+        site: The site.
+        made: The drivers by connection.
+        clock: Time.
+        on_problem: Told when an output does not follow.
+    """
+    try:
+        return Outputs(site.outputs, made, clock, on_problem)
+    except ConfigError as error:
+        raise site.error(error) from error
 
 
 def sinks(

@@ -108,6 +108,7 @@ class Outbox(Generic[ItemsT]):
         on_change: Told False and why when nothing was acknowledged for `alarm_after_s`, and True when it is again.
         on_lost: Told how many items the log had to drop before they could be delivered, once for each time.
         seed: Of the jitter; the gateway's id, so that the gateways of a park do not come back in step.
+        alarmed: `on_change` has been told False by whoever delivered before; it is told True by the first sign of life.
 
     Attributes:
         lost: Items that the log dropped before they could be delivered.
@@ -128,6 +129,7 @@ class Outbox(Generic[ItemsT]):
         on_change: Callable[[bool, str], None] = lambda _up, _reason: None,
         on_lost: Callable[[int], None] = lambda _count: None,
         seed: str = "",
+        alarmed: bool = False,
     ) -> None:
         self.name = name
         self.lost = 0
@@ -154,7 +156,7 @@ class Outbox(Generic[ItemsT]):
         self._waiting_since_s: float | None = None
         self._attempts = 0
         self._disk_refuses = False
-        self._alarmed = False
+        self._alarmed = alarmed
         self._reason = ""
         self._delivered = 0
         self._dead = 0

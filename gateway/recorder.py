@@ -147,7 +147,7 @@ class Recorder:
             self._work.set()
 
     def acknowledge_through(self, drivers: Sequence[Acknowledging], drain: Callable[[], None]) -> None:
-        """Have drivers told what is on disk.
+        """Have drivers told what is on disk; these and no others, from now on.
 
         Args:
             drivers: Those whose peers wait for it.
@@ -259,7 +259,7 @@ class Recorder:
 
     async def _flush_once(self) -> None:
         self._before_flush()
-        returned = [driver.returned() for driver in self._acknowledging]
+        returned = [(driver, driver.returned()) for driver in self._acknowledging]
         try:
             await asyncio.get_running_loop().run_in_executor(self.spool_thread, self._spool.flush)
         except StorageError as error:
@@ -267,8 +267,10 @@ class Recorder:
             return
         self._say("spool", "")
         self.flushed_signal.give()
-        for driver, count in zip(self._acknowledging, returned, strict=True):
-            await driver.stored(count)
+        for driver, count in returned:
+            # One that was stopped meanwhile has no peer left to tell; what it had not acknowledged comes again.
+            if driver in self._acknowledging:
+                await driver.stored(count)
 
     async def _flush_history(self) -> None:
         while True:

@@ -60,6 +60,21 @@ class Running:
     driver: Driver
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What became of reading the site file again.
+
+    Attributes:
+        applied: The gateway runs what the file says; where not, nothing has changed.
+        what: What changed, in words.
+        problems: Why it was refused, each with its place in the file.
+    """
+
+    applied: bool
+    what: str
+    problems: tuple[str, ...] = ()
+
+
 class Tokens(Protocol):
     """Where bearer tokens are looked up; only their hashes are kept."""
 
@@ -73,6 +88,8 @@ class Gateway(Protocol):
 
     clock: Clock
     tokens: Tokens
+    table: int
+    """Number of the channel table; another one after each start and each change of the site."""
 
     @property
     def site_id(self) -> str:
@@ -124,6 +141,10 @@ class Gateway(Protocol):
 
     async def command(self, command: Command) -> list[AlarmEvent]:
         """Carry out a command and return its events once they are on disk. Raises CommandRefusedError."""
+        ...
+
+    async def reload(self, who: str = "") -> Reloaded:
+        """Read the site file again and apply what changed. Raises CommandRefusedError."""
         ...
 
     async def events(

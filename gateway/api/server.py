@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from uvicorn import Config, Server
 
@@ -15,6 +15,8 @@ from gateway.core.errors import ConfigError
 
 STOP_S = 0.4
 """How long connections may take to end by themselves when the server stops."""
+RETRY_S = 10.0
+"""How long an address that is taken is left alone."""
 HEAD_MAX = 32 * 1024
 SEND_BUFFER = 128 * 1024
 DEAD_PEER_MS = 20_000
@@ -96,6 +98,39 @@ class ApiServer:
         server.force_exit = True
         self._end_sweep()
         await running
+
+
+async def serve(
+    gateway: Gateway,
+    bind: str,
+    *,
+    local_operator: bool,
+    on_port: Callable[[int], None],
+    on_problem: Callable[[str], None],
+) -> None:
+    """Serve the API until cancelled; an address that is taken is told and tried again, and holds nothing else up.
+
+    Args:
+        gateway: The running gateway.
+        bind: Address and port.
+        local_operator: While no token exists, people at this machine may give commands.
+        on_port: Told the port that is served.
+        on_problem: Told why nothing can be served, and an empty text once it can.
+    """
+    server = ApiServer(gateway, local_operator=local_operator)
+    while True:
+        try:
+            await server.start(bind)
+            break
+        except ConfigError as error:
+            on_problem(error.problem)
+            await gateway.clock.sleep(RETRY_S)
+    on_problem("")
+    on_port(server.port)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()
 
 
 class _Server(Server):

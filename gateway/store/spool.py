@@ -145,18 +145,13 @@ class Spool:
             self._pending_readings -= len(lost)
             self._dropped += len(lost)
 
-    def change_table(self, channel_ids: Sequence[str]) -> Table:
+    def change_table(self, table: Table) -> None:
         """Take further readings by another channel table; what was taken before keeps its own.
 
         Event loop; waits for no disk. A table that is the same costs nothing on disk, another one a new segment.
-
-        Returns:
-            The table, for `read`.
         """
-        table = Table.of(channel_ids)
         with self._memory:
             self._table = table
-        return table
 
     @property
     def table(self) -> Table:

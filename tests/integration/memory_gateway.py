@@ -8,7 +8,7 @@ import numpy as np
 
 from gateway.alarms.book import AlarmBook
 from gateway.api.access import token_digest
-from gateway.api.face import Latest, Running, Trend
+from gateway.api.face import Latest, Reloaded, Running, Trend
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StorageError
@@ -82,6 +82,9 @@ class MemoryGateway:
         self.site_id = "plant-1"
         self.site_name = "Plant 1"
         self.epoch = "e1"
+        self.table = 1
+        self.reloaded = Reloaded(applied=True, what="rule gas changed")
+        self.reloaded_by: list[str] = []
         self.channels: Sequence[Channel] = tuple(channel(row) for row in range(channels))
         self.book = AlarmBook([rule(each) for each in self.channels])
         self.journal: list[AlarmEvent] = []
@@ -175,6 +178,10 @@ class MemoryGateway:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         return self.publish(self.book.command(command, self.clock.now_ns()))
+
+    async def reload(self, who: str = "") -> Reloaded:
+        self.reloaded_by.append(who)
+        return self.reloaded
 
     async def events(
         self, after: int, limit: int, *, alarm: str = "", kind: str = "", newest_first: bool = False

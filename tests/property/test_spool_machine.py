@@ -15,6 +15,7 @@ from gateway.core.errors import StorageError
 from gateway.core.model import Batch
 from gateway.store.segment import Segment
 from gateway.store.spool import Spool
+from gateway.store.table import Table
 
 NAMES = [f"c{n}" for n in range(12)]
 
@@ -92,7 +93,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def change_channels_while_running(self, count: int, seed: object) -> None:
         self.ids = NAMES[:count]
         seed.shuffle(self.ids)  # type: ignore[attr-defined]
-        self.spool.change_table(self.ids)
+        self.spool.change_table(Table.of(self.ids))
 
     @invariant()
     def what_is_kept_is_what_was_given(self) -> None:

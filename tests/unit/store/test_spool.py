@@ -11,6 +11,7 @@ from gateway.core.errors import StorageError
 from gateway.core.model import Batch, Quality
 from gateway.store import segment as segment_module
 from gateway.store.spool import Spool
+from gateway.store.table import Table
 
 IDS = [f"gd-{n:03d}.ch4" for n in range(100)]
 SMALL = {"bytes_max": 1 << 20, "segment_bytes": 256 << 10}
@@ -134,7 +135,8 @@ def test_a_table_that_changes_under_way_mixes_up_no_row(tmp_path: Path) -> None:
     old = spool.table
     spool.append(readings(0))
     changed = [IDS[7], "new.co", *IDS[50:]]
-    new = spool.change_table(changed)
+    new = Table.of(changed)
+    spool.change_table(new)
     spool.append(Batch.of([0, 1, 2], START, [7.5, 1.5, 50.5]))
     assert spool.trend("new.co", 0, 2 * START).value.tolist() == [1.5], "what waits is found by its own table"
     assert spool.trend(IDS[7], 0, 2 * START).value.tolist() == [7 + 1 / 3, 7.5]
@@ -162,7 +164,7 @@ def test_readings_that_the_disk_refused_keep_their_table(tmp_path: Path, monkeyp
         spool.append(Batch.of([3], START, [3.5]))
         with pytest.raises(StorageError):
             spool.flush()
-    spool.change_table(IDS[::-1])
+    spool.change_table(Table.of(IDS[::-1]))
     spool.append(Batch.of([3], START, [96.5]))
     spool.flush()
     batch, _ = spool.read(0, 10)
