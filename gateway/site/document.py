@@ -114,7 +114,8 @@ def _position(tree: Any, path: tuple[str | int, ...]) -> tuple[int, int] | None:
     for key in path:
         marks = getattr(node, "lc", None)
         try:
-            place = marks.key(key) if isinstance(node, dict) else marks.item(key)  # type: ignore[union-attr]
+            found = marks.key(key) if isinstance(node, dict) else marks.item(key)  # type: ignore[union-attr]
+            place = place if found is None else found  # an empty mapping has no marks
             node = node[key]
         except (AttributeError, KeyError, IndexError, TypeError):
             break

@@ -94,8 +94,8 @@ def _shipped(name: str) -> Profile:
         aliases = _aliases()
         if name not in aliases:
             near = get_close_matches(name, [*profile_names(), *aliases], n=3, cutoff=0.4)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise ConfigError((), f"there is no profile {name!r}{hint} `hazgate profiles` lists them")
+            hint = f"; did you mean {' or '.join(near)}?" if near else "; `hazgate profiles` lists them"
+            raise ConfigError((), f"there is no profile {name!r}{hint}")
         return _shipped(aliases[name])
     return read_profile(path)
 
