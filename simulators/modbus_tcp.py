@@ -13,6 +13,8 @@ from simulators.registers import NO_ANSWER_FROM_TARGET, Read, Registers
 CONNECTIONS_MAX = 256
 PLANS_MAX = 8192
 Plan = tuple[bytes, bytearray, int, int, Registers]
+_PLANNED = frozenset({3, 4})
+"""Functions whose answer is the same slice each time."""
 _FRAME_MAX = 254
 """Largest length field: unit and PDU of at most 253 bytes (Modbus Messaging Implementation Guide 1.0b, 3.1.3)."""
 
@@ -172,7 +174,9 @@ class _Connection(asyncio.Protocol):
         behaviour = self._odd.get(request[0])
         if behaviour is not None:
             return self._misbehaved(head, request, behaviour)
-        planned = self._plans.get(request) or endpoint.plan(request)
+        planned = self._plans.get(request)
+        if planned is None and len(request) > 1 and request[1] in _PLANNED:
+            planned = endpoint.plan(request)
         if planned is not None:
             if planned[4].stale:
                 planned[4].refresh()
