@@ -57,7 +57,7 @@ async def _ours(port: int, counts: Counter[str]) -> None:
             InstrumentOptions(unit=unit),
             tuple(
                 ChannelPlan(
-                    Channel((unit - 1) * REGISTERS + k, f"u{unit}.r{k}", f"u{unit}", "temperature"),
+                    Channel((unit - 1) * REGISTERS + k, f"u{unit}.r{k}", f"u{unit}", "temperature", period_s=PERIOD_S),
                     ChannelOptions(address=k),
                 )
                 for k in range(REGISTERS)

@@ -29,7 +29,16 @@ def plan(unit: int) -> InstrumentPlan:
     """Return an instrument that is due again as soon as it has answered."""
     channels = tuple(
         ChannelPlan(
-            Channel((unit - 1) * REGISTERS + k, f"u{unit}.r{k}", f"u{unit}", "temperature", "°C", -40.0, 1000.0),
+            Channel(
+                (unit - 1) * REGISTERS + k,
+                f"u{unit}.r{k}",
+                f"u{unit}",
+                "temperature",
+                "°C",
+                -40.0,
+                1000.0,
+                period_s=1e-6,
+            ),
             ChannelOptions(address=k, scale=0.1),
         )
         for k in range(REGISTERS)

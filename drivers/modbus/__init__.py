@@ -1,9 +1,10 @@
-"""Modbus TCP, RTU and RTU over TCP: our own polling master. It reads and never writes.
+"""Modbus TCP, TLS, UDP, RTU and RTU over TCP: our own polling master. It writes nothing but outputs that a site names.
 
-Not for TLS, ASCII, UDP or odd function codes. How it stays right is told in `docs/explanation/modbus.md`.
+Not for ASCII. How it stays right is told in `docs/explanation/modbus.md`.
 """
 
-from drivers.modbus.options import ChannelOptions, InstrumentOptions, Options
+from drivers.modbus.options import ChannelOptions, InstrumentOptions, Options, OutputOptions
+from drivers.modbus.schedule import load
 from drivers.modbus.wiring import create
 
-__all__ = ["ChannelOptions", "InstrumentOptions", "Options", "create"]
+__all__ = ["ChannelOptions", "InstrumentOptions", "Options", "OutputOptions", "create", "load"]

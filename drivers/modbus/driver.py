@@ -1,193 +1,72 @@
-"""Decides what is asked when, and what a silence means; knows nothing of bytes on a wire."""
+"""Keeps requests on their way, and knows what a silence means; knows nothing of bytes on a wire."""
 
 import asyncio
 import heapq
 import math
-import zlib
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Protocol
 
 import numpy as np
 import structlog
 
-from drivers.modbus.decode import Decoder
 from drivers.modbus.frames import BUSY, UNIT_ABSENT, Refused, Request
 from drivers.modbus.link import Answer, Done, Fault, Link, Miss
-from drivers.modbus.plan import Block
+from drivers.modbus.overload import Overload
+from drivers.modbus.polls import BACKOFF, Backoff, Job, Leaf, Poll, Root, Unit
+from drivers.modbus.schedule import PATIENCE_PERIODS, QUESTION_PATIENCE_S, REST, SWITCHING, URGENT, Waiting
 from gateway.core.clock import Clock
-from gateway.core.errors import NotConnectedError
+from gateway.core.errors import NotConnectedError, OutputError
 from gateway.core.model import Batch, Int32, Quality
 
 log = structlog.get_logger()
 
-BACKOFF_JITTER = 0.25
-REFUSED_AGAIN_S = 60.0
-"""After how long a refused register is asked again."""
 SPLITS_MAX = 16
 """Cuts of refused blocks in one poll; the search goes on at the next, so that an instrument that refuses everything
 cannot keep the line busy."""
+QUESTIONS_MAX = 64
+"""Single questions that may wait; a further one is not asked."""
+QUESTION_LIMIT_S = 20.0
+"""So long does a single question wait for its turn and its answer together."""
+UNREAD_MAX = 512
+"""Batches that nobody has read; polling pauses until somebody does."""
 
 
-class Backoff(NamedTuple):
-    """How long an instrument that does not answer is left alone, in seconds."""
+class Output(Protocol):
+    """A relay or coil; knows how it is written and what its reply and its own place say."""
 
-    first_s: float = 1.0
-    max_s: float = 60.0
+    id: str
+    unit: int
 
+    def write(self, *, on: bool) -> Request:
+        """Return the request that switches it."""
+        ...
 
-BACKOFF = Backoff()
+    def look(self) -> Request:
+        """Return the request that reads it back."""
+        ...
 
-
-class Leaf:
-    """A block that is asked as it stands; a part of its root where that was refused as a whole.
-
-    Attributes:
-        refused: The instrument refuses it and it cannot be cut further.
-        said: That has been logged.
-    """
-
-    __slots__ = ("block", "decoder", "refused", "request", "root", "said")
-
-    def __init__(self, block: Block, root: "Root") -> None:
-        self.block = block
-        self.root = root
-        self.request = block.request()
-        self.decoder = Decoder(block)
-        self.refused = self.said = False
-
-
-class Root:
-    """A planned block and the leaves it is asked in."""
-
-    __slots__ = ("again_s", "leaves", "whole")
-
-    def __init__(self, block: Block) -> None:
-        self.whole = Leaf(block, self)
-        self.leaves = [self.whole]
-        self.again_s = 0.0
-
-    @property
-    def broken(self) -> bool:
-        """Whether the instrument has refused it as a whole."""
-        return self.leaves[0] is not self.whole or self.whole.refused
-
-    def due(self, now_s: float) -> list[Leaf]:
-        """Return what to ask: the leaves that are not refused or, from time to time, the whole again."""
-        if not self.broken:
-            return self.leaves
-        if now_s >= self.again_s:
-            self.again_s = now_s + REFUSED_AGAIN_S
-            return [self.whole]
-        return [leaf for leaf in self.leaves if not leaf.refused]
-
-    def refused_rows(self) -> list[Int32]:
-        """Return the rows of what is refused."""
-        return [leaf.decoder.rows for leaf in self.leaves if leaf.refused]
-
-    def mend(self) -> None:
-        """Take the whole back into use."""
-        self.leaves = [self.whole]
-        self.whole.refused = False
-
-    def cut(self, leaf: Leaf) -> list[Leaf]:
-        """Replace a refused leaf by its halves and return them, or mark it where it cannot be cut."""
-        halves = leaf.block.halves()
-        if halves is None:
-            leaf.refused = True
-            return []
-        new = [Leaf(half, self) for half in halves]
-        at = self.leaves.index(leaf)
-        self.leaves[at : at + 1] = new
-        return new
-
-
-class Poll:
-    """One instrument: its blocks, when they are due, and whether it answers.
-
-    Attributes:
-        open: Requests of the running poll that are queued or on the way.
-        failures: Polls in a row without an answer.
-        retry_s: Until then it is left alone.
-        free_s: Until then it needs its pause.
-    """
-
-    __slots__ = (
-        "due_s",
-        "failed",
-        "failures",
-        "free_s",
-        "id",
-        "open",
-        "period_s",
-        "retry_s",
-        "roots",
-        "rows",
-        "splits",
-        "turnaround_s",
-    )
-
-    def __init__(self, instrument: str, blocks: Sequence[Block], period_s: float, turnaround_s: float = 0.0) -> None:
-        self.id = instrument
-        self.period_s = period_s
-        self.turnaround_s = turnaround_s
-        self.roots = [Root(block) for block in blocks]
-        self.rows: Int32 = np.concatenate([root.whole.decoder.rows for root in self.roots])
-        self.open = 0
-        self.failed = False
-        self.failures = 0
-        self.splits = 0
-        self.due_s = self.retry_s = self.free_s = 0.0
-
-    def fail(self, now_s: float, backoff: Backoff) -> None:
-        """Count a poll without an answer.
-
-        The first costs nothing but the poll: a single lost frame is no dead instrument. From the second on the
-        instrument is left alone, each time twice as long, up to a quarter more or less so that several do not return in
-        step; the same instrument always in the same way.
-        """
-        self.failures += 1
-        if self.failures > 1:
-            pause_s = min(backoff.max_s, backoff.first_s * 2.0 ** min(self.failures - 2, 20))
-            part = zlib.crc32(f"{self.id}:{self.failures}".encode()) / 0xFFFFFFFF
-            self.retry_s = now_s + pause_s * (1.0 + BACKOFF_JITTER * (2.0 * part - 1.0))
-
-    def next_due_s(self, now_s: float) -> float:
-        """Return the next poll's time on the instrument's own grid; periods that have passed are skipped."""
-        late = now_s - self.due_s
-        return self.due_s + self.period_s * max(1, math.floor(late / self.period_s) + 1)
-
-
-class Job:
-    """One request of one poll.
-
-    Attributes:
-        again: It was asked before and the connection broke under it.
-    """
-
-    __slots__ = ("again", "leaf", "poll", "request")
-
-    def __init__(self, poll: Poll, leaf: Leaf) -> None:
-        self.poll = poll
-        self.leaf = leaf
-        self.request: Request = leaf.request
-        self.again = False
+    def shows(self, data: bytes) -> bool | None:
+        """Return whether the reply shows it on, or None where it shows neither state."""
+        ...
 
 
 class ModbusDriver:
     """Polls the instruments of one endpoint.
 
-    One request is on the way at a time unless `in_flight` says otherwise, and each instrument has its own schedule
-    without drift. `read` returns what one reply brought, together with whatever else is ready: batches stay small and
-    early, and a slow line delays nobody's alarm until its whole round is done.
+    Each poll has its own schedule without drift, and what alarms depend on goes first. `read` returns what one reply
+    brought, together with whatever else is ready: batches stay small and early, and a slow line delays nobody's alarm
+    until its whole round is done.
 
     Args:
         endpoint: For messages.
         make_link: Makes the link, given whom to tell of outcomes.
-        polls: The instruments.
+        polls: What is read, of each instrument; none where the endpoint has only outputs.
         clock: Time.
-        in_flight: Requests on the way at once.
+        in_flight: Requests on the way at once, all units together.
+        ahead: Requests handed to the link beyond that, so that it has the next one waiting.
         backoff: How long an instrument that does not answer is left alone.
+        outputs: The only things that are ever written.
+        load: Part of its time that a line needs for all polls, for messages.
     """
 
     def __init__(
@@ -198,20 +77,33 @@ class ModbusDriver:
         clock: Clock,
         *,
         in_flight: int = 1,
+        ahead: int = 0,
         backoff: Backoff = BACKOFF,
+        outputs: Sequence[Output] = (),
+        load: float | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._polls = list(polls)
         self._clock = clock
-        self._in_flight = in_flight
+        self._room = in_flight + ahead
+        self._ahead = ahead
         self._backoff = backoff
+        self._outputs = {output.id: output for output in outputs}
+        self._overload = Overload(endpoint, load)
+        self._units = {poll.unit.address: poll.unit for poll in polls}
         self._link = make_link(self._done)
+        self._link.on_lost = self._lost
         self._schedule: list[tuple[float, int]] = []
-        self._ready: deque[Job] = deque()
-        self._on_the_way = 0
+        self._waiting = Waiting()
+        self._flying: list[Job] = []
         self._finished: list[Batch] = []
+        self._questions: dict[Job, asyncio.Future[Answer]] = {}
         self._waiter: asyncio.Future[None] | None = None
+        self._woken = False
+        self._gone = False
         self._connected = False
+
+    # --- what the supervisor calls ---------------------------------------------------------------------------------
 
     async def connect(self) -> None:
         """Open the endpoint; every instrument is due at once, also those that were left alone.
@@ -223,8 +115,11 @@ class ModbusDriver:
         await self._link.open()
         now_s = self._clock.monotonic_s()
         self._schedule = [(now_s, i) for i in range(len(self._polls))]
+        for unit in self._units.values():
+            unit.begin()
         for poll in self._polls:
-            poll.due_s, poll.retry_s, poll.free_s, poll.open = now_s, 0.0, 0.0, 0
+            poll.due_s, poll.open = now_s, 0
+        self._gone = False
         self._connected = True
 
     async def read(self) -> Batch:
@@ -236,184 +131,365 @@ class ModbusDriver:
         Raises:
             NotConnectedError: The endpoint is gone, or never was connected.
         """
-        if not self._connected:
-            raise NotConnectedError(self.endpoint, "not connected")
         while True:
-            now_s = self._clock.monotonic_s()
-            if self._schedule[0][0] <= now_s:
-                self._begin_due(now_s)
-            wake_s = await self._send(now_s) if self._ready else math.inf
+            if not self._connected:
+                raise NotConnectedError(self.endpoint, "not connected")
+            wake_s = self._pump()
             if self._finished:
                 finished, self._finished = self._finished, []
-                return Batch.concat(finished)
-            if self._on_the_way:
-                await self._outcome()
+                return finished[0] if len(finished) == 1 else Batch.concat(finished)
+            if (self._waiting or self._gone) and not self._link.is_open:
+                await self._reopen()
             else:
-                await self._clock.sleep(min(wake_s, self._schedule[0][0]) - self._clock.monotonic_s())
+                await self._rest(wake_s)
 
     async def close(self) -> None:
         """Let go of the endpoint and of everything unfinished."""
         self._connected = False
         await self._link.close()
-        self._ready.clear()
+        self._waiting.clear()
+        self._flying.clear()
         self._finished.clear()
-        self._on_the_way = 0
+        for future in self._questions.values():
+            if not future.done():
+                future.set_result(Miss(Fault.DROPPED, "connection closed"))
+        self._questions.clear()
+        self._wake()
 
-    async def _outcome(self) -> None:
-        """Wait until a request has an outcome; links bound the time."""
-        self._waiter = asyncio.get_running_loop().create_future()
+    # --- what people and outputs ask for ---------------------------------------------------------------------------
+
+    async def ask(self, request: Request, timeout_s: float | None = None) -> Answer:
+        """Ask one question between the polls; it delays what alarms depend on by no more than itself.
+
+        May be called while another task is in `read`. A question to an instrument that is left alone is asked all the
+        same.
+
+        Args:
+            request: One that only reads.
+            timeout_s: Seconds to wait for the reply; the connection's where None.
+
+        Returns:
+            The reply's data, the instrument's exception, or why there is no answer.
+
+        Raises:
+            NotConnectedError: The endpoint is gone.
+            ValueError: The request writes.
+        """
+        if request.writes:
+            raise ValueError(f"function {request.function} writes; only outputs that the site names are written")
+        return await self._question(request, REST, timeout_s)
+
+    async def switch(self, output: str, *, on: bool) -> None:
+        """Switch an output and read it back; returns when the instrument shows it as asked.
+
+        Goes before everything else that waits.
+
+        Raises:
+            OutputError: It could not be switched, or does not show what it was switched to.
+        """
+        found = self._outputs.get(output)
+        if found is None:
+            raise OutputError(output, f"{self.endpoint} has no such output")
+        try:
+            written = await self._question(found.write(on=on), SWITCHING, None)
+            if not isinstance(written, bytes):
+                raise OutputError(output, f"not switched {_state(on)}: {_why(written)}")
+            seen = await self._question(found.look(), SWITCHING, None)
+        except NotConnectedError as error:
+            raise OutputError(output, f"not connected: {error}") from error
+        if not isinstance(seen, bytes):
+            raise OutputError(output, f"not read back: {_why(seen)}")
+        if found.shows(seen) is not on:
+            raise OutputError(output, f"switched {_state(on)}, and shows {_state(found.shows(seen))}")
+
+    def latency_s(self, row: int) -> float | None:
+        """Return seconds from request to reply of a channel's last reading; None before the first."""
+        for poll in self._polls:
+            if row in poll.rows:
+                for root in poll.roots:
+                    for leaf in (*root.leaves, root.whole):
+                        if row in leaf.decoder.rows and leaf.took_s is not None:
+                            return leaf.took_s
+        return None
+
+    async def _question(self, request: Request, rank: int, timeout_s: float | None) -> Answer:
+        if not self._connected:
+            raise NotConnectedError(self.endpoint, "not connected")
+        if len(self._questions) >= QUESTIONS_MAX:
+            return Miss(Fault.DROPPED, f"{QUESTIONS_MAX} questions are waiting")
+        unit = self._units.get(request.unit)
+        if unit is None:
+            unit = self._units[request.unit] = Unit(request.unit, f"unit {request.unit}")
+        now_s = self._clock.monotonic_s()
+        job = Job(unit, request, rank, now_s, now_s + QUESTION_PATIENCE_S, timeout_s=timeout_s)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._questions[job] = future
+        self._waiting.add(job)
+        self._wake()
+        try:
+            async with asyncio.timeout(QUESTION_LIMIT_S):
+                return await future
+        except TimeoutError:
+            return Miss(Fault.DROPPED, f"not asked within {QUESTION_LIMIT_S:g} s")
+        finally:
+            self._questions.pop(job, None)
+            self._waiting.remove(job)
+
+    # --- sending ---------------------------------------------------------------------------------------------------
+
+    async def _reopen(self) -> None:
+        """Open a link that was given up after a time-out, or closed by the peer between two polls."""
+        self._gone = False
+        await self._link.open()
+        if not self._link.is_open:
+            raise NotConnectedError(self.endpoint, "closed by the peer at once")
+
+    async def _rest(self, wake_s: float) -> None:
+        """Wait until a request has an outcome, somebody has a question, or the time has come."""
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        sleeper = None
+        if wake_s < math.inf:
+            sleeper = loop.create_task(self._clock.sleep(wake_s - self._clock.monotonic_s()))
+            sleeper.add_done_callback(lambda _: self._wake())
         try:
             await self._waiter
         finally:
             self._waiter = None
+            if sleeper is not None:
+                sleeper.cancel()
+
+    def _wake(self) -> None:
+        """Have the work looked at: by whoever is in `read`, else from the event loop."""
+        if self._waiter is not None:
+            if not self._waiter.done():
+                self._waiter.set_result(None)
+        elif not self._woken and self._connected:
+            self._woken = True
+            asyncio.get_running_loop().call_soon(self._pump_unread)
+
+    def _pump_unread(self) -> None:
+        self._woken = False
+        if self._connected and len(self._finished) < UNREAD_MAX:
+            self._pump()
+
+    def _lost(self) -> None:
+        """Take from the link that it is lost while it had nothing to do."""
+        self._gone = True
+        self._wake()
+
+    def _pump(self) -> float:
+        """Queue what is due and send what may be sent; return when to look again, infinity after an outcome only."""
+        now_s = self._clock.monotonic_s()
+        if self._schedule and self._schedule[0][0] <= now_s:
+            self._begin_due(now_s)
+        if self._waiting and self._link.is_open:
+            self._send(now_s)
+        if len(self._flying) >= self._room:
+            return math.inf
+        due_s = self._schedule[0][0] if self._schedule else math.inf
+        return min(due_s, self._waiting.free_s(now_s)) if self._waiting else due_s
+
+    def _send(self, now_s: float) -> None:
+        if self._ahead and len(self._flying) == self._room:
+            self._make_room(now_s)
+        jobs: list[Job] = []
+        while len(self._flying) < self._room and (job := self._waiting.take(now_s)) is not None:
+            job.unit.flying += 1
+            self._flying.append(job)
+            jobs.append(job)
+        if jobs:
+            self._link.send(*jobs)
+
+    def _make_room(self, now_s: float) -> None:
+        """Take back what has not begun where something more urgent has come up meanwhile."""
+        rank = self._waiting.rank(now_s)
+        if rank is None or rank >= self._flying[-1].rank:
+            return
+        job = self._link.recall()
+        if job is not None:
+            self._flying.remove(job)
+            job.unit.flying -= 1
+            self._waiting.add(job, front=True)
 
     def _begin_due(self, now_s: float) -> None:
         while self._schedule[0][0] <= now_s:
             index = self._schedule[0][1]
             poll = self._polls[index]
             if not poll.open:
+                self._overload.kept(poll, now_s)
                 self._begin(poll, now_s)
+            elif not poll.unit.failures:
+                self._overload.missed(poll, now_s)
             poll.due_s = poll.next_due_s(now_s)
             heapq.heapreplace(self._schedule, (poll.due_s, index))
 
     def _begin(self, poll: Poll, now_s: float) -> None:
-        """Queue an instrument's requests or, while it is left alone, say that it is silent."""
-        if now_s < poll.retry_s:
+        """Queue a poll's requests or, while its unit is left alone, say that it is silent."""
+        if now_s < poll.unit.retry_s:
             self._say(poll.rows, Quality.COMMS_LOST)
             return
         poll.failed = False
         poll.splits = 0
+        poll.begun_s = poll.due_s
         for root in poll.roots:
-            jobs = [Job(poll, leaf) for leaf in root.due(now_s)]
-            poll.open += len(jobs)
-            self._ready.extend(jobs)
-            if root.broken and not (jobs and jobs[0].leaf is root.whole):
-                for rows in root.refused_rows():
-                    self._say(rows, Quality.REFUSED)
+            leaves = root.due(now_s)
+            self._queue(poll, leaves)
+            if root.broken and not (leaves and leaves[0] is root.whole):
+                for leaf in root.refused_leaves():
+                    self._say_refused(leaf, now_s)
 
-    async def _send(self, now_s: float) -> float:
-        """Send what may be sent; return when the next instrument has had its pause, or infinity."""
-        if not self._link.is_open:
-            # Given up after a time-out, or closed by the peer between two polls.
-            await self._link.open()
-            if not self._link.is_open:
-                raise NotConnectedError(self.endpoint, "closed by the peer at once")
-        wake_s = math.inf
-        for _ in range(len(self._ready)):
-            if self._on_the_way >= self._in_flight or not self._link.is_open:
-                break
-            job = self._ready.popleft()
-            if job.poll.free_s > now_s:
-                wake_s = min(wake_s, job.poll.free_s)
-                self._ready.append(job)
-                continue
-            self._on_the_way += 1
-            self._link.send(job)
-        return wake_s
+    def _queue(self, poll: Poll, leaves: Sequence[Leaf], *, front: bool = False) -> None:
+        poll.open += len(leaves)
+        patience_s = poll.begun_s + min(PATIENCE_PERIODS * poll.period_s, poll.stale_after_s)
+        deadline_s = poll.begun_s + poll.period_s
+        rank = URGENT if poll.urgent else REST
+        for leaf in reversed(leaves) if front else leaves:
+            job = Job(
+                poll.unit, leaf.request, rank, deadline_s, patience_s,
+                timeout_s=poll.timeout_s, leaf=leaf, poll=poll,
+            )  # fmt: skip
+            self._waiting.add(job, front=front)
+
+    # --- outcomes --------------------------------------------------------------------------------------------------
 
     def _done(self, job: Job, answer: Answer) -> None:
         """Take an outcome from the link."""
         if not self._connected:
             return
-        self._on_the_way -= 1
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        poll = job.poll
-        poll.open -= 1
-        if poll.turnaround_s:
-            poll.free_s = self._clock.monotonic_s() + poll.turnaround_s
-        if isinstance(answer, bytes):
-            self._read(job, answer)
-        elif isinstance(answer, Refused):
-            self._refused(job, answer.code)
+        self._flying.remove(job)
+        unit = job.unit
+        unit.flying -= 1
+        if unit.turnaround_s:
+            unit.free_s = self._clock.monotonic_s() + unit.turnaround_s
+        if job.poll is None or job.leaf is None:
+            self._answer_question(job, answer)
         else:
-            self._missed(job, answer)
+            job.poll.open -= 1
+            if isinstance(answer, bytes):
+                self._read(job.poll, job.leaf, answer)
+            elif isinstance(answer, Refused):
+                self._refused(job, job.poll, job.leaf, answer.code)
+            else:
+                self._missed(job, job.poll, answer)
+        self._wake()
 
-    def _read(self, job: Job, data: bytes) -> None:
-        leaf = job.leaf
-        self._finished.append(leaf.decoder.decode(data, self._clock.now_ns()))
-        if job.poll.failures:
-            self._answered(job.poll)
-        if leaf is leaf.root.whole and leaf.root.broken:
-            log.info("register block is readable again", instrument=job.poll.id, block=repr(leaf.request))
-            leaf.root.mend()
+    def _answer_question(self, job: Job, answer: Answer) -> None:
+        future = self._questions.get(job)
+        if future is None or future.done():
+            return
+        if isinstance(answer, Miss) and answer.fault is not Fault.SILENT and not job.again:
+            # Not its own fault, or closed before it could answer: once more, over a new connection.
+            job.again = True
+            self._waiting.add(job, front=True)
+            return
+        if not isinstance(answer, Miss):
+            job.unit.retry_s = 0.0  # it lives: no reason to leave its polls alone any longer
+        future.set_result(answer)
 
-    def _answered(self, poll: Poll) -> None:
-        if poll.failures > 1:
-            log.info("instrument answers again", instrument=poll.id, endpoint=self.endpoint)
-        poll.failures = 0
+    def _read(self, poll: Poll, leaf: Leaf, data: bytes) -> None:
+        leaf.took_s = self._link.took_s
+        leaf.answered = True
+        batch = leaf.decoder.decode(data, self._clock.now_ns(), self._clock.monotonic_s())
+        if len(batch):
+            self._finished.append(batch)
+        if poll.unit.failures:
+            self._answered(poll.unit)
+        root = leaf.root
+        if leaf is root.whole and root.broken:
+            log.info("register block is readable again", instrument=poll.instrument, block=repr(leaf.request))
+            root.mend()
+        for complaint in poll.state.complaints():
+            log.warning("an instrument contradicts the site file", instrument=poll.instrument, problem=complaint)
 
-    def _missed(self, job: Job, miss: Miss) -> None:
-        if miss.fault is Fault.DROPPED and not job.poll.failed:
-            self._ask_again(job)
+    def _answered(self, unit: Unit) -> None:
+        if unit.failures > 1:
+            log.info("instrument answers again", instrument=unit.name, endpoint=self.endpoint)
+        unit.failures = 0
+
+    def _missed(self, job: Job, poll: Poll, miss: Miss) -> None:
+        if miss.fault is Fault.DROPPED and not poll.failed:
+            self._ask_again(job, poll)
         elif miss.fault is Fault.CLOSED and not job.again:
             # Closed before it could answer, as after a long idle time; once is nobody's fault.
             job.again = True
-            self._ask_again(job)
+            self._ask_again(job, poll)
         else:
-            self._silent(job, miss.reason)
+            self._silent(job, poll, miss.reason)
 
-    def _ask_again(self, job: Job) -> None:
-        job.poll.open += 1
-        self._ready.appendleft(job)
+    def _ask_again(self, job: Job, poll: Poll) -> None:
+        poll.open += 1
+        self._waiting.add(job, front=True)
 
-    def _silent(self, job: Job, reason: str) -> None:
-        """Make the poll's missing readings BAD, and do not ask the instrument for the rest."""
-        poll = job.poll
-        waiting = [other for other in self._ready if other.poll is poll]
-        for other in waiting:
-            self._ready.remove(other)
-        poll.open -= len(waiting)
-        rows = [other.leaf.decoder.rows for other in (job, *waiting)]
+    def _silent(self, job: Job, poll: Poll, reason: str) -> None:
+        """Make the missing readings BAD, and do not ask the unit for anything else that was due."""
+        unit = poll.unit
+        first = not poll.failed
+        waiting = self._waiting.withdraw(unit)
+        rows = [other.leaf.decoder.rows for other in (job, *waiting) if other.leaf is not None]
         self._say(np.concatenate(rows), Quality.COMMS_LOST)
-        if poll.failed:
+        for other in waiting:
+            assert other.poll is not None
+            other.poll.open -= 1
+        # Also those whose requests are on the way: what is dropped with this one is not asked again.
+        for other_poll in unit.polls:
+            other_poll.failed = True
+        if not first:
             return
-        poll.failed = True
-        poll.fail(self._clock.monotonic_s(), self._backoff)
-        if poll.failures == 2:
-            log.warning("instrument does not answer", instrument=poll.id, endpoint=self.endpoint, reason=reason)
+        unit.fail(self._clock.monotonic_s(), self._backoff)
+        if unit.failures == 2:
+            log.warning("instrument does not answer", instrument=unit.name, endpoint=self.endpoint, reason=reason)
 
-    def _refused(self, job: Job, code: int) -> None:
+    def _refused(self, job: Job, poll: Poll, leaf: Leaf, code: int) -> None:
         """Find the register that the instrument does not have; the others go on being read."""
-        poll, leaf = job.poll, job.leaf
+        unit = poll.unit
         if code in UNIT_ABSENT:
-            self._silent(job, f"the gateway answers exception {code:#04x}: it cannot reach unit {job.request.unit}")
+            reason = f"the gateway answers exception {code:#04x}: it cannot reach unit {unit.address}"
+            self._silent(job, poll, reason)
             return
-        if poll.failures:
-            self._answered(poll)
+        leaf.took_s = self._link.took_s
+        if unit.failures:
+            self._answered(unit)
         root = leaf.root
         if leaf is root.whole and root.broken:
             self._ask_parts(poll, root)
         elif code in BUSY or poll.splits >= SPLITS_MAX:
-            self._say(leaf.decoder.rows, Quality.REFUSED)
+            self._say_refused(leaf, self._clock.monotonic_s())
         else:
             self._cut(poll, leaf, code)
 
     def _ask_parts(self, poll: Poll, root: Root) -> None:
         """Ask the parts of a block that is still refused as a whole, each once, the refused ones too."""
-        jobs = [Job(poll, leaf) for leaf in root.leaves if leaf is not root.whole]
-        for leaf in root.leaves:
-            leaf.refused = False
-        if not jobs:
+        parts = root.parts()
+        if not parts:
             root.whole.refused = True
-            self._say(root.whole.decoder.rows, Quality.REFUSED)
-        poll.open += len(jobs)
-        self._ready.extendleft(reversed(jobs))
+            self._say_refused(root.whole, self._clock.monotonic_s())
+        self._queue(poll, parts, front=True)
 
     def _cut(self, poll: Poll, leaf: Leaf, code: int) -> None:
         poll.splits += 1
-        root = leaf.root
-        if not root.broken:
-            root.again_s = self._clock.monotonic_s() + REFUSED_AGAIN_S
-        parts = root.cut(leaf)
+        now_s = self._clock.monotonic_s()
+        parts = leaf.root.cut(leaf, now_s)
         if not parts:
-            if not leaf.said:
-                channels = [place.channel.id for place in leaf.block.places]
-                log.warning("register refused", instrument=poll.id, channels=channels, code=code)
-            leaf.said = True
-            self._say(leaf.decoder.rows, Quality.REFUSED)
-        poll.open += len(parts)
-        self._ready.extendleft(reversed([Job(poll, part) for part in parts]))
+            new = [name for name in leaf.block.names if name not in leaf.root.told]
+            if new:
+                leaf.root.told.update(new)
+                log.warning("register refused", instrument=poll.instrument, channels=new, code=code)
+            self._say_refused(leaf, now_s)
+        self._queue(poll, parts, front=True)
+
+    def _say_refused(self, leaf: Leaf, now_s: float) -> None:
+        leaf.decoder.refused(now_s)
+        self._say(leaf.decoder.rows, Quality.REFUSED)
 
     def _say(self, rows: Int32, reason: Quality) -> None:
-        self._finished.append(Batch.bad(rows, self._clock.now_ns(), reason))
+        if len(rows):
+            self._finished.append(Batch.bad(rows, self._clock.now_ns(), reason))
+
+
+def _state(on: bool | None) -> str:  # noqa: FBT001 - it is the thing that is put into words
+    return "neither on nor off" if on is None else "on" if on else "off"
+
+
+def _why(answer: Refused | Miss) -> str:
+    return f"refused with exception {answer.code:#04x}" if isinstance(answer, Refused) else answer.reason

@@ -23,8 +23,8 @@ WRITING = frozenset((5, 6, 15, 16, MASK_WRITE, READ_WRITE))
 KNOWN = READING | WRITING
 FIFO_MAX = 31
 """Registers of a queue in one reply (6.18)."""
-FILE_MAX = 124
-"""Registers of one record that fit in a reply (6.14)."""
+FILE_MAX = 121
+"""Registers of one record that fit in a reply, whose data may be 245 bytes (6.14)."""
 EXCEPTION = 0x80
 UNIT_ABSENT = (0x0A, 0x0B)
 """Exceptions of a gateway that cannot reach the unit: path unavailable, target failed to respond."""
@@ -116,7 +116,7 @@ class Request:
             unit: Unit address.
             file: File number, 1 to 65535.
             record: First register of the file.
-            count: Registers, 1 to 124.
+            count: Registers, 1 to 121.
         """
         assert 1 <= count <= FILE_MAX
         body = struct.pack(">BBBHHH", READ_FILE, 7, 6, file, record, count)

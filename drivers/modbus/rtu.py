@@ -1,79 +1,23 @@
-"""Modbus RTU: one thread a line, true silences, and no late reply taken for another's answer.
-
-A reply on a serial line says who speaks, not what was asked. After a time-out the instrument may still answer, and a
-second question of the same function and length cannot tell that answer from its own. Three things keep them apart:
-
-1. After a time-out the line is listened to for as long again (`quiet_s`); a reply that comes is recognised and dropped,
-   and the line is in step again.
-2. Where nothing came, the unit is in debt: a reply is owed that may still come. The next question to it is one whose
-   answer has another length than every owed one (one register fewer, say). Instruments answer in the order they were
-   asked, so its answer proves that nothing older will follow. Only then is the real question asked.
-3. Where no such question exists or it is refused, the real question is asked once more often than replies are owed.
-   By the same order the last of the answers belongs to one of these equal questions, whichever of the older replies
-   were lost. Then the line is listened to once more, because that exchange may have left a surplus reply.
-
-Debts are forgotten after `DEBT_S`: an instrument that answers half a minute late does not exist. A unit that keeps
-silent gets no listening time after its first time-out, so that a dead unit costs the others no more than the time-out.
+"""Modbus RTU: one thread a line, which has the next request waiting while it listens to a reply.
 
 The thread (and not the event loop) because the silence is shorter than the loop's timer can keep: an epoll time-out is
-rounded up to whole milliseconds, a third of a frame at 115200 baud.
+rounded up to whole milliseconds, a third of a frame at 115200 baud. Requests wait in a short queue of their own: the
+thread takes the next at the end of the silence, as late as possible, so that until then a more urgent one can still be
+put in its place. How a reply is bound to its request is told in `line.py`.
 """
 
 import asyncio
 import contextlib
 import os
-import queue
-import select
 import socket
 import threading
-import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic
 
-from drivers.modbus.frames import FrameError, Request, rtu_frame
-from drivers.modbus.link import Answer, AskT, Done, Fault, Miss
+from drivers.modbus.line import Debts, Line, StoppedError, Timing
+from drivers.modbus.link import Answer, AskT, Done, Fault, Miss, nobody
 from gateway.core.errors import NotConnectedError
-
-DEBT_S = 30.0
-"""How long an unanswered question counts as one that may still be answered."""
-DEBTS_MAX = 32
-"""Owed replies remembered a unit; beyond that the eldest is forgotten."""
-GAP_S = 0.05
-"""Silence within a frame that ends it. The standard's 1.5 characters cannot be seen through a USB adapter, which hands
-over what it has every 16 ms."""
-READ_BYTES = 512
-BABBLE_S = 0.5
-"""How long beyond its time a line may keep talking before it is given up for this request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long things take on a line.
-
-    Attributes:
-        character_s: One character.
-        silence_s: Between frames.
-        timeout_s: From the end of a request to the first byte of its reply.
-        quiet_s: Listening after a time-out, to which the reply's own time is added.
-        gap_s: Silence within a frame that ends it.
-        reopen: Close after a time-out that nothing followed: a TCP connection may be half-open, a port cannot.
-    """
-
-    character_s: float
-    silence_s: float
-    timeout_s: float
-    quiet_s: float
-    gap_s: float = GAP_S
-    reopen: bool = False
-
-    def reply_s(self, request: Request) -> float:
-        """Seconds that the reply takes on the line."""
-        return (request.length + 2) * self.character_s
-
-
-class StoppedError(Exception):
-    """The line is being closed."""
 
 
 class SerialLink(Generic[AskT]):
@@ -84,13 +28,25 @@ class SerialLink(Generic[AskT]):
         opener: Returns a non-blocking file descriptor of the line; called in the thread. Raises OSError.
         timing: How long things take.
         done: Told of each request's outcome, in the event loop.
+        retry_s: For `NotConnectedError`: how soon an attempt to open it again makes sense.
     """
 
-    def __init__(self, name: str, opener: Callable[[], int], timing: Timing, done: Done[AskT]) -> None:
+    def __init__(
+        self,
+        name: str,
+        opener: Callable[[], int],
+        timing: Timing,
+        done: Done[AskT],
+        *,
+        retry_s: float | None = None,
+    ) -> None:
         self.name = name
+        self.took_s = 0.0
+        self.on_lost: Callable[[], None] = nobody
         self._opener = opener
         self._timing = timing
         self._done = done
+        self._retry_s = retry_s
         self._debts = Debts()
         self._session: _Session[AskT] | None = None
 
@@ -102,17 +58,22 @@ class SerialLink(Generic[AskT]):
     async def open(self) -> None:
         """Open the port or connect, anew. Raises NotConnectedError."""
         await self.close()
-        self._session = _Session(self._opener, self._timing, self._debts, self._done)
+        self._session = _Session(self._opener, self._timing, self._debts, self._finish, self._lost)
         try:
             await self._session.start()
         except OSError as error:
             await self.close()
-            raise NotConnectedError(self.name, error.strerror or str(error)) from error
+            raise NotConnectedError(self.name, error.strerror or str(error), self._retry_s) from error
 
-    def send(self, ask: AskT) -> None:
-        """Queue a request; the driver has one on the way at a time."""
+    def send(self, *asks: AskT) -> None:
+        """Queue requests; they are put on the line one after the other."""
         assert self._session is not None
-        self._session.put(ask)
+        for ask in asks:
+            self._session.put(ask)
+
+    def recall(self) -> AskT | None:
+        """Take back the request that was queued last, unless it has begun."""
+        return self._session.recall() if self._session is not None else None
 
     async def close(self) -> None:
         """Stop the thread and close the port."""
@@ -120,23 +81,40 @@ class SerialLink(Generic[AskT]):
         if session is not None:
             await session.stop()
 
+    def _finish(self, ask: AskT, answer: Answer, took_s: float) -> None:
+        self.took_s = took_s
+        self._done(ask, answer)
+
+    def _lost(self) -> None:
+        self.on_lost()
+
 
 class _Session(Generic[AskT]):
     """The thread from one opening to its closing."""
 
-    def __init__(self, opener: Callable[[], int], timing: Timing, debts: "Debts", done: Done[AskT]) -> None:
+    def __init__(
+        self,
+        opener: Callable[[], int],
+        timing: Timing,
+        debts: Debts,
+        finish: Callable[[AskT, Answer, float], None],
+        lost: Callable[[], None],
+    ) -> None:
         self.alive = False
         self._opener = opener
         self._timing = timing
         self._debts = debts
-        self._done = done
+        self._tell = finish
+        self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._asks: queue.SimpleQueue[AskT | None] = queue.SimpleQueue()
+        self._queue: deque[AskT] = deque()
         self._pending: list[AskT] = []
-        self._wake, self._woken = socket.socketpair()
-        self._wake.settimeout(0)
+        self._stopping = self._resting = False
+        self._bell, self._rung = socket.socketpair()
+        self._bell.settimeout(0)
+        self._rung.settimeout(0)
         self._thread = threading.Thread(target=self._run, name="modbus-line", daemon=True)
 
     async def start(self) -> None:
@@ -146,29 +124,46 @@ class _Session(Generic[AskT]):
 
     def put(self, ask: AskT) -> None:
         self._pending.append(ask)
-        if self.alive:
-            self._asks.put(ask)
-        else:
+        if not self.alive:
             self._loop.call_soon(self._finish, ask, Miss(Fault.CLOSED, "line closed"))
+            return
+        self._queue.append(ask)
+        # The thread looks into the queue once more after it has said that it rests, so that none is overlooked.
+        if self._resting:
+            self._ring()
+
+    def recall(self) -> AskT | None:
+        try:
+            ask = self._queue.pop()
+        except IndexError:
+            return None
+        self._pending.remove(ask)
+        return ask
 
     async def stop(self) -> None:
         self.alive = False
-        self._asks.put(None)
-        with contextlib.suppress(OSError):
-            self._wake.send(b"\0")
+        self._stopping = True
+        self._ring()
         await asyncio.shield(self._ended)
         self._thread.join()
-        self._wake.close()
-        self._woken.close()
+        self._bell.close()
+        self._rung.close()
         if self._opened.done() and not self._opened.cancelled():
             self._opened.exception()
-        for ask in self._pending[:]:
-            self._finish(ask, Miss(Fault.DROPPED, "line closed"))
+        self._drop_rest("line closed")
 
-    def _finish(self, ask: AskT, answer: Answer) -> None:
+    def _ring(self) -> None:
+        with contextlib.suppress(OSError):  # full: it rings already
+            self._bell.send(b"\0")
+
+    def _finish(self, ask: AskT, answer: Answer, took_s: float = 0.0) -> None:
         if ask in self._pending:
             self._pending.remove(ask)
-            self._done(ask, answer)
+            self._tell(ask, answer, took_s)
+
+    def _drop_rest(self, reason: str) -> None:
+        for ask in self._pending[:]:
+            self._finish(ask, Miss(Fault.DROPPED, reason))
 
     def _run(self) -> None:
         """Serve the line; in the thread."""
@@ -179,30 +174,59 @@ class _Session(Generic[AskT]):
             self._post(self._settle, self._ended, None)
             return
         self._post(self._settle, self._opened, None)
+        line = Line(descriptor, self._rung.fileno(), lambda: self._stopping, self._timing, self._debts)
         try:
-            self._serve(Line(descriptor, self._woken.fileno(), self._timing, self._debts))
+            with contextlib.suppress(StoppedError):
+                self._serve(line)
+        except OSError as error:
+            self._post(self._went_away, error.strerror or str(error))
         finally:
             os.close(descriptor)
             self._post(self._settle, self._ended, None)
 
-    def _serve(self, line: "Line") -> None:
-        while (ask := self._asks.get()) is not None:
-            last = False
+    def _serve(self, line: Line) -> None:
+        while not line.spent:
+            self._await_work(line)
+            line.hush()
             try:
-                answer = line.exchange(ask.request)
-            except StoppedError:
-                return
+                ask = self._queue.popleft()
+            except IndexError:
+                continue  # it was taken back
+            try:
+                answer = line.exchange(ask.request, ask.timeout_s)
             except OSError as error:
-                answer, last = Miss(Fault.CLOSED, error.strerror or str(error)), True
-            last = last or line.spent
-            self._post(self._answered, ask, answer, last)
-            if last:
-                return
+                line.spent = True
+                answer = Miss(Fault.CLOSED, error.strerror or str(error))
+            self._post(self._answered, ask, answer, line.took_s, line.spent)
 
-    def _answered(self, ask: AskT, answer: Answer, last: bool) -> None:  # noqa: FBT001 - called by position through call_soon
+    def _await_work(self, line: Line) -> None:
+        while not self._queue:
+            self._resting = True
+            try:
+                if not self._queue and not self._stopping:
+                    line.rest()
+            finally:
+                self._resting = False
+            if self._stopping:
+                raise StoppedError
+
+    def _answered(self, ask: AskT, answer: Answer, took_s: float, last: bool) -> None:  # noqa: FBT001 - called by position through call_soon
         if last:
             self.alive = False
-        self._finish(ask, answer)
+        self._finish(ask, answer, took_s)
+        if last:
+            self._drop_rest("line closed after another request")
+
+    def _went_away(self, reason: str) -> None:
+        """The line is gone while nothing was on its way."""
+        if self._stopping:
+            return
+        self.alive = False
+        for ask in self._pending[:]:
+            self._finish(ask, Miss(Fault.CLOSED, reason))
+        # A serial server that closes an idle connection is connected to again when there is something to ask.
+        if not self._timing.reopen:
+            self._lost()
 
     @staticmethod
     def _settle(future: asyncio.Future[None], error: OSError | None) -> None:
@@ -216,233 +240,3 @@ class _Session(Generic[AskT]):
     def _post(self, call: Callable[..., None], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody is left to tell
             self._loop.call_soon_threadsafe(call, *args)
-
-
-class Debts:
-    """Replies that units still owe, by unit; survives the closing of a port, as the instruments do."""
-
-    def __init__(self) -> None:
-        self._owed: dict[int, list[tuple[float, Request]]] = {}
-
-    def owed(self, unit: int, now_s: float) -> list[Request]:
-        """Return the questions that a unit may still answer, eldest first."""
-        entries = [entry for entry in self._owed.get(unit, ()) if now_s - entry[0] < DEBT_S]
-        if entries:
-            self._owed[unit] = entries
-        else:
-            self._owed.pop(unit, None)
-        return [request for _, request in entries]
-
-    def add(self, request: Request, now_s: float) -> None:
-        """Note that a question was not answered."""
-        entries = self._owed.setdefault(request.unit, [])
-        entries.append((now_s, request))
-        del entries[:-DEBTS_MAX]
-
-    def clear(self, unit: int) -> None:
-        """Note that nothing is owed any more."""
-        self._owed.pop(unit, None)
-
-    def pay(self, body: bytes) -> bool:
-        """Strike the eldest question that a frame answers, and those before it; return whether there was one."""
-        entries = self._owed.get(body[0], [])
-        for i, (_, request) in enumerate(entries):
-            if request.reply(body) is not None:
-                del entries[: i + 1]
-                return True
-        return False
-
-
-def telling_request(request: Request, owed: list[Request]) -> Request | None:
-    """Return a question whose answer cannot be mistaken for an owed one: the request itself, or one of another length.
-
-    Fewer registers are tried first, since they are known to exist; None where the lengths are used up.
-    """
-    taken = {other.size for other in owed if other.function == request.function}
-    if request.size not in taken:
-        return request
-    step = 8 if request.function <= 2 else 1
-    counts = [*range(request.count - 1, 0, -1), *range(request.count + step, request.count + 16 * step, step)]
-    for count in counts:
-        other = request.resized(count)
-        if other is None:
-            return None
-        if other.size not in taken and other.size <= 250:
-            return other
-    return None
-
-
-class Line:
-    """An open line, used by one thread: asks, listens, keeps silence.
-
-    Args:
-        descriptor: Non-blocking file descriptor of the line.
-        stop: Becomes readable when the line is being closed.
-        timing: How long things take.
-        debts: Owed replies, kept between openings.
-
-    Attributes:
-        spent: The line should be opened anew before the next request.
-    """
-
-    def __init__(self, descriptor: int, stop: int, timing: Timing, debts: Debts) -> None:
-        self.spent = False
-        self._descriptor = descriptor
-        self._timing = timing
-        self._debts = debts
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
-        self._poll.register(stop, select.POLLIN)
-        self._stop = stop
-        self._busy_until_s = time.monotonic()
-        self._heard = False
-
-    def exchange(self, request: Request) -> Answer:
-        """Ask until the answer is surely the request's own; see the module's text.
-
-        Raises:
-            OSError: The line is gone.
-            StoppedError: The line is being closed.
-        """
-        owed = self._debts.owed(request.unit, time.monotonic())
-        if not owed:
-            return self._ask(request)
-        telling = telling_request(request, owed)
-        if telling is not None:
-            answer = self._ask(telling)
-            if isinstance(answer, Miss):
-                return answer
-            if isinstance(answer, bytes):
-                self._debts.clear(request.unit)
-                return answer if telling is request else self._ask(request)
-            owed = [*owed, telling]
-        return self._ask_often(request, len(owed) + 1)
-
-    def _ask_often(self, request: Request, times: int) -> Answer:
-        answer: Answer = Miss(Fault.SILENT, "not asked")
-        for _ in range(times):
-            answer = self._ask(request)
-            if isinstance(answer, Miss):
-                return answer
-        self._listen(self._timing.quiet_s + self._timing.reply_s(request))
-        self._debts.clear(request.unit)
-        return answer
-
-    def _ask(self, request: Request) -> Answer:
-        first = not self._debts.owed(request.unit, time.monotonic())
-        try:
-            self._write(request)
-            answer = self._await(request)
-        except FrameError as error:
-            # What was garbled was most likely the reply: no long listening, but the debt stands until proven paid.
-            self._debts.add(request, time.monotonic())
-            self._listen(self._timing.silence_s)
-            return Miss(Fault.SILENT, f"garbled: {error}")
-        if not isinstance(answer, Miss):
-            return answer
-        self._debts.add(request, time.monotonic())
-        if first:
-            self._listen(self._timing.quiet_s + self._timing.reply_s(request), request.unit)
-        self.spent = self._timing.reopen and not self._heard
-        return answer
-
-    def _write(self, request: Request) -> None:
-        """Send after the silence that ends the previous frame, dropping what came unasked.
-
-        Raises:
-            FrameError: Somebody talks without end.
-        """
-        give_up_s = time.monotonic() + self._timing.timeout_s + BABBLE_S
-        while self._hush():
-            if time.monotonic() > give_up_s:
-                raise FrameError("the line is never silent")
-        self._heard = False
-        frame = request.rtu
-        while frame:
-            try:
-                frame = frame[os.write(self._descriptor, frame) :]
-            except BlockingIOError as error:
-                if time.monotonic() > give_up_s:
-                    raise FrameError("the line takes no bytes") from error
-                time.sleep(0.001)
-        self._busy_until_s = time.monotonic() + len(request.rtu) * self._timing.character_s
-
-    def _hush(self) -> bool:
-        """Wait until the line has been silent for 3.5 characters; return whether something came meanwhile."""
-        while (wait_s := self._busy_until_s + self._timing.silence_s - time.monotonic()) > 0:
-            time.sleep(wait_s)
-        chunk = self._read(0.0)
-        self._strike(bytearray(chunk))
-        return bool(chunk)
-
-    def _await(self, request: Request) -> Answer:
-        """Return the request's answer; frames of others are dropped.
-
-        Raises:
-            FrameError: Something came that is no frame.
-        """
-        timing = self._timing
-        begin_by_s = self._busy_until_s + timing.timeout_s
-        end_by_s = begin_by_s + timing.reply_s(request) + timing.gap_s
-        buffer = bytearray()
-        while True:
-            until_s = min(end_by_s, self._busy_until_s + timing.gap_s + timing.reply_s(request))
-            chunk = self._read((until_s if buffer else begin_by_s) - time.monotonic())
-            if not chunk:
-                return Miss(Fault.SILENT, f"no more than {len(buffer)} bytes of a reply" if buffer else "no reply")
-            buffer += chunk
-            answer = self._take(buffer, request)
-            if answer is not None:
-                return answer
-
-    def _take(self, buffer: bytearray, request: Request) -> Answer | None:
-        if buffer[0] in (0x00, 0xFF) and request.unit != buffer[0]:
-            # A line that changes hands may make one false byte; no unit on a serial line has these addresses.
-            del buffer[0]
-        while (frame := rtu_frame(buffer)) is not None:
-            body, size = frame
-            del buffer[:size]
-            answer = request.reply(body)
-            if answer is not None:
-                return answer
-            self._debts.pay(body)
-        return None
-
-    def _listen(self, seconds: float, unit: int | None = None) -> None:
-        """Drain the line for so long, or until the unit owes nothing any more."""
-        end_s = time.monotonic() + seconds
-        last_s = end_s + BABBLE_S
-        buffer = bytearray()
-        while (left_s := end_s - time.monotonic()) > 0:
-            buffer += self._read(left_s)
-            self._strike(buffer)
-            if unit is not None and not self._debts.owed(unit, time.monotonic()):
-                return
-            if buffer:  # a frame is coming in: hear it to its end
-                end_s = min(last_s, max(end_s, self._busy_until_s + self._timing.gap_s))
-
-    def _strike(self, buffer: bytearray) -> None:
-        """Strike the debts that drained frames pay."""
-        try:
-            while (frame := rtu_frame(buffer)) is not None:
-                self._debts.pay(frame[0])
-                del buffer[: frame[1]]
-        except FrameError:
-            buffer.clear()
-
-    def _read(self, seconds: float) -> bytes:
-        """Return what comes within so many seconds, or nothing. Raises OSError and StoppedError."""
-        ready = self._poll.poll(max(0.0, seconds) * 1000)
-        if any(descriptor == self._stop for descriptor, _ in ready):
-            raise StoppedError
-        if not ready:
-            return b""
-        try:
-            chunk = os.read(self._descriptor, READ_BYTES)
-        except BlockingIOError:
-            return b""
-        if not chunk:
-            raise OSError("the line was closed")
-        self._busy_until_s = time.monotonic()
-        self._heard = True
-        return chunk

@@ -8,39 +8,87 @@ question it may still be working on.
 """
 
 import asyncio
+import ssl
+from collections.abc import Callable
 from typing import Generic, cast
 
 import structlog
 
 from drivers.modbus.frames import MBAP_SIZE, FrameError, Request, tcp_frame
-from drivers.modbus.link import AskT, Done, Fault, Miss
+from drivers.modbus.link import AskT, Done, Fault, Miss, nobody
 from gateway.core.errors import NotConnectedError
 
 log = structlog.get_logger()
 
 CONNECT_TIMEOUT_MIN_S = 1.0
 """A TCP handshake's first repetition comes after a second; less would give up on one lost packet."""
+TLS_TIMEOUT_MIN_S = 5.0
+"""A small instrument's processor may need seconds for the signatures of a TLS handshake."""
+KINDS_OF_WRONG_MAX = 64
+
+
+class Complaints:
+    """Says in the log what a peer does wrong, once for each kind of wrong."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._said: set[str] = set()
+
+    def say(self, what: str, request: Request | None = None) -> None:
+        """Log a dropped reply, unless this kind of wrong has been logged."""
+        if what not in self._said and len(self._said) < KINDS_OF_WRONG_MAX:
+            self._said.add(what)
+            log.warning("reply dropped", endpoint=self._endpoint, reason=what, request=repr(request) if request else "")
+
+
+class Transactions:
+    """Numbers from 1 to 65535 in turn: a reply with transaction 0 is nobody's."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> int:
+        """Return the next number."""
+        self._last = number = self._last % 0xFFFF + 1
+        return number
 
 
 class TcpLink(Generic[AskT]):
     """A TCP endpoint with one connection at a time.
 
     Args:
+        name: The endpoint, for messages.
         host: Name or address.
         port: TCP port.
         timeout_s: Seconds from request to reply.
         done: Told of each request's outcome.
+        tls: Makes the TLS context; called in a thread at each connection, so that renewed certificates are taken.
+        server_name: Name that the peer's certificate must have, where it is not the host.
     """
 
-    def __init__(self, host: str, port: int, timeout_s: float, done: Done[AskT]) -> None:
-        self.name = f"tcp://{host}:{port}"
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        timeout_s: float,
+        done: Done[AskT],
+        *,
+        name: str = "",
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        server_name: str = "",
+    ) -> None:
+        self.name = name or f"tcp://{host}:{port}"
         self.timeout_s = timeout_s
         self.done = done
+        self.took_s = 0.0
+        self.on_lost = nobody
+        self.complaints = Complaints(self.name)
         self._host = host
         self._port = port
+        self._tls = tls
+        self._server_name = server_name
         self._connection: Connection[AskT] | None = None
-        self._transaction = 0
-        self._said: set[str] = set()
+        self._transactions = Transactions()
 
     @property
     def is_open(self) -> bool:
@@ -51,34 +99,44 @@ class TcpLink(Generic[AskT]):
         """Connect anew. Raises NotConnectedError."""
         await self.close()
         connection = Connection(self)
-        loop = asyncio.get_running_loop()
+        limit_s = max(self.timeout_s, CONNECT_TIMEOUT_MIN_S if self._tls is None else TLS_TIMEOUT_MIN_S)
         try:
-            async with asyncio.timeout(max(self.timeout_s, CONNECT_TIMEOUT_MIN_S)):
-                await loop.create_connection(lambda: connection, self._host, self._port)
+            async with asyncio.timeout(limit_s):
+                await self._connect(connection)
         except TimeoutError as error:
             raise NotConnectedError(self.name, "no answer to the connection request") from error
+        except ssl.SSLError as error:
+            raise NotConnectedError(self.name, f"TLS: {getattr(error, 'verify_message', '') or error}") from error
         except OSError as error:
             raise NotConnectedError(self.name, error.strerror or str(error)) from error
         self._connection = connection
 
-    def send(self, ask: AskT) -> None:
-        """Send a request."""
+    async def _connect(self, connection: "Connection[AskT]") -> None:
+        loop = asyncio.get_running_loop()
+        if self._tls is None:
+            await loop.create_connection(lambda: connection, self._host, self._port)
+            return
+        context = await asyncio.to_thread(self._tls)
+        name = self._server_name or self._host
+        await loop.create_connection(
+            lambda: connection, self._host, self._port, ssl=context, server_hostname=name,
+            ssl_shutdown_timeout=CONNECT_TIMEOUT_MIN_S,
+        )  # fmt: skip
+
+    def send(self, *asks: AskT) -> None:
+        """Send requests in one piece."""
         assert self._connection is not None
-        # 1 to 65535: a reply with transaction 0 is nobody's.
-        self._transaction = transaction = self._transaction % 0xFFFF + 1
-        self._connection.send(transaction, ask)
+        self._connection.send([(self._transactions.next(), ask) for ask in asks])
+
+    def recall(self) -> AskT | None:
+        """Return None: what was sent is on the wire."""
+        return None
 
     async def close(self) -> None:
         """Drop the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.drop()
-
-    def say_once(self, what: str, request: Request | None = None) -> None:
-        """Log what a peer does wrong, once for each kind of wrong."""
-        if what not in self._said and len(self._said) < 64:
-            self._said.add(what)
-            log.warning("reply dropped", endpoint=self.name, reason=what, request=repr(request) if request else "")
 
 
 class Connection(asyncio.Protocol, Generic[AskT]):
@@ -88,19 +146,27 @@ class Connection(asyncio.Protocol, Generic[AskT]):
         self.transport: asyncio.Transport | None = None
         self._link = link
         self._loop = asyncio.get_running_loop()
-        self._pending: dict[int, tuple[float, AskT]] = {}
+        self._pending: dict[int, tuple[float, float, AskT]] = {}
+        """By transaction: deadline, time of sending, who asked."""
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = 0.0
         self._rest = b""
         self._hint = ""
 
-    def send(self, transaction: int, ask: AskT) -> None:
-        """Write a request and remember it until its deadline."""
-        deadline = self._loop.time() + self._link.timeout_s
-        self._pending[transaction] = (deadline, ask)
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._sweep)
+    def send(self, asks: list[tuple[int, AskT]]) -> None:
+        """Write requests and remember each until its deadline."""
+        now_s = self._loop.time()
+        frames = []
+        first_s = now_s + 1e9
+        for transaction, ask in asks:
+            deadline_s = now_s + (ask.timeout_s or self._link.timeout_s)
+            first_s = min(first_s, deadline_s)
+            self._pending[transaction] = (deadline_s, now_s, ask)
+            frames.append(transaction.to_bytes(2, "big") + ask.request.tcp)
+        if self._timer is None or first_s < self._timer_s:
+            self._watch(first_s)
         if self.transport is not None:
-            self.transport.write(transaction.to_bytes(2, "big") + ask.request.tcp)
+            self.transport.write(b"".join(frames))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
@@ -138,32 +204,41 @@ class Connection(asyncio.Protocol, Generic[AskT]):
                 f"reply with transaction id {transaction if transaction == 0 else 'that was not asked'}", None
             )
             return
-        ask = entry[1]
+        _, sent_s, ask = entry
         answer = ask.request.reply(adu)
         if answer is None:
             self._foreign(f"unit {adu[0]}, function {adu[1]}, {len(adu) - 3} bytes answer another question", ask)
             return
         del self._pending[transaction]
+        self._link.took_s = self._loop.time() - sent_s
         self._link.done(ask, answer)
 
     def _foreign(self, what: str, ask: AskT | None) -> None:
         self._hint = what
-        self._link.say_once(what, ask.request if ask else None)
+        self._link.complaints.say(what, ask.request if ask else None)
+
+    def _watch(self, deadline_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_s = deadline_s
+        self._timer = self._loop.call_at(deadline_s, self._sweep)
 
     def _sweep(self) -> None:
-        """Look at the eldest request only: all wait equally long, so it is the first to be late."""
+        """Give up where a request is late; else wait for the next deadline. One timer serves all requests."""
         self._timer = None
         if not self._pending:
             return
-        deadline = next(iter(self._pending.values()))[0]
-        if deadline > self._loop.time():
-            self._timer = self._loop.call_at(deadline, self._sweep)
+        late, (deadline_s, sent_s, ask) = min(self._pending.items(), key=lambda item: item[1][0])
+        if deadline_s > self._loop.time():
+            self._watch(deadline_s)
             return
+        # First in line is who is blamed.
+        self._pending = {late: (deadline_s, sent_s, ask), **self._pending}
         hint = f"; dropped: {self._hint}" if self._hint else ""
-        self._give_up(Fault.SILENT, f"no reply within {self._link.timeout_s:g} s{hint}")
+        self._give_up(Fault.SILENT, f"no reply within {deadline_s - sent_s:g} s{hint}")
 
     def _give_up(self, fault: Fault, reason: str) -> None:
-        """Close, blame the eldest request and let the others go free."""
+        """Close, blame the first request and let the others go free."""
         transport, self.transport = self.transport, None
         if self._timer is not None:
             self._timer.cancel()
@@ -171,6 +246,6 @@ class Connection(asyncio.Protocol, Generic[AskT]):
         if transport is not None:
             transport.abort()
         pending, self._pending = self._pending, {}
-        for _, ask in pending.values():
+        for _, _, ask in pending.values():
             self._link.done(ask, Miss(fault, reason))
             fault, reason = Fault.DROPPED, "connection dropped with another request"

@@ -98,7 +98,7 @@ async def bench() -> AsyncIterator[MakeBench]:
                 row = len(places)
                 places.append((unit, address))
                 where = ChannelOptions.model_validate({"address": address, **(channel or {})})
-                channels.append(ChannelPlan(Channel(row, f"u{unit}.r{row}", f"u{unit}", "t"), where))
+                channels.append(ChannelPlan(Channel(row, f"u{unit}.r{row}", f"u{unit}", "t", period_s=period_s), where))
             settings = InstrumentOptions.model_validate({"unit": unit, **(instrument or {})})
             plans.append(InstrumentPlan(f"u{unit}", period_s, settings, tuple(channels)))
         settled = {"timeout_s": 0.2, "read_through": 0, "backoff_first_s": 0.02, "backoff_max_s": 0.1, **options}

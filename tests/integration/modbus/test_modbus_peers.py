@@ -107,7 +107,7 @@ async def test_one_dead_unit_of_ten_costs_the_others_next_to_nothing(
 def test_the_driver_runs_on_uvloop_too(peer: Path, started: Any) -> None:
     uvloop = pytest.importorskip("uvloop", reason="uvloop is an optional extra")
     _, port = started(str(peer), "tcp")
-    channel = ChannelPlan(Channel(0, "i.c", "i", "t"), ChannelOptions(address=17))
+    channel = ChannelPlan(Channel(0, "i.c", "i", "t", period_s=0.01), ChannelOptions(address=17))
     plan = InstrumentPlan("i", 0.01, InstrumentOptions(unit=1), (channel,))
 
     async def read_thrice() -> list[float]:

@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.modbus.driver import Backoff, Job, ModbusDriver, Poll
+from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.frames import Refused, Request
-from drivers.modbus.link import Answer, Done, Fault, Miss
+from drivers.modbus.link import Answer, Done, Fault, Miss, nobody
+from drivers.modbus.options import ChannelOptions, InstrumentOptions
 from drivers.modbus.plan import Place, blocks
+from drivers.modbus.polls import Backoff, Job, Poll, Unit
+from drivers.modbus.status import InstrumentState
 from gateway.core.clock import ManualClock
 from gateway.core.errors import NotConnectedError
 from gateway.core.model import Batch, Channel, Quality
+from gateway.core.plugin import ChannelPlan, InstrumentPlan
 
 SILENCE = Miss(Fault.SILENT, "no reply")
 
@@ -38,6 +42,8 @@ class ScriptedLink:
         self.opened = 0
         self.is_open = False
         self.refuse_open = False
+        self.took_s = 0.25
+        self.on_lost = nobody
         self.on_the_way = self.most_on_the_way = 0
         self.done: Done[Job]
 
@@ -47,11 +53,15 @@ class ScriptedLink:
         self.opened += 1
         self.is_open = True
 
-    def send(self, ask: Job) -> None:
-        self.asked.append(ask.request)
-        self.on_the_way += 1
-        self.most_on_the_way = max(self.most_on_the_way, self.on_the_way)
-        asyncio.get_running_loop().call_soon(self._finish, ask)
+    def send(self, *asks: Job) -> None:
+        for ask in asks:
+            self.asked.append(ask.request)
+            self.on_the_way += 1
+            self.most_on_the_way = max(self.most_on_the_way, self.on_the_way)
+            asyncio.get_running_loop().call_soon(self._finish, ask)
+
+    def recall(self) -> Job | None:
+        return None
 
     def _finish(self, ask: Job) -> None:
         answer = self.answer(ask.request)
@@ -70,27 +80,37 @@ def holding(request: Request) -> Answer:
     return struct.pack(f">{request.count}H", *range(request.address, request.address + request.count))
 
 
+def poll_of(unit: Unit, addresses: list[int], period_s: float, *, urgent: bool = True) -> Poll:
+    """Return a poll of a unit's holding registers; the row is unit * 1000 + address."""
+    name = f"u{unit.address}"
+    channels = [
+        Channel(unit.address * 1000 + a, f"{name}.r{a}", name, "t", range_low=0, range_high=60000, period_s=period_s)
+        for a in addresses
+    ]
+    options = InstrumentOptions(unit=unit.address)
+    plans = tuple(ChannelPlan(c, ChannelOptions(address=a)) for c, a in zip(channels, addresses, strict=True))
+    places = [
+        Place(c, "holding", a, period_s=period_s, urgent=urgent) for c, a in zip(channels, addresses, strict=True)
+    ]
+    state = InstrumentState(InstrumentPlan(name, period_s, options, plans))
+    return Poll(name, unit, blocks(unit.address, places, 125, 0), state, stale_after_s=10.0)
+
+
 def make(
     answer: Callable[[Request], Answer], polls: list[tuple[int, list[int], float]], **options: Any
 ) -> tuple[ModbusDriver, ScriptedLink, HoldingClock]:
     """Make a driver of instruments given as (unit, addresses, period); the row is unit * 1000 + address."""
     clock = HoldingClock()
     link = ScriptedLink(answer, clock)
-    made = []
-    for unit, addresses, period_s in polls:
-        places = [
-            Place(
-                Channel(unit * 1000 + a, f"u{unit}.r{a}", f"u{unit}", "t", range_low=0, range_high=60000), "holding", a
-            )
-            for a in addresses
-        ]
-        made.append(Poll(f"u{unit}", blocks(unit, places, 125, 0), period_s, options.get("turnaround_s", 0.0)))
+    turnaround_s, each = options.pop("turnaround_s", 0.0), options.pop("each", 1)
+    made = [
+        poll_of(Unit(unit, f"u{unit}", turnaround_s, each), addresses, period_s) for unit, addresses, period_s in polls
+    ]
 
     def make_link(done: Done[Job]) -> ScriptedLink:
         link.done = done
         return link
 
-    options.pop("turnaround_s", None)
     return ModbusDriver("scripted", make_link, made, clock, **options), link, clock
 
 
@@ -179,11 +199,11 @@ async def test_one_lost_frame_costs_one_reading() -> None:
 async def test_the_pause_differs_between_instruments_and_has_a_ceiling() -> None:
     ends = set()
     for name in ("a", "b", "c"):
-        poll = Poll(name, blocks(1, [Place(Channel(0, "x", "x", "t"), "holding", 0)], 125, 0), 1.0)
+        unit = Unit(1, name)
         for _ in range(40):
-            poll.fail(0.0, Backoff(1.0, 60.0))
-        ends.add(poll.retry_s)
-        assert 45.0 <= poll.retry_s <= 75.0
+            unit.fail(0.0, Backoff(1.0, 60.0))
+        ends.add(unit.retry_s)
+        assert 45.0 <= unit.retry_s <= 75.0
     assert len(ends) == 3
 
 
