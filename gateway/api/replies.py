@@ -3,12 +3,16 @@
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 from fastapi import Request, Response
 
 from gateway.api.access import Access, Caller, Role
 from gateway.api.payloads import View
+from gateway.api.problems import ProblemError
+
+T = TypeVar("T")
 
 COMPRESS_FROM = 4096
 THREAD_FROM = 64 * 1024
@@ -26,6 +30,18 @@ async def packed(request: Request, body: bytes, media_type: str) -> Response:
         headers["Content-Encoding"] = "gzip"
         body = await asyncio.to_thread(gzip.compress, body, 1) if len(body) >= THREAD_FROM else gzip.compress(body, 1)
     return Response(body, headers=headers, media_type=media_type)
+
+
+async def body_of(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return a request's body, decoded. Raises ProblemError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        # A form of another site's page cannot send this type without asking first, and is not answered.
+        raise ProblemError(415, f"commands are application/json, not {kind!r}")
+    try:
+        return decoder.decode(await request.body() or b"{}")
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise ProblemError(422, f"body: {error}") from error
 
 
 def needs(access: Access, role: Role) -> Callable[[Request], Awaitable[Caller]]:

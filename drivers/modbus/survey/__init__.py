@@ -3,6 +3,7 @@
 Satisfies `gateway.core.commissioning.Survey`. Nothing here is imported by the driver, and nothing here writes.
 """
 
+import os
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -42,6 +43,8 @@ def bus_through(driver: Driver) -> Bus | None:
 def place(endpoint: str) -> str:
     """Return what two endpoints have in common where they are the same port or socket. Raises ConfigError.
 
+    Two names of one serial port are one place; two names of one host are not, but for the machine's own.
+
     >>> place("rtu+tcp://Box:4001") == place("tcp://box:4001")
     True
     """
@@ -49,7 +52,10 @@ def place(endpoint: str) -> str:
         parts = parse_endpoint(endpoint)
     except ValueError as error:
         raise ConfigError((), str(error)) from error
-    return parts.path if parts.scheme is Scheme.RTU else f"{parts.host.lower()}:{parts.port}"
+    if parts.scheme is Scheme.RTU:
+        return os.path.realpath(parts.path)
+    host = "127.0.0.1" if parts.host.lower() == "localhost" else parts.host.lower()
+    return f"{host}:{parts.port}"
 
 
 def place_of(options: BaseModel) -> str:

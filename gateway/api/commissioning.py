@@ -1,0 +1,456 @@
+"""Commissioning over the API: serial ports, scans, registers and guesses, for engineers; reads only.
+
+What a running connection owns is asked through its driver, between the polls. A serial line that is being read is not
+scanned: a scan needs the line for itself, at other speeds.
+"""
+
+import asyncio
+import math
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import structlog
+from fastapi import Request, Response
+
+from gateway.api.face import Gateway, Running
+from gateway.api.payloads import View
+from gateway.api.problems import ProblemError
+from gateway.api.replies import body_of, caller_of, reply
+from gateway.commissioning import choices, paste
+from gateway.commissioning.adapters import Adapter, adapters
+from gateway.commissioning.jobs import Scanned, Scans
+from gateway.commissioning.wing import fingerprints, survey
+from gateway.core.commissioning import (
+    UNKNOWN_WORD,
+    Bus,
+    Found,
+    Guess,
+    LineSettings,
+    NoAnswerError,
+    Sample,
+    ScanPlan,
+    Survey,
+    Words,
+)
+from gateway.core.errors import ConfigError, NotConnectedError
+
+log = structlog.get_logger()
+
+PATIENCE_S = 30.0
+"""Longest time that one question of a person may take."""
+ENDPOINTS_MAX = 8
+LOOKS = 2
+LOOK_EVERY_S = 0.3
+SAMPLES_MAX = 16
+
+Parity = Literal["N", "E", "O"]
+Count = Annotated[int, msgspec.Meta(ge=1, le=512)]
+Register = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Table = Literal["holding", "input", "coil", "discrete"]
+
+
+class PlaceOrder(View, forbid_unknown_fields=True):
+    """Which instrument is asked: on a running connection, or at an endpoint."""
+
+    connection: str = ""
+    endpoint: str = ""
+    unit: Annotated[int, msgspec.Meta(ge=0, le=255, description="Unit address.")] = 1
+    baud: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
+    parity: Parity = "N"
+    stop_bits: Literal[1, 2] = 1
+    wait_s: Annotated[float, msgspec.Meta(gt=0, le=10)] | None = None
+
+
+class ReadOrder(PlaceOrder):
+    """Registers to be read."""
+
+    table: Table = "holding"
+    address: Register = 0
+    count: Count = 16
+
+
+class SampleView(View, forbid_unknown_fields=True):
+    """What stood in the registers while the display showed a value; null where one was refused."""
+
+    value: Annotated[str, msgspec.Meta(pattern=r"^-?\d+(\.\d+)?$", max_length=24)]
+    looks: Annotated[dict[str, list[list[int | None]]], msgspec.Meta(max_length=2)]
+
+
+class GuessOrder(PlaceOrder):
+    """A shown value, and what earlier answers told; send their `samples` back."""
+
+    value: Annotated[str, msgspec.Meta(pattern=r"^-?\d+(\.\d+)?$", max_length=24, description="As displayed.")] = ""
+    value_unit: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    full_scale: float | None = None
+    tables: Annotated[list[Literal["holding", "input"]], msgspec.Meta(min_length=1, max_length=2)] = msgspec.field(
+        default_factory=lambda: ["holding", "input"]
+    )
+    address: Register = 0
+    count: Annotated[int, msgspec.Meta(ge=1, le=128)] = 64
+    samples: Annotated[list[SampleView], msgspec.Meta(max_length=SAMPLES_MAX)] = msgspec.field(default_factory=list)
+
+
+class ScanOrder(View, forbid_unknown_fields=True):
+    """What to scan; hosts and ports by name, never a network. Empty lists stand for all usual settings."""
+
+    endpoints: Annotated[list[str], msgspec.Meta(min_length=1, max_length=ENDPOINTS_MAX)]
+    units: Annotated[str, msgspec.Meta(max_length=200)] = "1-32"
+    baud: Annotated[list[int], msgspec.Meta(max_length=16)] = msgspec.field(default_factory=list)
+    parity: Annotated[list[Parity], msgspec.Meta(max_length=3)] = msgspec.field(default_factory=list)
+    stop_bits: Annotated[list[Literal[1, 2]], msgspec.Meta(max_length=2)] = msgspec.field(default_factory=list)
+    wait_s: Annotated[float, msgspec.Meta(gt=0, le=10)] | None = None
+    every_line: bool = False
+    thorough: bool = False
+
+
+class NoOrder(View, forbid_unknown_fields=True):
+    """An empty body."""
+
+
+class PortView(View):
+    """A serial port of this machine; `path` is the name that lasts."""
+
+    device: str
+    path: str
+    by_id: str
+    by_path: str
+    driver: str
+    product: str
+    vendor_id: str
+    product_id: str
+    serial: str
+    group: str
+    allowed: bool
+    users: list[str]
+    warnings: list[str]
+
+
+class Ports(View):
+    """The serial ports of this machine."""
+
+    ports: list[PortView]
+
+
+class FoundView(View):
+    """An instrument that answered a scan."""
+
+    endpoint: str
+    unit: int
+    line: str
+    answer: str
+    latency_s: float
+    identification: dict[str, str]
+    profiles: list[str]
+    sure: bool
+    note: str
+
+
+class ScanView(View):
+    """The scan that runs, or the last one."""
+
+    running: bool = False
+    ended: str = ""
+    done: int = 0
+    total: int = 0
+    left_s: float = 0.0
+    found: list[FoundView] = msgspec.field(default_factory=list)
+    hints: list[str] = msgspec.field(default_factory=list)
+    yaml: str = ""
+
+
+class RegisterView(View):
+    """A register in every way it can be read, 32-bit readings by byte order; null where it was refused."""
+
+    address: int
+    word: int | None
+    int16: int | None
+    uint32: dict[str, int] | None
+    int32: dict[str, int] | None
+    float32: dict[str, float | None] | None
+
+
+class Registers(View):
+    """What was read; exception codes of what was refused, by address."""
+
+    table: str
+    latency_s: float
+    registers: list[RegisterView]
+    refused: dict[int, int]
+
+
+class GuessView(View):
+    """A way to read registers that gives the shown values."""
+
+    table: str
+    address: int
+    type: str
+    order: str
+    scale: float
+    value: float
+    matched: int
+    share: float
+    twins: list[str]
+
+
+class Guesses(View):
+    """All ways that are left, best first, and what to send with the next value."""
+
+    unique: bool
+    advice: str
+    guesses: list[GuessView]
+    samples: list[SampleView]
+    yaml: str
+
+
+ANSWERS = (Ports, ScanView, Registers, Guesses)
+ORDERS = (ScanOrder, ReadOrder, GuessOrder, NoOrder)
+
+_scan_decoder = msgspec.json.Decoder(ScanOrder)
+_read_decoder = msgspec.json.Decoder(ReadOrder)
+_guess_decoder = msgspec.json.Decoder(GuessOrder)
+_no_decoder = msgspec.json.Decoder(NoOrder)
+
+
+class Commissioning:
+    """The routes of commissioning.
+
+    Args:
+        gateway: Whose connections are not to be disturbed.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._scans = Scans(survey, gateway.clock)
+        self._turn = asyncio.Lock()
+
+    def close(self) -> None:
+        """Stop a scan that runs."""
+        self._scans.cancel()
+
+    async def ports(self, request: Request) -> Response:
+        """Return the serial ports of this machine."""
+        found = await asyncio.to_thread(adapters)
+        return await reply(request, Ports(ports=[_port_view(adapter) for adapter in found]))
+
+    async def scan(self, request: Request) -> Response:
+        """Begin a scan; one at a time."""
+        order = await body_of(request, _scan_decoder)
+        plan = await asyncio.to_thread(self._plan, order)
+        try:
+            scanned = self._scans.start(plan)
+        except ConfigError as error:
+            raise ProblemError(409 if self._scans.running else 422, str(error)) from error
+        log.info("scan begins", who=caller_of(request).name, endpoints=plan.endpoints, units=len(plan.units))
+        return await reply(request, _scan_view(scanned))
+
+    async def scan_state(self, request: Request) -> Response:
+        """Return how far the scan is and what it has found, or what the last one found."""
+        return await reply(request, _scan_view(self._scans.last) if self._scans.last else ScanView())
+
+    async def scan_stop(self, request: Request) -> Response:
+        """Stop the scan; what it has found stays."""
+        await body_of(request, _no_decoder)
+        await self._scans.stop()
+        return await self.scan_state(request)
+
+    async def read(self, request: Request) -> Response:
+        """Read registers once, in every way they can be read; nothing is written."""
+        order = await body_of(request, _read_decoder)
+        _check_end(order.address, order.count)
+        [words] = await self._ask(order, [order.table], order.address, order.count, 1)
+        views = [_register_view(view) for view in survey().views(words)]
+        latency_s = round(words.latency_s, 4)
+        return await reply(
+            request, Registers(table=words.table, latency_s=latency_s, registers=views, refused=dict(words.refused))
+        )
+
+    async def guess(self, request: Request) -> Response:
+        """Read registers while a display shows `value`, and guess how they are to be read."""
+        order = await body_of(request, _guess_decoder)
+        _check_end(order.address, order.count)
+        if not order.value:
+            raise ProblemError(422, "value: what the display shows, such as 17.2")
+        if len(order.samples) >= SAMPLES_MAX:
+            raise ProblemError(422, f"samples: at most {SAMPLES_MAX - 1} besides the new value")
+        tables: list[str] = list(dict.fromkeys(order.tables))
+        looks = await self._ask(order, tables, order.address, order.count, LOOKS)
+        by_table = {t: [list(words.values) for words in looks if words.table == t] for t in tables}
+        samples = [*order.samples, SampleView(value=order.value, looks=by_table)]
+        seen = {table: [_sample(sample, table, order.count) for sample in samples] for table in tables}
+        verdict = await asyncio.to_thread(survey().rank, seen, order.address, order.value_unit, order.full_scale)
+        best = next(iter(verdict.guesses), None)
+        yaml = paste.of_channel(best.table, best, best.address, order.value_unit, order.full_scale) if best else ""
+        guesses = [_guess_view(guess) for guess in verdict.guesses]
+        answer = Guesses(
+            unique=verdict.unique, advice=verdict.advice, guesses=guesses, samples=samples, yaml=yaml.strip()
+        )
+        return await reply(request, answer)
+
+    def _plan(self, order: ScanOrder) -> ScanPlan:
+        """Return what to scan; in a thread, because profiles are read. Raises ProblemError."""
+        running = self._running()
+        known = fingerprints()
+        try:
+            endpoints = tuple(dict.fromkeys(choices.endpoint(text) for text in order.endpoints))
+            for endpoint in endpoints:
+                owner = running.get(survey().place(endpoint))
+                if owner is not None and endpoint.startswith("rtu"):
+                    why = f"{endpoint} is read by the connection {owner.id!r}; a scan needs the line for itself"
+                    raise ProblemError(409, f"{why}. Take the connection out of the site file, reload, then scan")
+            return ScanPlan(
+                endpoints=endpoints,
+                units=choices.units(order.units),
+                lines=choices.lines(order.baud, order.parity, order.stop_bits, known),
+                fingerprints=known,
+                every_line=order.every_line or bool(order.baud),
+                thorough=order.thorough,
+                wait_s=order.wait_s,
+            )
+        except (ValueError, ConfigError) as error:
+            raise ProblemError(422, str(error)) from error
+
+    def _running(self) -> dict[str, Running]:
+        """Return the running connections that can be asked, by the place they own; touches the file system."""
+        found: dict[str, Running] = {}
+        for running in self._gateway.connections():
+            try:
+                found[survey(running.type).place_of(running.options)] = running
+            except ConfigError:
+                continue
+        return found
+
+    async def _ask(self, order: PlaceOrder, tables: list[str], address: int, count: int, looks: int) -> list[Words]:
+        """Return tables as they were read, look by look. Raises ProblemError."""
+        bus = await asyncio.to_thread(self._bus, order)
+        found: list[Words] = []
+        try:
+            async with asyncio.timeout(PATIENCE_S), self._turn:
+                await bus.open()
+                for i in range(looks):
+                    await self._gateway.clock.sleep(LOOK_EVERY_S if i else 0.0)
+                    found += [await bus.read(order.unit, table, address, count) for table in tables]
+        except NoAnswerError as error:
+            raise ProblemError(504, str(error)) from error
+        except NotConnectedError as error:
+            raise ProblemError(502, str(error)) from error
+        except TimeoutError as error:
+            raise ProblemError(504, f"no answer within {PATIENCE_S:g} s") from error
+        finally:
+            await bus.close()
+        return found
+
+    def _bus(self, order: PlaceOrder) -> Bus:
+        """Return the way to what was named: through the driver where one runs. Raises ProblemError."""
+        if bool(order.connection) == bool(order.endpoint):
+            raise ProblemError(422, "name either a connection or an endpoint")
+        wing: Survey = survey()
+        if order.connection:
+            named = {running.id: running for running in self._running().values()}.get(order.connection)
+            if named is None:
+                raise ProblemError(422, f"there is no running connection {order.connection!r} with registers")
+            return _through(wing, named)
+        try:
+            endpoint = choices.endpoint(order.endpoint)
+            owner = self._running().get(wing.place(endpoint))
+            if owner is not None:
+                return _through(wing, owner)
+            line = LineSettings(order.baud, order.parity, order.stop_bits) if endpoint.startswith("rtu:") else None
+            return wing.bus(endpoint, line, order.wait_s)
+        except (ValueError, ConfigError) as error:
+            raise ProblemError(422, str(error)) from error
+
+
+def _through(wing: Survey, running: Running) -> Bus:
+    bus = wing.bus_through(running.driver)
+    if bus is None:
+        raise ProblemError(409, f"the connection {running.id!r} takes no questions while it is read")
+    return bus
+
+
+def _check_end(address: int, count: int) -> None:
+    if address + count > 65536:
+        raise ProblemError(422, f"count: {address} and {count} registers end beyond 65535")
+
+
+def _sample(sample: SampleView, table: str, count: int) -> Sample:
+    looks = sample.looks.get(table)
+    if not looks or any(len(words) != count for words in looks):
+        raise ProblemError(422, f"samples: each holds looks of {count} registers of table {table}")
+    words = [[UNKNOWN_WORD if word is None else word for word in look] for look in looks]
+    if any(not UNKNOWN_WORD <= word <= 0xFFFF for look in words for word in look):
+        raise ProblemError(422, "samples: registers are 0 to 65535, or null")
+    return Sample(np.array(words, np.int32), float(sample.value), len(sample.value.partition(".")[2]))
+
+
+def _port_view(adapter: Adapter) -> PortView:
+    usb = adapter.usb
+    return PortView(
+        device=adapter.device,
+        path=adapter.path,
+        by_id=adapter.by_id,
+        by_path=adapter.by_path,
+        driver=adapter.driver,
+        product=f"{usb.maker} {usb.product}".strip() if usb else "",
+        vendor_id=usb.vendor_id if usb else "",
+        product_id=usb.product_id if usb else "",
+        serial=usb.serial if usb else "",
+        group=adapter.group,
+        allowed=adapter.allowed,
+        users=list(adapter.users),
+        warnings=list(adapter.warnings),
+    )
+
+
+def _scan_view(scanned: Scanned) -> ScanView:
+    at = scanned.progress
+    return ScanView(
+        running=scanned.running,
+        ended=scanned.ended,
+        done=at.done if at else 0,
+        total=at.total if at else 0,
+        left_s=round(at.left_s, 1) if at and scanned.running else 0.0,
+        found=[_found_view(found) for found in scanned.found],
+        hints=[f"{hint.endpoint}{f' {hint.line}' if hint.line else ''}: {hint.text}" for hint in scanned.hints],
+        yaml=paste.of_finds(scanned.found, {}) if scanned.found else "",
+    )
+
+
+def _found_view(found: Found) -> FoundView:
+    return FoundView(
+        endpoint=found.endpoint,
+        unit=found.unit,
+        line=str(found.line or ""),
+        answer=found.answer,
+        latency_s=round(found.latency_s, 4),
+        identification=dict(found.identification),
+        profiles=list(found.profiles),
+        sure=found.sure,
+        note=found.note,
+    )
+
+
+def _register_view(view: Any) -> RegisterView:
+    floats: dict[str, float] | None = view.float32
+    return RegisterView(
+        address=view.address,
+        word=view.word,
+        int16=view.int16,
+        uint32=view.uint32,
+        int32=view.int32,
+        float32={k: None if math.isnan(v) else v for k, v in floats.items()} if floats is not None else None,
+    )
+
+
+def _guess_view(guess: Guess) -> GuessView:
+    return GuessView(
+        table=guess.table,
+        address=guess.address,
+        type=guess.type,
+        order=guess.order,
+        scale=guess.scale,
+        value=guess.value,
+        matched=guess.matched,
+        share=round(guess.share, 4),
+        twins=list(guess.twins),
+    )
