@@ -8,9 +8,10 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api import payloads, problems
+from gateway.api import commissioning, payloads, problems
 from gateway.api.access import Access, Role
 from gateway.api.commands import ROLES, Commands, Order
+from gateway.api.commissioning import Commissioning
 from gateway.api.face import Gateway
 from gateway.api.hub import Hub
 from gateway.api.limits import Limits
@@ -31,9 +32,10 @@ class Api:
         hub: The live stream; `close` ends all of them.
     """
 
-    def __init__(self, app: FastAPI, hub: Hub) -> None:
+    def __init__(self, app: FastAPI, hub: Hub, commission: Commissioning) -> None:
         self.app = app
         self.hub = hub
+        self._commission = commission
         self._outer: ASGIApp = Limits(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +43,9 @@ class Api:
         await self._outer(scope, receive, send)
 
     def close(self) -> None:
-        """End all streams; no new one begins."""
+        """End all streams, no new one begins; stop a scan."""
         self.hub.close()
+        self._commission.close()
 
 
 def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: bool = False) -> Api:
@@ -67,8 +70,10 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     problems.install(app)
     _add_reads(app, Reads(gateway, access, hub), access)
     _add_commands(app, Commands(gateway), access)
+    commission = Commissioning(gateway)
+    _add_commissioning(app, commission, access)
     _add_pages(app)
-    return Api(app, hub)
+    return Api(app, hub, commission)
 
 
 def _version() -> str:
@@ -113,7 +118,7 @@ def _refusals(role: Role) -> dict[int | str, dict[str, Any]]:
     if role is Role.NOBODY:
         reasons = {422: reasons[422]}
     if role >= Role.OPERATOR:
-        reasons |= {409: "The alarm's state does not allow it.", 413: "The body is larger than 64 KiB."}
+        reasons |= {409: "The present state does not allow it.", 413: "The body is larger than 64 KiB."}
         reasons |= {415: "The body is no application/json."}
     return {status: {"description": reason, "content": content} for status, reason in sorted(reasons.items())}
 
@@ -138,10 +143,29 @@ def _add_commands(app: FastAPI, commands: Commands, access: Access) -> None:
     body = {"requestBody": {"required": False, "content": _json(Order)}}
     common: dict[str, Any] = {"methods": ["POST"], "answers": (payloads.CommandDone,), "extra": body}
     _add(app, access, f"{PREFIX}/silence", commands.silence, Role.OPERATOR, **common)
+    reloads = {**common, "answers": (payloads.ReloadDone,)}
+    _add(app, access, f"{PREFIX}/reload", commands.reload, Role.ENGINEER, **reloads)
     for verb, role in ROLES.items():
         call = getattr(commands, verb.value.replace("-", "_"))
         # System alarms have slashes in their ids.
         _add(app, access, f"{PREFIX}/alarms/{{alarm_id:path}}/{verb.value}", call, role, **common)
+
+
+def _add_commissioning(app: FastAPI, commission: Commissioning, access: Access) -> None:
+    """Add what an engineer finds and looks at instruments with; questions take time of the line, so no less a role."""
+
+    def add(path: str, call: Callable[..., Any], answer: type, order: type | None = None) -> None:
+        more: dict[str, Any] = {"answers": (answer,)}
+        if order is not None:
+            more |= {"methods": ["POST"], "extra": {"requestBody": {"required": True, "content": _json(order)}}}
+        _add(app, access, f"{PREFIX}/commissioning/{path}", call, Role.ENGINEER, **more)
+
+    add("ports", commission.ports, commissioning.Ports)
+    add("scan", commission.scan_state, commissioning.ScanView)
+    add("scan", commission.scan, commissioning.ScanView, commissioning.ScanOrder)
+    add("scan/stop", commission.scan_stop, commissioning.ScanView, commissioning.NoOrder)
+    add("read", commission.read, commissioning.Registers, commissioning.ReadOrder)
+    add("guess", commission.guess, commissioning.Guesses, commissioning.GuessOrder)
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -199,9 +223,12 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         payloads.Uplinks,
         payloads.Statistics,
         payloads.CommandDone,
+        payloads.ReloadDone,
         payloads.StreamEventView,
         problems.Problem,
         Order,
+        *commissioning.ANSWERS,
+        *commissioning.ORDERS,
     ]
     _, schemas = msgspec.json.schema_components(structures, ref_template=_REF)
     components = document.setdefault("components", {})

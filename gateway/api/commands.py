@@ -7,9 +7,9 @@ from fastapi import Request, Response
 
 from gateway.api.access import Role
 from gateway.api.face import Gateway
-from gateway.api.payloads import CommandDone, View, event_view
+from gateway.api.payloads import CommandDone, ReloadDone, View, event_view
 from gateway.api.problems import ProblemError
-from gateway.api.replies import caller_of, reply
+from gateway.api.replies import body_of, caller_of, reply
 from gateway.core.alarm import Command, Verb
 
 ROLES = {
@@ -77,8 +77,16 @@ class Commands:
         """Bring an alarm back from maintenance."""
         return await self._carry_out(request, Verb.RETURN_TO_SERVICE, alarm_id)
 
+    async def reload(self, request: Request) -> Response:
+        """Read the site file again and apply what changed; 422 with every mistake where it is refused."""
+        await body_of(request, _decoder)
+        done = await self._gateway.reload(caller_of(request).name)
+        answer = await reply(request, ReloadDone(applied=done.applied, what=done.what, problems=list(done.problems)))
+        answer.status_code = 200 if done.applied else 422
+        return answer
+
     async def _carry_out(self, request: Request, verb: Verb, alarm: str) -> Response:
-        order = _order(request, await request.body())
+        order = await body_of(request, _decoder)
         if verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE) and not order.why.strip():
             raise ProblemError(422, f"why: {verb} needs a reason")
         if verb is Verb.SHELVE and not order.duration_s:
@@ -87,15 +95,3 @@ class Commands:
         command = Command(verb=verb, alarm=alarm, who=who, why=order.why, duration_s=order.duration_s)
         events = await self._gateway.command(command)
         return await reply(request, CommandDone(events=[event_view(event) for event in events]))
-
-
-def _order(request: Request, body: bytes) -> Order:
-    """Read a command's body. Raises ProblemError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        # A form of another site's page cannot send this type without asking first, and is not answered.
-        raise ProblemError(415, f"commands are application/json, not {kind!r}")
-    try:
-        return _decoder.decode(body or b"{}")
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise ProblemError(422, f"body: {error}") from error

@@ -50,13 +50,24 @@ class Frame(View):
     values: Values
 
 
+class TableChanged(View):
+    """The last message of a stream: its rows mean other channels from now on. Fetch the channels and connect anew."""
+
+    table: int
+    channels: int
+
+
 class Snapshot(View):
-    """The first message: everything as it is now. Events up to `seq` are in it already."""
+    """The first message: everything as it is now. Events up to `seq` are in it already.
+
+    `table` is the number of the channel table that `values` counts its rows by, as in the list of channels.
+    """
 
     time: str
     site: str
     name: str
     epoch: str
+    table: int
     seq: int
     caller: str
     role: str
@@ -74,11 +85,13 @@ class Cursor:
         seq: The last event it has; -1 for a reader that has none and wants only new ones.
         tick: The last second whose values it has; 0 for none.
         rows: The channel rows it wants, ascending; None for all.
+        table: The channel table that these are rows of; 0 takes the present one.
     """
 
     seq: int = -1
     tick: int = 0
     rows: Int32 | None = None
+    table: int = 0
     key: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +107,8 @@ class Hub:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._decimals = decimals_of(gateway.channels)
+        self._table = 0
+        self._decimals: Int64 = np.empty(0, np.int64)
         self._task: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
@@ -186,8 +200,11 @@ class Hub:
         self._tick += 1
         self._frames.clear()
         latest = self._gateway.latest()
+        fresh = self._table != self._gateway.table
+        if fresh:
+            self._renew()
         value = rounded(latest.value, self._decimals)
-        if len(self._changed) != len(value):
+        if fresh:
             self._changed = np.full(len(value), self._tick, np.int64)
         else:
             same = (value == self._value) | (np.isnan(value) & np.isnan(self._value))
@@ -195,10 +212,24 @@ class Hub:
         self._value, self._quality = value, latest.quality
         self._counts = (self._gateway.audible(), len(self._gateway.alarms()))
 
+    def _renew(self) -> None:
+        """Forget what was known of the channels and alarms of an earlier table."""
+        self._table = self._gateway.table
+        self._decimals = decimals_of(self._gateway.channels)
+        self._fixed.clear()
+
     # Reading
 
+    def over(self, cursor: Cursor) -> bool:
+        """Whether a reader's rows belong to an earlier channel table: it gets `farewell` and has to come again."""
+        return cursor.table not in (0, self._table)
+
+    def farewell(self) -> bytes:
+        """Return the last message for such a reader."""
+        return message("table", TableChanged(table=self._gateway.table, channels=len(self._gateway.channels)))
+
     async def join(self, cursor: Cursor, caller: Caller) -> bytes:
-        """Return the snapshot message for a new reader.
+        """Return the snapshot message for a new reader, or `farewell` where its channel table is gone already.
 
         Args:
             cursor: Where the reader stands. One that comes back keeps its place, and its snapshot has no `id`: it
@@ -208,13 +239,17 @@ class Hub:
         newest = await self._gateway.events(0, 1, newest_first=True)
         alarms = self._gateway.alarms()
         seq = max([newest[0].seq if newest else 0, *(alarm.event.seq for alarm in alarms)])
-        if self._gateway.clock.monotonic_s() - self._ticked_s >= SECOND_S:
+        late = self._gateway.clock.monotonic_s() - self._ticked_s >= SECOND_S
+        if late or self._table != self._gateway.table:
             self._look()
+        if self.over(cursor):
+            return self.farewell()
         snapshot = Snapshot(
             time=rfc3339(self._gateway.clock.now_ns()),
             site=self._gateway.site_id,
             name=self._gateway.site_name,
             epoch=self._gateway.epoch,
+            table=self._table,
             seq=seq,
             caller=caller.name,
             role=caller.role.name.lower(),
@@ -223,7 +258,7 @@ class Hub:
             alarms=[alarm_view(alarm) for alarm in alarms],
             values=self._values(0, cursor.rows),
         )
-        cursor.tick = self._tick
+        cursor.tick, cursor.table = self._tick, self._table
         if 0 <= cursor.seq <= seq:
             return message("snapshot", snapshot)
         cursor.seq = seq

@@ -16,7 +16,7 @@ KNOWN_QUALITIES = {str(int(quality)): quality.name.lower() for quality in Qualit
 
 
 class Fixed(NamedTuple):
-    """What never changes of an alarm, and does not stand in its events."""
+    """What does not change of an alarm while the site is the same, and does not stand in its events."""
 
     latching: bool = False
     response: str = ""
@@ -93,6 +93,14 @@ class Events(View):
     next: int | None
 
 
+class ReloadDone(View):
+    """What became of reading the site file again; where it was not applied, nothing has changed."""
+
+    applied: bool
+    what: str
+    problems: list[str]
+
+
 class CommandDone(View):
     """The events that a command made; none where everything was already as ordered."""
 
@@ -119,9 +127,10 @@ class ChannelView(View):
 
 
 class Channels(View):
-    """All channels in row order."""
+    """All channels in row order; `table` is the number of this channel table, as on the live stream."""
 
     time: str
+    table: int
     channels: list[ChannelView]
 
 
@@ -129,6 +138,7 @@ class ChannelColumns(View):
     """The same as columns: a list for each field of `ChannelView`."""
 
     time: str
+    table: int
     columns: dict[str, list[str | int | float | None]]
 
 

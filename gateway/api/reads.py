@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import Header, Query, Request, Response
 
 from gateway.api.access import Access
-from gateway.api.face import Gateway, Latest
+from gateway.api.face import Gateway
 from gateway.api.hub import Cursor, Hub
 from gateway.api.payloads import (
     QUALITIES,
@@ -66,9 +66,15 @@ class Reads:
         self._gateway = gateway
         self._access = access
         self._hub = hub
-        self._rows = {channel.id: channel.row for channel in gateway.channels}
+        self._rows: tuple[int, dict[str, int]] = (0, {})
         self._large = asyncio.Semaphore(2)
         self._health: tuple[float, Health | None] = (-math.inf, None)
+
+    def _row_of(self) -> dict[str, int]:
+        """Return each channel's row in the present table."""
+        if self._rows[0] != self._gateway.table:
+            self._rows = (self._gateway.table, {channel.id: channel.row for channel in self._gateway.channels})
+        return self._rows[1]
 
     def _now(self) -> str:
         return rfc3339(self._gateway.clock.now_ns())
@@ -103,18 +109,14 @@ class Reads:
 
     async def channels(self, request: Request, form: Literal["list", "columns"] = "list") -> Response:
         """List all channels with their newest readings, one object a channel or one list a field."""
-        now, latest = self._now(), self._gateway.latest()
         async with self._large:
+            # Taken together: a reload in between would put values beside other channels' names.
+            now, channels, latest = self._now(), self._gateway.channels, self._gateway.latest()
+            table = self._gateway.table
             # In a thread: ten thousand channels take tens of milliseconds, and alarms do not wait for that.
-            view = await asyncio.to_thread(self._channels, now, latest, form)
+            columns = await asyncio.to_thread(channel_columns, channels, latest.time_ns, latest.value, latest.quality)
+            view = await asyncio.to_thread(_channels, now, table, columns, form)
             return await reply(request, view)
-
-    def _channels(self, now: str, latest: Latest, form: str) -> View:
-        columns = channel_columns(self._gateway.channels, latest.time_ns, latest.value, latest.quality)
-        if form == "columns":
-            return ChannelColumns(time=now, columns=columns)
-        rows = zip(*columns.values(), strict=True)
-        return Channels(time=now, channels=[ChannelView(**dict(zip(columns, row, strict=True))) for row in rows])
 
     async def history(
         self,
@@ -125,8 +127,8 @@ class Reads:
         resolution: Annotated[Literal["auto", "0", "60"], Query(description="Seconds; 0 is every reading.")] = "auto",
     ) -> Response:
         """Return a channel's past: readings of up to a day, or minutes of up to 92 days."""
-        if channel_id not in self._rows:
-            raise ProblemError(404, f"there is no channel {channel_id!r}")
+        row = self._row_of().get(channel_id)
+        unit = "" if row is None else self._gateway.channels[row].unit
         start_ns, end_ns = self._time("start", start), self._time("end", end)
         span_s = (end_ns - start_ns) / NS_PER_S
         if span_s <= 0:
@@ -138,10 +140,13 @@ class Reads:
             raise ProblemError(422, detail)
         async with self._large:
             trend = await self._gateway.history(channel_id, start_ns, end_ns, resolution_s)
+            if row is None and not len(trend.time_ns):
+                # One that has left the site is found as long as its past is kept.
+                raise ProblemError(404, f"there is no channel {channel_id!r}")
             view = await asyncio.to_thread(
                 lambda: History(
                     channel=channel_id,
-                    unit=self._gateway.channels[self._rows[channel_id]].unit,
+                    unit=unit,
                     start=rfc3339(start_ns),
                     end=rfc3339(end_ns),
                     resolution_s=trend.resolution_s,
@@ -248,14 +253,16 @@ class Reads:
         last = int(resume) if resume.isascii() and resume.isdigit() else last_event_id
         if last is None or (epoch and epoch != self._gateway.epoch):
             last = -1
-        cursor = Cursor(seq=last, rows=None if channels is None else self._wanted(channels))
+        rows = None if channels is None else self._wanted(channels)
+        cursor = Cursor(seq=last, rows=rows, table=self._gateway.table)
         return LiveStream(request, self._hub, self._access, clock=self._gateway.clock, cursor=cursor)
 
     def _wanted(self, channels: str) -> Int32:
         names = [name for name in channels.split(",") if name]
-        if unknown := [name for name in names if name not in self._rows]:
+        rows = self._row_of()
+        if unknown := [name for name in names if name not in rows]:
             raise ProblemError(404, f"there is no channel {unknown[0]!r}")
-        return np.unique(np.array([self._rows[name] for name in names], np.int32))
+        return np.unique(np.array([rows[name] for name in names], np.int32))
 
     async def metrics(self, _: Request) -> Response:
         """Return the gateway's figures for Prometheus."""
@@ -263,3 +270,11 @@ class Reads:
         metrics = await asyncio.to_thread(import_module, "gateway.api.metrics")
         figures = metrics.Figures.of(self._gateway, self._hub.readers)
         return Response(await asyncio.to_thread(figures.text), media_type=metrics.CONTENT_TYPE)
+
+
+def _channels(now: str, table: int, columns: dict[str, list[str | int | float | None]], form: str) -> View:
+    if form == "columns":
+        return ChannelColumns(time=now, table=table, columns=columns)
+    rows = zip(*columns.values(), strict=True)
+    views = [ChannelView(**dict(zip(columns, row, strict=True))) for row in rows]
+    return Channels(time=now, table=table, channels=views)

@@ -69,6 +69,9 @@ class LiveStream(Response):
     async def _feed(self, send: Send, gone: asyncio.Task[None]) -> None:
         checked_s = self._clock.monotonic_s()
         while self._hub.running and not gone.done():
+            if self._hub.over(self._cursor):
+                await _send(send, self._hub.farewell())
+                return
             news = self._hub.news()
             if chunk := await self._hub.take(self._cursor):
                 await _send(send, chunk)

@@ -28,6 +28,7 @@ const store = (s, k, v) => { try { return v === undefined ? s.getItem(k) : v ===
 let lang = store(localStorage, "lang") || (navigator.language.startsWith("zh") ? "zh" : "en");
 let token = store(sessionStorage, "token"), role = "", epoch = "", site = "", qualities = {};
 let alarms = new Map(), columns = null, index = new Map(), value = [], quality = [], view = [];
+let seen = 0, known = 0, again = false;  // channel tables: the stream's, the list's; the stream ended because its table did
 let order = [], fresh = 0, moved = 0, selected = "", pointer = 0, refusals = new Map(), busy = new Set();
 let link = "lost", frameAt = -1e9, frameDate = 0, lastTime = "", frames = 0, skew = 0, mismatch = 0, stopper = null, wait = 1000, dirty = false;
 
@@ -217,10 +218,13 @@ function take(values, whole) {
   values.rows.forEach((row, i) => { value[row] = values.value[i]; quality[row] = values.quality[i]; });
 }
 function onSnapshot(d) {
-  ({role, epoch, qualities} = d); site = d.name || d.site;
+  ({role, epoch, qualities, table: seen} = d); site = d.name || d.site;
+  if (columns && known !== seen) { forget(); loadChannels(); }
   alarms = new Map(d.alarms.map((a) => [a.alarm, a])); refusals.clear(); busy.clear(); mismatch = 0; pointer = 0; wait = 1000;
   take(d.values, true); frame(d.time);
 }
+function forget() { columns = null; index = new Map(); view = []; value = []; quality = []; }
+function onTable() { forget(); again = true; }
 function onAlarm(a) {
   if (a.kind === "silenced") for (const other of alarms.values()) if (!a.alarm || other.alarm === a.alarm) other.silenced = true;
   if (!a.alarm) return;
@@ -242,11 +246,11 @@ function onValues(d) {
 function onMessage(text) {
   let kind = "message", data = "";
   for (const line of text.split("\n")) { if (line.startsWith("event: ")) kind = line.slice(7); else if (line.startsWith("data: ")) data += line.slice(6); }
-  const use = {snapshot: onSnapshot, alarm: onAlarm, values: onValues}[kind];
+  const use = {snapshot: onSnapshot, alarm: onAlarm, values: onValues, table: onTable}[kind];
   if (use) { use(JSON.parse(data)); if (kind === "snapshot") choose(); draw(); }
 }
 async function follow() {
-  stopper = new AbortController();
+  stopper = new AbortController(); seen = 0;
   const answer = await fetch("api/v1/stream", {headers: headers(), signal: stopper.signal, cache: "no-store"});
   if (answer.status === 401) { const had = token; token = null; store(sessionStorage, "token", null); ask(had ? t("badToken") : t("needToken")); if (had) wait = 100; }
   if (!answer.ok) throw new Error(answer.status);
@@ -264,13 +268,17 @@ async function loadChannels() {
   try {
     const answer = await fetch("api/v1/channels?form=columns", {headers: headers()});
     if (!answer.ok) throw new Error(answer.status);
-    columns = (await answer.json()).columns; index = new Map(columns.id.map((id, c) => [id, c]));
+    const list = await answer.json();
+    // Rows of one table never meet names of another: a list from before a change is fetched again.
+    if (seen && list.table !== seen) { setTimeout(loadChannels, 200); return; }
+    ({columns, table: known} = list); index = new Map(columns.id.map((id, c) => [id, c]));
     choose(); draw();
   } catch { stopper.abort(); }
 }
 async function connect() {
   for (;;) {
     try { await follow(); } catch { /* lost, whatever the reason: said on the page, tried again below */ }
+    if (again) { again = false; continue; }
     link = "lost"; draw();
     await new Promise((go) => { setTimeout(go, wait); wake = go; });
     wait = Math.min(wait * 2, 5000);

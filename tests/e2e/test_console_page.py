@@ -105,6 +105,27 @@ async def test_a_lost_link_takes_away_values_and_buttons_and_comes_back_by_itsel
         await again.stop()
 
 
+async def test_a_changed_site_shows_its_new_channels_and_never_a_value_under_another_name(
+    tab: Tab, site: tuple[MemoryGateway, ApiServer]
+) -> None:
+    gateway, server = site
+    gateway.judge(0, Level.HIGH, 17.2)
+    await tab.go(address(server))
+    await tab.until(f"{ROWS} === 1 && document.body.innerText.includes('17.2')")
+    await tab.js("window.lostOnce = false; setInterval(() => { if (link === 'lost') lostOnce = true; }, 5)")
+    gateway.change([gateway.channels[4], gateway.channels[0]])
+    gateway.read(0, 33.3)
+    gateway.read(1, 21.4)
+    await tab.until("columns && columns.id.length === 2 && value.length === 2 && value[0] === 33.3")
+    await tab.until("document.querySelector('#list').innerText.includes('33.3')")
+    listed = await tab.js("document.querySelector('#list').innerText")
+    first = listed.index(gateway.channels[0].id)
+    assert first < listed.index("33.3") < listed.index(gateway.channels[1].id) < listed.index("21.4")
+    assert await tab.js(f"{FIRST_ROW}.innerText.includes('21.4')"), "the alarm's value is that of its own channel"
+    assert not await tab.js("lostOnce")
+    assert tab.errors == []
+
+
 async def test_silence_of_the_gateway_is_shown_as_stale_and_then_as_disconnected(
     tab: Tab, site: tuple[MemoryGateway, ApiServer]
 ) -> None:

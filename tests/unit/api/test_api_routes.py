@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.api import limits
 from gateway.api.access import Role, new_token
 from gateway.api.application import Api, create_api, openapi_document
+from gateway.api.face import Reloaded
 from gateway.core.clock import ManualClock, rfc3339
 from gateway.core.model import Level, Quality
 from tests.integration.memory_gateway import MemoryGateway
@@ -40,12 +41,19 @@ ROLES = {
     ("GET", f"{V1}/statistics"): Role.VIEWER,
     ("GET", f"{V1}/stream"): Role.VIEWER,
     ("POST", f"{V1}/silence"): Role.OPERATOR,
+    ("POST", f"{V1}/reload"): Role.ENGINEER,
     ("POST", f"{V1}/alarms/{{alarm_id}}/acknowledge"): Role.OPERATOR,
     ("POST", f"{V1}/alarms/{{alarm_id}}/reset"): Role.OPERATOR,
     ("POST", f"{V1}/alarms/{{alarm_id}}/shelve"): Role.OPERATOR,
     ("POST", f"{V1}/alarms/{{alarm_id}}/unshelve"): Role.OPERATOR,
     ("POST", f"{V1}/alarms/{{alarm_id}}/out-of-service"): Role.ENGINEER,
     ("POST", f"{V1}/alarms/{{alarm_id}}/return-to-service"): Role.ENGINEER,
+    ("GET", f"{V1}/commissioning/ports"): Role.ENGINEER,
+    ("GET", f"{V1}/commissioning/scan"): Role.ENGINEER,
+    ("POST", f"{V1}/commissioning/scan"): Role.ENGINEER,
+    ("POST", f"{V1}/commissioning/scan/stop"): Role.ENGINEER,
+    ("POST", f"{V1}/commissioning/read"): Role.ENGINEER,
+    ("POST", f"{V1}/commissioning/guess"): Role.ENGINEER,
 }
 
 
@@ -196,6 +204,17 @@ async def test_a_command_answers_with_its_events_and_repeats_make_none(site: Sit
     first = (await site.post(f"{V1}/alarms/{ALARM}/acknowledge", {"why": "seen"})).json()["events"]
     assert [(e["kind"], e["why"], e["state"]) for e in first] == [("acknowledged", "seen", "acked")]
     assert (await site.post(f"{V1}/alarms/{ALARM}/acknowledge")).json() == {"events": []}
+
+
+async def test_a_reload_tells_what_changed_or_every_mistake(site: Site) -> None:
+    answer = await site.post(f"{V1}/reload", role=Role.ENGINEER)
+    assert (answer.status_code, answer.json()["what"]) == (200, "rule gas changed")
+    lines = ("site.yaml:3:1: rules[0]: no", "site.yaml:9:1: rules[1]: no")
+    site.gateway.reloaded = Reloaded(applied=False, what="nothing changed", problems=lines)
+    answer = await site.post(f"{V1}/reload", role=Role.ENGINEER)
+    assert (answer.status_code, answer.json()["applied"], tuple(answer.json()["problems"])) == (422, False, lines)
+    assert len(site.gateway.reloaded_by) == 2
+    assert all(site.gateway.reloaded_by), "who asked is told"
 
 
 async def test_silence_keeps_the_alarm_and_ends_the_sound(site: Site) -> None:

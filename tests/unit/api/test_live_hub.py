@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gateway.api import hub as hub_module
@@ -125,3 +126,43 @@ async def test_a_hub_whose_source_fails_ends_and_can_be_opened_again(
     assert again.running
     again.close()
     assert hub.running, "hubs do not know one another"
+
+
+async def test_a_reader_of_an_earlier_channel_table_is_sent_away_and_never_sees_a_row_of_the_new_one(
+    live: tuple[MemoryGateway, Hub],
+) -> None:
+    gateway, hub = live
+    reader = Cursor(rows=np.array([1], np.int32), table=gateway.table)
+    ((_, snapshot),) = messages(await hub.join(reader, ANYBODY))
+    assert snapshot["table"] == gateway.table
+    gateway.change([gateway.channels[1], gateway.channels[0]])
+    assert not hub.over(reader), "what the hub holds is still of the old table"
+    assert snapshot["values"]["rows"] == [1]
+    gateway.read(0, 5.0)
+    hub._look()
+    assert hub.over(reader)
+    assert messages(hub.farewell()) == [("table", {"table": gateway.table, "channels": 2})]
+    late = Cursor(rows=np.array([1], np.int32), table=gateway.table - 1)
+    ((kind, _),) = messages(await hub.join(late, ANYBODY))
+    assert kind == "table", "who asked before the change gets no row of another meaning"
+    fresh = Cursor(table=gateway.table)
+    ((_, snapshot),) = messages(await hub.join(fresh, ANYBODY))
+    assert snapshot["values"] == {"rows": [0, 1], "value": [5.0, None], "quality": [0, 128]}
+
+
+async def test_a_new_reader_finds_the_new_table_at_once(live: tuple[MemoryGateway, Hub]) -> None:
+    gateway, hub = live
+    gateway.change(gateway.channels[:3])
+    reader = Cursor(table=gateway.table)
+    ((kind, snapshot),) = messages(await hub.join(reader, ANYBODY))
+    assert (kind, len(snapshot["values"]["rows"])) == ("snapshot", 3)
+
+
+async def test_what_is_told_of_an_alarm_beside_its_events_is_learned_anew(live: tuple[MemoryGateway, Hub]) -> None:
+    gateway, hub = live
+    gateway.judge(0, Level.HIGH)
+    await follow_up(gateway, hub)
+    assert hub._fixed
+    gateway.change(gateway.channels[::-1])
+    hub._look()
+    assert not hub._fixed
