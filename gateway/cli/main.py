@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "scan": "Find Modbus instruments on serial lines and hosts.",
     "read": "Read registers in every way that they can be read.",
     "guess": "Guess how registers are read from what a display shows.",
+    "profiles": "List the instruments that are known by name, or show one.",
     "simulate": "Run a simulated plant on real sockets.",
     "token": "Make, list and revoke access tokens.",
     "replay": "Judge a recording as fast as the machine can, and print its events.",

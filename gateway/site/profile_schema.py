@@ -29,6 +29,7 @@ class UncertainSection(Section):
 class LineSection(Section):
     """How the instrument leaves the factory."""
 
+    over: Literal["rtu", "tcp"] = Field("rtu", description="How a Modbus instrument is reached as a rule.")
     baud: int | None = Field(None, ge=300, le=4_000_000, description="Bits a second.", examples=[9600])
     parity: Literal["N", "E", "O"] | None = Field(None, description="Parity.", examples=["N"])
     stop_bits: Literal[1, 2] | None = Field(None, description="Stop bits.", examples=[1])
