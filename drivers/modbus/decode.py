@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.modbus.options import Order, Type
+from drivers.modbus.options import HeartbeatOptions, Order, Type
 from drivers.modbus.places import BIT_TABLES, FLOATS, Place, exact
 from drivers.modbus.plan import Block
 from drivers.modbus.status import InstrumentState
@@ -48,10 +48,12 @@ class Decoder:
     def __init__(self, block: Block, state: InstrumentState | None = None) -> None:
         spots = _newest(block) if block.table == "fifo" else block.places
         order, self._groups = _grouped([place for place in spots if place.channel is not None], block.address)
-        said, self._words = _grouped([place for place in spots if place.word is not None], block.address)
+        words = [(place, place.word) for place in spots if place.word is not None]
+        beats = [isinstance(word.options, HeartbeatOptions) for _, word in words]
+        self._beats = _Words([p for (p, _), beat in zip(words, beats, strict=True) if beat], block.address)
+        self._words = _Words([p for (p, _), beat in zip(words, beats, strict=True) if not beat], block.address)
         self.rows: Int32 = np.array([place.channel.row for place in order if place.channel is not None], np.int32)
-        self._indexes = [place.word.index for place in said if place.word is not None]
-        assert state is not None or not said, "words speak to a state"
+        assert state is not None or not words, "words speak to a state"
         self._bytes = (block.count + 7) // 8 if block.table in BIT_TABLES else 2 * block.count
         self._open_end = block.table == "fifo"
         self._size = len(order)
@@ -63,7 +65,7 @@ class Decoder:
         self._bounded = bool((self._low > -NO_LIMIT).any() or (self._high < NO_LIMIT).any())
         self._floats = any(place.type in FLOATS for place in order)
         self._good: UInt8 = np.zeros(self._size, np.uint8)
-        self._heed(state if state is not None and (said or state.concerns(self.rows.tolist())) else None)
+        self._heed(state if state is not None and (words or state.concerns(self.rows.tolist())) else None)
 
     def decode(self, data: bytes, time_ns: int, now_s: float = 0.0) -> Batch:
         """Return the readings of a reply; none where the block holds only words.
@@ -98,12 +100,13 @@ class Decoder:
         """Take that the instrument refuses the block: what its words said before counts no longer."""
         if self._state is not None:
             self._state.look(now_s)
-            self._state.refuse(self._indexes)
+            self._state.refuse(np.concatenate((self._words.indexes, self._beats.indexes)))
 
     def _heed(self, state: InstrumentState | None) -> None:
         """Prepare for what the instrument's words say of the block's channels."""
         self._state = state
         self._version = -1
+        self._raws: list[int] = []
         self._told: UInt8 | None = None
         self._factor: Float64 | None = None
         self._factor_divisor: Float64 | None = None
@@ -116,8 +119,15 @@ class Decoder:
         """Tell the state what the words hold, and take what all words say of the values."""
         if now_s > state.until_s:
             state.look(now_s)
-        if self._indexes:
-            state.hear(self._indexes, [raw for group in self._words for raw in group.raw(data).tolist()], now_s)
+        if self._beats.indexes.size:
+            state.hear(self._beats.indexes, self._beats.raws(data), now_s)
+        if self._words.indexes.size:
+            raws = self._words.raws(data)
+            if raws == self._raws and state.version == self._version:
+                state.confirm(self._words.indexes, now_s)
+            else:
+                self._raws = raws
+                state.hear(self._words.indexes, raws, now_s)
         if state.version == self._version:
             return
         self._version = state.version
@@ -202,6 +212,22 @@ def _grouped(places: Sequence[Place], address: int) -> "tuple[list[Place], list[
         groups.append(_Group(group, address, start))
         start += len(group)
     return [place for group in kinds.values() for place in group], groups
+
+
+class _Words:
+    """The words of one block.
+
+    Attributes:
+        indexes: intp[k], which of the instrument's words, in the order of `raws`.
+    """
+
+    def __init__(self, places: Sequence[Place], address: int) -> None:
+        order, self._groups = _grouped(places, address)
+        self.indexes = np.array([place.word.index for place in order if place.word is not None], np.intp)
+
+    def raws(self, data: bytes) -> list[int]:
+        """Return what the words hold."""
+        return [raw for group in self._groups for raw in group.raw(data).tolist()]
 
 
 class _Group:

@@ -322,10 +322,13 @@ class InstrumentOptions(PluginOptions):
     status: tuple[StatusOptions, ...] = Field(
         (),
         max_length=64,
-        description="Words that tell how far its values can be trusted; where two speak, BAD outranks doubt and the"
-        " earlier the later.",
+        description="Words that tell how far its values can be trusted; where two speak, BAD outranks doubt, over range"
+        " other doubts, and else the earlier the later. One that cannot be read leaves its channels UNCERTAIN.",
     )
-    heartbeat: HeartbeatOptions | None = Field(None, description="A word that changes while the instrument is alive.")
+    heartbeat: HeartbeatOptions | None = Field(
+        None,
+        description="A word that changes while the instrument is alive; until it has, values are UNCERTAIN.",
+    )
 
 
 class ChannelOptions(PluginOptions):

@@ -1,7 +1,7 @@
 """From options to places: where each value, and each word that speaks of others, lies in its instrument. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from drivers.modbus.options import (
@@ -116,6 +116,18 @@ class Place:
         return self.word.name if self.word is not None else f"{self.table} {self.address}"
 
 
+class _Layout(NamedTuple):
+    """What `Place` has in common for values and words, in its order."""
+
+    table: Table
+    address: int
+    length: int
+    type: Type
+    order: Order
+    shift: int
+    width: int
+
+
 def places(instrument: InstrumentPlan) -> list[Place]:
     """Return where an instrument's channels live.
 
@@ -139,6 +151,8 @@ def words(instrument: InstrumentPlan) -> list[Place]:
     options = instrument.options
     assert isinstance(options, InstrumentOptions)
     found: list[Place] = []
+    if not instrument.channels:
+        return found
     for keys, name, word, channels in _described(instrument, options):
         try:
             found.append(_word_place(len(found), name, word, channels, instrument))
@@ -172,14 +186,15 @@ def _word_place(
     assert isinstance(settings, InstrumentOptions)
     if options.table in ("file", "fifo"):
         raise ConfigError(("table",), f"a word in table {options.table}; coil, discrete, holding and input are allowed")
-    place = _laid_out(None, options, settings)
-    if place.type in FLOATS:
-        raise ConfigError(("type",), f"{place.type} is no word; bit and whole numbers are allowed")
+    layout = _layout(options, settings)
+    if layout.type in FLOATS:
+        raise ConfigError(("type",), f"{layout.type} is no word; bit and whole numbers are allowed")
     at = (named,) if isinstance(named, int) else _positions(named, instrument)
     spoken_of = [instrument.channels[i] for i in at]
-    _check_word(options, place, spoken_of)
-    return replace(
-        place,
+    _check_word(options, layout, spoken_of)
+    return Place(
+        None,
+        *layout,
         period_s=_word_period_s(options, spoken_of),
         urgent=any(plan.alarmed for plan in spoken_of),
         word=Word(index, name, options, at, frozenset(plan.channel.row for plan in spoken_of)),
@@ -203,9 +218,9 @@ def _word_period_s(options: WordOptions, spoken_of: Sequence[ChannelPlan]) -> fl
     return period_s
 
 
-def _check_word(options: WordOptions, place: Place, spoken_of: Sequence[ChannelPlan]) -> None:
+def _check_word(options: WordOptions, layout: _Layout, spoken_of: Sequence[ChannelPlan]) -> None:
     if isinstance(options, StatusOptions):
-        _check_status(options, place)
+        _check_status(options, layout)
     elif isinstance(options, HeartbeatOptions):
         if options.period_s is not None and options.period_s >= options.stalls_after_s:
             raise ConfigError(
@@ -219,31 +234,32 @@ def _check_word(options: WordOptions, place: Place, spoken_of: Sequence[ChannelP
         raise ConfigError((), f"{spoken_of[0].channel.id} has no unit that it could be compared with")
 
 
-def _check_status(options: StatusOptions, place: Place) -> None:
+def _check_status(options: StatusOptions, layout: _Layout) -> None:
     if not options.values and not options.flags and options.other is None:
         raise ConfigError((), "a status without values, flags or other says nothing")
-    width = place.width or WIDTH_BITS[place.type]
+    width = layout.width or WIDTH_BITS[layout.type]
     for bit in options.flags:
         if bit >= width:
             raise ConfigError(("flags",), f"bit {bit} of a word of {width} bits")
-    low, high = raw_range(place.type, place.width)
+    low, high = raw_range(layout.type, layout.width)
     for span in options.values:
         first, last = raw_span(span)
         if first < low or last > max(high, (1 << width) - 1):
-            raise ConfigError(("values",), f"{span} is no raw value of {place.type}, {low} to {high}")
+            raise ConfigError(("values",), f"{span} is no raw value of {layout.type}, {low} to {high}")
 
 
 def _place(plan: ChannelPlan, instrument: InstrumentOptions) -> Place:
     options = plan.options
     assert isinstance(options, ChannelOptions)
     try:
-        place = _laid_out(plan.channel, options, instrument)
+        layout = _layout(options, instrument)
         _check_table(options)
-        place = replace(
-            place,
+        place = Place(
+            plan.channel,
+            *layout,
             scale=options.scale,
             offset=options.offset,
-            special=_special(options, place.type, place.width) if options.special else (),
+            special=_special(options, layout.type, layout.width) if options.special else (),
             period_s=plan.channel.period_s,
             urgent=plan.alarmed,
             file=options.file if options.table == "file" else 0,
@@ -255,7 +271,7 @@ def _place(plan: ChannelPlan, instrument: InstrumentOptions) -> Place:
     return place
 
 
-def _laid_out(channel: Channel | None, options: ChannelOptions | WordOptions, instrument: InstrumentOptions) -> Place:
+def _layout(options: ChannelOptions | WordOptions, instrument: InstrumentOptions) -> _Layout:
     bit_table = options.table in BIT_TABLES
     kind: Type = options.type or ("bit" if bit_table else "uint16")
     if bit_table and kind != "bit":
@@ -268,16 +284,8 @@ def _laid_out(channel: Channel | None, options: ChannelOptions | WordOptions, in
     if not bit_table and length > instrument.registers_max:
         raise ConfigError(("type",), f"{kind} takes {length} registers, registers_max is {instrument.registers_max}")
     shift, width = _bit_field(options, kind)
-    return Place(
-        channel=channel,
-        table=options.table,
-        address=_address(options.address, kind, length, options.table, instrument.address_offset),
-        length=length,
-        type=kind,
-        order=options.order or instrument.order,
-        shift=shift,
-        width=width,
-    )
+    address = _address(options.address, kind, length, options.table, instrument.address_offset)
+    return _Layout(options.table, address, length, kind, options.order or instrument.order, shift, width)
 
 
 def _address(given: int, kind: str, length: int, table: Table, offset: int) -> int:

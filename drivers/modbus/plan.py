@@ -144,8 +144,7 @@ def blocks(
     """
     kinds: dict[_Kind, list[Place]] = {}
     for place in places:
-        queue = place.address if place.table == "fifo" else None
-        kinds.setdefault(_Kind(place.table, place.file, place.select, queue), []).append(place)
+        kinds.setdefault(_Kind(place.table, place.file, place.select, _queue(place)), []).append(place)
     found: list[Block] = []
     for kind in sorted(kinds, key=lambda kind: TABLES[kind.table]):
         barriers = sorted(address for table, address in refused if table == kind.table)
@@ -158,6 +157,10 @@ def _leads(block: Block) -> bool:
     """Return whether it holds a word that speaks of a value in another block."""
     rows = {place.channel.row for place in block.places if place.channel is not None}
     return any(place.word is not None and not place.word.rows <= rows for place in block.places)
+
+
+def _queue(place: Place) -> int | None:
+    return place.address if place.table == "fifo" else None
 
 
 class _Kind(NamedTuple):

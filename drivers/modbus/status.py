@@ -5,17 +5,20 @@ its channels are UNCERTAIN, and without their scale or unit UNREADABLE.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.modbus.options import HeartbeatOptions, ScaleOptions, StatusOptions, raw_span
 from drivers.modbus.places import Place, as_read, exact, words
 from gateway.core.model import Float64, Quality, UInt8
 from gateway.core.plugin import InstrumentPlan
 from gateway.core.units import gas_unit
+
+IntP = NDArray[np.intp]
 
 KEEP_PERIODS, KEEP_S = 3.0, 5.0
 """A word is believed for three of its periods and five seconds more: a lost reply or two is no lost instrument."""
@@ -78,11 +81,9 @@ class _Entry:
         self.means = means
         self.unknown = self.meaning = unknown
         self.raw: int | None = None
-        self.heard_s = -math.inf
 
-    def hear(self, raw: int, now_s: float) -> bool:
+    def hear(self, raw: int, now_s: float) -> bool:  # noqa: ARG002 - a heartbeat's depends on the time
         """Take what the word holds now; return whether it means something else than before."""
-        self.heard_s = now_s
         if raw == self.raw:
             return False
         self.raw = raw
@@ -123,7 +124,6 @@ class _Heartbeat(_Entry):
         elif self.still or now_s - self.changed_s > self.stalls_after_s:
             self.meaning, self.still = STANDS_STILL, True
         self.raw = self.last = raw
-        self.heard_s = now_s
         return self.meaning != before
 
 
@@ -159,6 +159,8 @@ class InstrumentState:
         scaled = {position for entry in self._entries if entry.unknown is NO_SCALE for position in entry.channels}
         self.scaled = np.array([i in scaled for i in range(len(plan.channels))], np.bool_)
         self._spoken_of = {row for row, position in self.positions.items() if position in spoken_of}
+        self._heard_s: Float64 = np.full(len(self._entries), -math.inf)
+        self._keep_s: Float64 = np.array([entry.keep_s for entry in self._entries])
         self.version = 0
         self.until_s = math.inf
         self.quality: UInt8
@@ -170,35 +172,36 @@ class InstrumentState:
         """Return whether any word speaks of one of these rows."""
         return not self._spoken_of.isdisjoint(rows)
 
-    def hear(self, indexes: Sequence[int], raws: Sequence[int], now_s: float) -> None:
+    def hear(self, indexes: IntP, raws: Sequence[int], now_s: float) -> None:
         """Take what words hold.
 
         Args:
-            indexes: Which words, by `Word.index`.
+            indexes: intp[k], which words, by `Word.index`.
             raws: What they hold.
             now_s: When, monotonic.
         """
-        entries = self._entries
-        changed = False
-        for index, raw in zip(indexes, raws, strict=True):
-            entry = entries[index]
-            changed |= entry.hear(raw, now_s)
-            self.until_s = min(self.until_s, now_s + entry.keep_s)
-        if changed:
+        self.confirm(indexes, now_s)
+        self.until_s = min(self.until_s, now_s + float(self._keep_s[indexes].min()))
+        # Every entry must hear, whatever the others say.
+        if sum([self._entries[i].hear(raw, now_s) for i, raw in zip(indexes.tolist(), raws, strict=True)]):
             self._settle()
 
-    def refuse(self, indexes: Sequence[int]) -> None:
+    def confirm(self, indexes: IntP, now_s: float) -> None:
+        """Take that words hold what they held when `version` was the same; not for heartbeats, which count time."""
+        self._heard_s[indexes] = now_s
+
+    def refuse(self, indexes: IntP) -> None:
         """Take that the instrument refuses words: they count as never read."""
-        self._forget(self._entries[index] for index in indexes)
+        self._forget([self._entries[i] for i in indexes.tolist()])
 
     def look(self, now_s: float) -> None:
         """Forget what has not been confirmed for too long; only needed from `until_s` on."""
-        known = [entry for entry in self._entries if entry.raw is not None]
-        self._forget(entry for entry in known if now_s > entry.heard_s + entry.keep_s)
-        self.until_s = min((e.heard_s + e.keep_s for e in known if e.raw is not None), default=math.inf)
+        until_s = self._heard_s + self._keep_s
+        self._forget([entry for entry, late in zip(self._entries, (until_s < now_s).tolist(), strict=True) if late])
+        self.until_s = float(until_s[until_s >= now_s].min(initial=math.inf))
 
-    def _forget(self, entries: Iterable[_Entry]) -> None:
-        if sum(entry.forget() for entry in entries):
+    def _forget(self, entries: Sequence[_Entry]) -> None:
+        if sum([entry.forget() for entry in entries]):
             self._settle()
 
     def complaints(self) -> list[str]:
