@@ -18,6 +18,7 @@ from benchmarks.measure import Figure, SkippedError, table
 NAMES = (
     "whole_chain",
     "modbus_tcp",
+    "requests_sent",
     "pipeline",
     "start",
     "throughput",
