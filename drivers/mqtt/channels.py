@@ -1,6 +1,7 @@
 """One channel in its instrument's messages: where its value and its time stand."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,6 +22,12 @@ READINGS_MAX = 10_000
 """Readings of one channel in one payload; a longer list is UNREADABLE."""
 UNREADABLE_CODE = UNREADABLE[1]
 BACKFILLED = int(Quality.BACKFILLED)
+
+
+@lru_cache(maxsize=64)
+def multiples(count: int, step_ns: int) -> Int64:
+    """Return 0, 1, 2 … steps; not to be changed, for whoever asks for the same gets the same."""
+    return np.arange(count) * step_ns
 
 
 class ChannelDecoder:
@@ -252,16 +259,20 @@ class ChannelDecoder:
 
     def stepped(self, base_ns: int, count: int, arrival_ns: int) -> Int64:
         """Return times in equal steps from `base_ns`, or up to the arrival where the payload holds no time."""
+        steps = multiples(count, self.step_ns)
         if self.time is None:
-            return np.arange(1 - count, 1) * self.step_ns + arrival_ns
+            return steps + (arrival_ns - self.step_ns * (count - 1))
         if base_ns == UNKNOWN_NS:
             return np.full(count, UNKNOWN_NS)
-        return np.arange(count) * self.step_ns + base_ns
+        return steps + base_ns
 
     def believes(self, low: int, high: int, arrival_ns: int) -> bool:
         """Whether no time between these two, in the payload's unit, is doubtful."""
-        unit = self.reader.unit_ns
-        return believable(low * unit, high * unit, arrival_ns, self.tolerance_ns, self.backlog_ns)
+        return self.near(low * self.reader.unit_ns, high * self.reader.unit_ns, arrival_ns)
+
+    def near(self, low_ns: int, high_ns: int, arrival_ns: int) -> bool:
+        """Whether no time between these two is doubtful."""
+        return believable(low_ns, high_ns, arrival_ns, self.tolerance_ns, self.backlog_ns)
 
     def doubt(self, times: Int64, arrival_ns: int, *, timed: bool = False) -> UInt8 | None:
         """Judge times from the payload; see `times.judge`."""

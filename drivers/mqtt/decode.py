@@ -149,7 +149,7 @@ class MessageDecoder:
             self._document = documented
         self._is_json = bool(self._document or self._inner or repeats)
         simple = not (said or repeats or self._inner or any(c.past for c in channels))
-        self._shapes = shapes(documented.channels) if simple else []
+        self._shapes = list(shapes(documented.channels)) if simple else []
 
     def decode(self, payload: bytes, arrival_ns: int, out: Readings) -> None:
         """Append the message's readings; whatever the payload is, nothing is raised."""

@@ -59,6 +59,13 @@ class Readings:
         self._parts.append(Batch(rows, time_ns, value, good if quality is None else quality))
         self.count += count
 
+    def add_rows(self, rows: Int32, time_ns: int, values: Float64, quality: int) -> None:
+        """Append one reading of each of several channels, all of one time and quality."""
+        self._close()
+        count = len(values)
+        self._parts.append(Batch(rows, np.full(count, time_ns), values, np.full(count, quality, np.uint8)))
+        self.count += count
+
     def _close(self) -> None:
         if self._row:
             self._parts.append(

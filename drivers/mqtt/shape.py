@@ -4,10 +4,11 @@ A payload of another shape than declared (a text among the numbers, a key that i
 says so, and the general decoder finds out which reading it was.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -15,9 +16,16 @@ import numpy as np
 from drivers.mqtt.channels import READINGS_MAX, ChannelDecoder
 from drivers.mqtt.paths import Path, Step
 from drivers.mqtt.readings import Readings
+from drivers.mqtt.trust import DOUBTFUL
+from drivers.values import GOOD
 from gateway.core.model import Float64, Int64, UInt8
 
-NO_TIMES: Int64 = np.empty(0, np.int64)
+ROW_MIN = 6
+"""Channels of one payload from which columns are quicker than one channel after the other."""
+CODE = attrgetter("code")
+INDEX_MAX = 15
+"""Highest index in a list of the quick way; a list of so many different things is no row of a table."""
+Times = tuple[Int64, UInt8 | None]
 Found = tuple[Int64, Float64, UInt8 | None]
 Tree = dict[Step, Any]
 """Steps to what follows them; a leaf is a type."""
@@ -34,6 +42,11 @@ class Place:
         """Return the list as float64."""
         found = self.items(document)
         return np.fromiter(map(self.item, found) if self.item else found, np.float64, len(found))
+
+    def texts(self, document: Any) -> list[str]:
+        """Return the list."""
+        found = self.items(document)
+        return list(map(self.item, found)) if self.item else found
 
     def integers(self, document: Any) -> Int64:
         """Return the list as int64; the decoder has let none through that does not fit."""
@@ -56,14 +69,14 @@ class Shape:
 
     Args:
         channels: Such channels; see `shapes`.
-        time_type: What lists of times hold: int, or float.
+        time_type: What lists of times hold: int, float or str.
 
     Raises:
         ValueError: Two paths do not go together.
     """
 
     def __init__(self, channels: Sequence[ChannelDecoder], time_type: type) -> None:
-        self._whole = time_type is int
+        self._time_type = time_type
         tree: Tree = {}
         for channel in channels:
             assert channel.path is not None
@@ -81,76 +94,158 @@ class Shape:
             for c in channels
             if c.path is not None
         ]
+        # An instrument's options say what a time is written in: where the place is the same, so are the times.
+        self._one_time = len({c.time.text for c in channels if c.time is not None}) == 1
 
     def take(self, payload: bytes, arrival_ns: int, out: Readings) -> bool:
         """Append all readings and return True, or return False and append nothing."""
+        found: list[tuple[ChannelDecoder, Found]] = []
+        times: Times | None = None
         try:
             document = self._decoder.decode(payload)
-            found = [self._read(column, document, arrival_ns) for column in self._columns]
+            for column in self._columns:
+                values = column.channel.convert.column(column.values.floats(document))
+                if values is None or len(values) > READINGS_MAX:
+                    return False
+                if not len(values):
+                    continue
+                if times is None or not self._one_time or column.times is None:
+                    times = self._times(column, document, len(values), arrival_ns)
+                if times is None or len(times[0]) != len(values):
+                    return False
+                found.append((column.channel, (times[0], values, times[1])))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
             return False
-        if any(item is None for item in found):
-            return False
-        for column, item in zip(self._columns, found, strict=True):
-            if item is not None and len(item[1]):
-                column.channel.columns(*item, out)
+        for channel, readings in found:
+            channel.columns(*readings, out)
         return True
 
-    def _read(self, column: Column, document: Any, arrival_ns: int) -> Found | None:
+    def _times(self, column: Column, document: Any, count: int, arrival_ns: int) -> Times | None:
+        """Return the times of a column and what is to be thought of them; None where they must be read one by one."""
         channel = column.channel
-        values = channel.convert.column(column.values.floats(document))
-        if values is None or len(values) > READINGS_MAX:
-            return None
-        if not len(values):
-            return NO_TIMES, values, None
         if column.times is None:
             base_ns = 0 if column.base is None else channel.reader.one(column.base(document))
-            times = channel.stepped(base_ns, len(values), arrival_ns)
-            return times, values, channel.doubt(times, arrival_ns)
-        raw: Any = column.times.integers(document) if self._whole else column.times.floats(document)
-        if len(raw) != len(values):
+            times = channel.stepped(base_ns, count, arrival_ns)
+            if column.base is None or channel.near(base_ns, base_ns + channel.step_ns * (count - 1), arrival_ns):
+                return times, None
+            return times, channel.doubt(times, arrival_ns)
+        if self._time_type is str:
+            read = channel.reader.texts(column.times.texts(document))
+            return None if read is None else (read, channel.doubt(read, arrival_ns))
+        whole = self._time_type is int
+        raw: Any = column.times.integers(document) if whole else column.times.floats(document)
+        if not len(raw):
             return None
-        if not self._whole:
-            times = channel.reader.column(raw)
-        elif channel.believes(int(raw.min()), int(raw.max()), arrival_ns):
-            return raw * channel.reader.unit_ns, values, None
-        else:
-            times = channel.reader.integers(raw)
-        return times, values, channel.doubt(times, arrival_ns)
+        if channel.believes(math.floor(raw.min()), math.ceil(raw.max()), arrival_ns):
+            return channel.reader.near(raw), None
+        times = channel.reader.integers(raw) if whole else channel.reader.column(raw)
+        return times, channel.doubt(times, arrival_ns)
 
 
-def shapes(channels: Sequence[ChannelDecoder]) -> list[Shape]:
-    """Return the shapes that can serve these channels, none unless all are lists of numbers found by keys."""
+class Row:
+    """Decodes the payloads of one topic filter with one number for each of many channels.
+
+    Args:
+        channels: Such channels, at least two, with the same time; see `shapes`.
+
+    Raises:
+        ValueError: Two paths do not go together.
+    """
+
+    def __init__(self, channels: Sequence[ChannelDecoder]) -> None:
+        self._first = channels[0]
+        self._trusts = [channel.trust for channel in channels]
+        self._rows = np.array([channel.row for channel in channels], np.int32)
+        tree: Tree = {}
+        for channel in channels:
+            assert channel.path is not None
+            _plant(tree, channel.path.steps, float)
+        time = self._first.time
+        if time is not None:
+            _plant(tree, time.steps, object)
+        self._decoder = msgspec.json.Decoder(_type(tree))
+        self._values = attrgetter(*(_dotted(tree, c.path)[0] for c in channels if c.path is not None))
+        self._base = None if time is None else attrgetter(_dotted(tree, time)[0])
+        self._scale = np.array([channel.convert.scale for channel in channels])
+        self._offset = np.array([channel.convert.offset for channel in channels])
+        self._plain = bool((self._scale == 1.0).all() and (self._offset == 0.0).all())
+
+    def take(self, payload: bytes, arrival_ns: int, out: Readings) -> bool:
+        """Append all readings and return True, or return False and append nothing."""
+        if any(map(CODE, self._trusts)):
+            return False
+        try:
+            document = self._decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        values = np.fromiter(self._values(document), np.float64, len(self._rows))
+        if not self._plain:
+            with np.errstate(over="ignore"):
+                values = values * self._scale + self._offset
+            if not np.isfinite(values).all():
+                return False
+        time_ns, quality = arrival_ns, GOOD
+        if self._base is not None:
+            time_ns = self._first.reader.one(self._base(document))
+            if abs(time_ns - arrival_ns) > self._first.tolerance_ns:
+                time_ns, quality = arrival_ns, DOUBTFUL
+        out.add_rows(self._rows, time_ns, values, quality)
+        return True
+
+
+class Quick(Protocol):
+    """A quick way through payloads of one shape."""
+
+    def take(self, payload: bytes, arrival_ns: int, out: Readings) -> bool:
+        """Append all readings and return True, or return False and append nothing."""
+        ...
+
+
+def shapes(channels: Sequence[ChannelDecoder]) -> Sequence[Quick]:
+    """Return the quick ways that can serve these channels: all are lists of numbers, or many are one number each."""
     if not channels or not all(map(_simple, channels)):
         return []
-    floats = any(c.time is not None and c.time.many and c.unit != "ns" for c in channels)
+    if not any(c.path is not None and c.path.many for c in channels):
+        return _rows(channels)
+    if not all(c.path is not None and c.path.many for c in channels):
+        return []
+    units = {c.unit for c in channels if c.time is not None and c.time.many}
+    kinds: tuple[type, ...] = (int, float) if units - {"ns", "iso"} else (int,)
     try:
-        return [Shape(channels, kind) for kind in ((int, float) if floats else (int,))]
+        return [Shape(channels, kind) for kind in ((str,) if units == {"iso"} else kinds)]
     except ValueError:
         return []
 
 
 def _simple(channel: ChannelDecoder) -> bool:
     paths = [path for path in (channel.path, channel.time) if path is not None]
-    return (
-        channel.path is not None
-        and channel.path.many
-        and channel.convert.plain
-        and all(path.steps and not any(isinstance(step, int) for step in path.steps) for path in paths)
-        and (channel.time is None or not channel.time.many or channel.unit != "iso")
-    )
+    return channel.path is not None and channel.convert.plain and all(map(_quick, paths))
+
+
+def _rows(channels: Sequence[ChannelDecoder]) -> Sequence[Quick]:
+    times = {c.time.text if c.time is not None else "" for c in channels}
+    if len(channels) < ROW_MIN or len(times) > 1 or any(c.optional for c in channels):
+        return []
+    try:
+        return [Row(channels)]
+    except ValueError:
+        return []
+
+
+def _quick(path: Path) -> bool:
+    return bool(path.steps) and not any(isinstance(step, int) and step > INDEX_MAX for step in path.steps)
 
 
 def _plant(tree: Tree, steps: Sequence[Step], leaf: type) -> None:
     """Put a path into the tree. Raises ValueError where one path's end is another's way, or a list another's object."""
     for step in steps[:-1]:
-        if tree and (None in tree) != (step is None):
+        if tree and type(next(iter(tree))) is not type(step):
             raise ValueError("a list and an object in one place")
         tree = tree.setdefault(step, {})
         if not isinstance(tree, dict):
             raise ValueError("a number and an object in one place")  # noqa: TRY004 - a finding about paths, not a type
     last = steps[-1]
-    if tree and (None in tree) != (last is None):
+    if tree and type(next(iter(tree))) is not type(last):
         raise ValueError("a list and an object in one place")
     if tree.setdefault(last, leaf) is not leaf:
         raise ValueError("two kinds of number in one place")
@@ -161,12 +256,16 @@ def _type(tree: Any) -> Any:
         return Any if tree is object else tree
     if None in tree:
         return list[_type(tree[None])]  # type: ignore[misc]  # a type made at run time
+    if isinstance(next(iter(tree)), int):
+        inner = [_type(tree[i]) if i in tree else Any for i in range(max(tree) + 1)]
+        return msgspec.defstruct("Shape", [(f"f{i}", kind) for i, kind in enumerate(inner)], array_like=True, gc=False)
     names = {key: f"f{i}" for i, key in enumerate(tree)}
     fields = [(names[key], _type(inner)) for key, inner in tree.items()]
     return msgspec.defstruct("Shape", fields, rename={name: str(key) for key, name in names.items()}, gc=False)
 
 
-def _place(tree: Tree, path: Path) -> Place:
+def _dotted(tree: Tree, path: Path) -> tuple[str, str]:
+    """Return the attributes that lead to a path's list, or to its value, and on to the place in each item."""
     parts: tuple[list[str], list[str]] = ([], [])
     side = 0
     here: Any = tree
@@ -174,9 +273,13 @@ def _place(tree: Tree, path: Path) -> Place:
         if step is None:
             side = 1
         else:
-            parts[side].append(f"f{list(here).index(step)}")
+            parts[side].append(f"f{step if isinstance(step, int) else list(here).index(step)}")
         here = here[step]
-    head, tail = (".".join(names) for names in parts)
+    return ".".join(parts[0]), ".".join(parts[1])
+
+
+def _place(tree: Tree, path: Path) -> Place:
+    head, tail = _dotted(tree, path)
     return Place(attrgetter(head) if head else _itself, attrgetter(tail) if tail else None)
 
 
