@@ -14,7 +14,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.registry import Kind, load, names
-from gateway.site import schema
+from gateway.site import profile_schema, schema
+from gateway.site.profile_text import example, place
+from gateway.site.profiles import Profile, shipped_profiles
 
 REFERENCE = Path(__file__).parent / "reference"
 TITLES = {Kind.DRIVER: "Driver", Kind.DETECTOR: "Detector", Kind.UPLINK: "Uplink", Kind.STORE: "Store"}
@@ -22,6 +24,7 @@ PARTS = {
     "Options": "Options",
     "InstrumentOptions": "Options of an instrument",
     "ChannelOptions": "Options of a channel",
+    "OutputOptions": "Options of an output",
 }
 
 
@@ -29,6 +32,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Yield every generated file with its text."""
     yield REFERENCE / "site-file.md", _site_page()
     yield REFERENCE / "site.schema.json", json.dumps(_site_schema(), indent=1, ensure_ascii=False) + "\n"
+    yield REFERENCE / "profiles.md", _profiles_page()
+    yield REFERENCE / "profile.schema.json", json.dumps(_profile_schema(), indent=1, ensure_ascii=False) + "\n"
     for kind in Kind:
         for name in names(kind):
             module = load(kind, name)
@@ -55,6 +60,7 @@ def _site_page() -> str:
         "instruments[]": schema.InstrumentSection,
         "instruments[].channels[]": schema.ChannelSection,
         "rules[]": schema.RuleSection,
+        "outputs[]": schema.OutputSection,
         "stores[], uplinks[]": schema.DestinationSection,
         "secrets.NAME": schema.SecretSection,
         "storage": schema.StorageSection,
@@ -71,6 +77,72 @@ def _site_page() -> str:
     for title, model in sections.items():
         lines += [f"## `{title}`", "", (model.__doc__ or "").strip(), "", *_table(model), ""]
     return "\n".join(lines)
+
+
+def _profiles_page() -> str:
+    profiles = shipped_profiles()
+    lines = [
+        "# Profiles",
+        "",
+        "Instruments that a site file reads by name: `profile: NAME` and an address. `hazgate profiles NAME` shows the",
+        "same in the terminal; how to write one of your own is told in [a how-to](../how-to/write-a-profile.md).",
+        "",
+        "Confidence is how far the source of a map can be believed. What nobody has verified is listed with each",
+        "instrument, and `hazgate check` shows it until the site file settles it.",
+        "",
+        "| name | maker and model | for | driver | confidence |",
+        "|---|---|---|---|---|",
+        *(
+            f"| [{p.name}](#{p.name}) | {p.file.maker} {p.file.model} | {p.file.kind} | {p.file.driver} |"
+            f" {p.file.confidence} |"
+            for p in profiles
+        ),
+        "",
+    ]
+    for profile in profiles:
+        lines += _profile(profile)
+    lines += ["## Keys of a profile file", ""]
+    sections = {
+        "profile": profile_schema.ProfileFile,
+        "line": profile_schema.LineSection,
+        "channels[]": profile_schema.ProfileChannelSection,
+        "point": profile_schema.PointSection,
+        "point.channels[]": profile_schema.PointChannelSection,
+        "uncertain[]": profile_schema.UncertainSection,
+        "identify": profile_schema.IdentifySection,
+        "identify.registers[]": profile_schema.MarkSection,
+    }
+    for title, model in sections.items():
+        lines += [f"### `{title}`", "", (model.__doc__ or "").strip(), "", *_table(model), ""]
+    return "\n".join(lines)
+
+
+def _profile(profile: Profile) -> list[str]:
+    file = profile.file
+    also = f" Also called {', '.join(f'`{alias}`' for alias in file.aliases)}." if file.aliases else ""
+    lines = [
+        f"## {file.profile}",
+        "",
+        f"{file.maker} {file.model} ({file.name_zh}); {file.kind}.{also}",
+        f"Source: {file.source}. Confidence: {file.confidence}.",
+        "",
+        "```yaml",
+        example(profile),
+        "```",
+        "",
+        "| channel | measures | unit | where | read |",
+        "|---|---|---|---|---|",
+    ]
+    read: list[tuple[schema.ChannelSection, str]] = [
+        (channel, "when named" if channel.extra else "always") for channel in file.channels
+    ]
+    points = [(channel, "each point") for channel in (file.point.channels if file.point else ())]
+    lines += [
+        f"| `{c.id}` | {c.quantity or c.id} | {c.unit} | {place(c, file.driver)} | {when} |"
+        for c, when in [*read, *points]
+    ]
+    lines += ["", *(f"- Not verified: {u.what}. {u.why} {u.check}" for u in file.uncertain), ""]
+    return [*lines, *((file.notes, "") if file.notes else ())]
 
 
 def _table(model: type[BaseModel]) -> list[str]:
@@ -130,6 +202,36 @@ def _site_schema() -> dict[str, Any]:
         _when(kind, name, definitions) for kind in (Kind.UPLINK, Kind.STORE) for name in names(kind)
     ]
     return whole
+
+
+def _profile_schema() -> dict[str, Any]:
+    """The schema of profile files, with each driver's options of instruments and channels."""
+    whole = profile_schema.ProfileFile.model_json_schema()
+    whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    whole["title"] = "Hazgate profile"
+    definitions = whole["$defs"]
+    whole["allOf"] = []
+    for name in names(Kind.DRIVER):
+        instrument, channel = (
+            _inlined(getattr(load(Kind.DRIVER, name), part), definitions)
+            for part in ("InstrumentOptions", "ChannelOptions")
+        )
+        channels = {"items": {"properties": {"options": channel}}}
+        whole["allOf"].append(
+            {
+                "if": {"properties": {"driver": {"const": name}}},
+                "then": {"properties": {"options": instrument, "channels": channels}},
+            }
+        )
+    return whole
+
+
+def _inlined(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's schema, its own definitions put among the others; two models of one name must not differ."""
+    name = f"{model.__module__.replace('.', '_')}_"
+    options = model.model_json_schema(ref_template="#/$defs/" + name + "{model}")
+    definitions.update({name + key: item for key, item in options.pop("$defs", {}).items()})
+    return options
 
 
 def _when(kind: Kind, name: str, definitions: dict[str, Any]) -> dict[str, Any]:

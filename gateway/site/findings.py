@@ -21,6 +21,7 @@ class Findings:
         problems: Mistakes with their paths in the site file.
         of_instruments: Those of them that an instrument makes by itself, whatever the other sections say.
         lines: Mistakes in profiles, each already with its line.
+        incomplete: Some channels are missing for their own mistakes: that nothing answers to a name says nothing then.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +29,7 @@ class Findings:
         self.problems: list[ConfigError] = []
         self.of_instruments: list[ConfigError] = []
         self.lines: list[str] = []
+        self.incomplete = False
 
     def complain(self, path: tuple[str | int, ...], problem: str) -> None:
         """Add a mistake."""

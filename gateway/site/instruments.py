@@ -120,6 +120,7 @@ class Instruments:
         found = self._expanded(index, driver)
         self.written[index] = None
         if found is None:
+            self.findings.incomplete = True
             return None
         section, entries = found
         path = ("instruments", index)
@@ -130,6 +131,7 @@ class Instruments:
             here = (*path, "channels", j)
             item, where = self._channel(entry, module, here)
             if item is None:
+                self.findings.incomplete = True
                 continue
             if item.id in names:
                 self.findings.complain((*here, "id"), f"{item.id!r} is used twice in {section.id}")

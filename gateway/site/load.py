@@ -163,14 +163,14 @@ class _Builder(Findings):
                 known = ", ".join(connections) or "none"
                 self.complain(("outputs", i, "connection"), f"no connection {section.connection!r}; there are: {known}")
             for k, area in enumerate(section.areas):
-                if area not in areas:
+                if area not in areas and not self.incomplete:
                     self.complain(("outputs", i, "areas", k), f"no area is called {area!r}{near(area, areas)}")
             self.answered(section, i, [rule.id for rule in rules])
         return tuple(Output(o.id, o.connection, o, ("outputs", i)) for i, o in enumerate(self.file.outputs))
 
     def answered(self, section: OutputSection, index: int, alarms: Sequence[str]) -> None:
         for k, pattern in enumerate(section.alarms):
-            if pattern == "*" or pattern.startswith("system/"):
+            if pattern == "*" or pattern.startswith("system/") or self.incomplete:
                 continue
             if not any(fnmatchcase(alarm, pattern) for alarm in alarms):
                 self.complain(("outputs", index, "alarms", k), f"no alarm is called {pattern!r}{near(pattern, alarms)}")
@@ -225,7 +225,7 @@ class _Builder(Findings):
         matched: dict[str, Channel] = {}
         for k, pattern in enumerate(section.channels):
             found = [by_id[pattern]] if pattern in by_id else [c for i, c in by_id.items() if fnmatchcase(i, pattern)]
-            if not found:
+            if not found and not self.incomplete:
                 self.complain((*path, "channels", k), f"no channel is called {pattern!r}{near(pattern, by_id)}")
             matched.update((c.id, c) for c in found)
         return list(matched.values())

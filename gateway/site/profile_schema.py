@@ -3,7 +3,15 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from gateway.site.schema import POINTS_MAX, ChannelSection, Id, Options, Section
 
@@ -56,7 +64,11 @@ class MarkSection(Section):
     table: Literal["coil", "discrete", "holding", "input"] = Field("holding", description="The table they stand in.")
     address: int = Field(ge=0, le=65535, description="First address on the wire, from 0.", examples=[106])
     count: int = Field(1, ge=1, le=125, description="How many; each has to be as expected.", examples=[1])
-    expect: Annotated[tuple[tuple[int, int], ...], BeforeValidator(_expected)] = Field(
+    expect: Annotated[
+        tuple[tuple[int, int], ...],
+        BeforeValidator(_expected),
+        WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "string"}]}}),
+    ] = Field(
         (),
         description="What each register may hold, unsigned; anything where empty: that it answers is enough.",
         examples=[[1, 2, 3, "10..20"]],

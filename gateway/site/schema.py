@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Options = dict[str, Any]
@@ -102,9 +102,11 @@ class InstrumentSection(Section):
         " file says of a channel or option outranks the profile.",
         examples=["honeywell-xcd"],
     )
-    points: Annotated[tuple[int, ...], BeforeValidator(read_points)] = Field(
-        (), description="Points of a panel to read, where the profile describes one.", examples=[[1, 2, "10-20"]]
-    )
+    points: Annotated[
+        tuple[int, ...],
+        BeforeValidator(read_points),
+        WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "string"}]}}),
+    ] = Field((), description="Points of a panel to read, where the profile describes one.", examples=[[1, 2, "10-20"]])
     omit: tuple[str, ...] = Field(
         (), description="Channels of the profile that this instrument does not have.", examples=[["temperature"]]
     )
