@@ -81,6 +81,7 @@ def command(*, endpoint: str | None, site: Path | None, connection: str | None, 
 
     Registers are read while the display shows the value. One value often leaves several ways of reading; each further
     value that differs rules some out. On a terminal you are asked for more; elsewhere give --keep FILE and call again.
+    Ends with 0 when one way is left, with 1 before that.
     """
     if address + count > 65536:
         raise click.BadParameter(f"{address} and {count} registers end beyond 65535", param_hint="--count")
@@ -102,8 +103,9 @@ def command(*, endpoint: str | None, site: Path | None, connection: str | None, 
         asking.print_json(look.report())
     elif best is not None:
         channel = paste.of_channel(best.table, best, best.address, unit, full_scale)
-        asking.print_yaml(paste.instrument(where, unit_id, line, [channel]), "for the site file")
-    sys.exit(0 if best is not None else 1)
+        title = "for the site file" if look.verdict.unique else "perhaps; give further values before you rely on it"
+        asking.print_yaml(paste.instrument(where, unit_id, line, [channel]), title)
+    sys.exit(0 if look.verdict.unique else 1)
 
 
 @dataclass
