@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.core.alarm import AlarmEvent
 from gateway.core.errors import StorageError
+from gateway.notice import withdraw
 from gateway.recorder import Recorder
 from gateway.site.load import Site
 from gateway.store.backlog import head_of
@@ -34,6 +35,7 @@ class FolderLock:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            withdraw(folder)
         except BlockingIOError as error:
             self.release()
             raise StorageError(f"{folder} is in use by another gateway") from error

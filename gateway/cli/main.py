@@ -15,6 +15,7 @@ EXIT_CONFIG: Final = 78
 COMMANDS: Final = {
     "demo": "Run the whole chain on this machine, with nothing else installed.",
     "run": "Run the gateway of a site.",
+    "reload": "Apply a changed site file to a running gateway.",
     "check": "Validate a site file; with --live read each channel once.",
     "ports": "List serial adapters, their stable names and who uses them.",
     "scan": "Find Modbus instruments on serial lines and hosts.",
