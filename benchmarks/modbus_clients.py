@@ -60,6 +60,7 @@ async def driver(port: int, unit: int, reads: list[int]) -> None:
 class Ask:
     def __init__(self, request: Request) -> None:
         self.request = request
+        self.timeout_s = None
 
 
 async def link(port: int, unit: int, reads: list[int]) -> None:

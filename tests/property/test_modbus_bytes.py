@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from drivers.modbus.decode import Decoder
 from drivers.modbus.frames import FrameError, Refused, Request, rtu_frame, tcp_frame, with_crc
-from drivers.modbus.plan import WIDTH_BITS, Block, Place, blocks
 from drivers.modbus.line import Debts, telling_request
+from drivers.modbus.plan import WIDTH_BITS, Block, Place, blocks
 from gateway.core.model import BAD_FROM, Channel, Quality
 
 requests = st.builds(
