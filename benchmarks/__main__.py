@@ -19,6 +19,7 @@ NAMES = (
     "whole_chain",
     "modbus_tcp",
     "requests_sent",
+    "simulator_server",
     "pipeline",
     "start",
     "throughput",
