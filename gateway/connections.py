@@ -9,7 +9,7 @@ import structlog
 from gateway.core.clock import Clock
 from gateway.core.model import Batch, Channel
 from gateway.core.plugin import Driver
-from gateway.flow.supervisor import Supervisor
+from gateway.flow.supervisor import BACKOFF_MAX_S, SWITCHING_BACKOFF_MAX_S, Supervisor
 from gateway.site.plans import Connection
 
 log = structlog.get_logger()
@@ -54,6 +54,7 @@ class Connections:
             self._put,
             self._clock,
             on_change=lambda reason: self._on_change(connection.id, reason),
+            backoff_max_s=SWITCHING_BACKOFF_MAX_S if connection.outputs else BACKOFF_MAX_S,
         )
         line = self._lines[connection.id] = _Line(connection, driver, supervisor)
         if self._group is not None:
