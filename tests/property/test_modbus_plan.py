@@ -165,6 +165,20 @@ def test_what_no_answered_part_holds_is_where_the_refusal_lies(spots: Any, data:
         assert not crossed or len({(p.address, p.end) for p in again.places}) == 1
 
 
+@given(st.lists(st.sampled_from(["good", *QUALITIES]), min_size=1, max_size=6))
+def test_what_several_status_words_say_follows_their_ranks_and_order(names: list[str]) -> None:
+    status = [{"address": i, "values": {"0": name}} for i, name in enumerate(names)]
+    channel = ChannelPlan(Channel(0, "i.c", "i", "t"), ChannelOptions(address=100))
+    plan = InstrumentPlan("i", 1.0, InstrumentOptions.model_validate({"status": status}), (channel,))
+    state = InstrumentState(plan)
+    for block in plan_instrument(Options(endpoint="tcp://x"), plan):
+        Decoder(block, state).decode(bytes(2 * block.count), 1, 0.0)
+    said = [Quality[name.upper()] for name in names if name != "good"]
+    bad = [quality for quality in said if quality >= Quality.BAD]
+    over = [quality for quality in said if quality == Quality.OVER_RANGE]
+    assert state.quality.tolist() == [(*bad, *over, *said, Quality.GOOD)[0]]
+
+
 words = st.fixed_dictionaries(
     {"address": st.integers(0, 12), "table": st.just("holding")},
     optional={
