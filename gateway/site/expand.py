@@ -1,7 +1,7 @@
 """An instrument of the site file and its profile made one section, and back: who wrote what of it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.errors import ConfigError
 from gateway.site.document import Document
@@ -13,8 +13,7 @@ FROM_PROFILE = ("profile", "points", "omit", "channels")
 """Keys of the site file's instrument that are not simply laid over the profile's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A channel of an expanded instrument.
 
     Attributes:
@@ -25,9 +24,9 @@ class Entry:
     """
 
     section: Any
-    ready: Ready | None
-    mine: Path
-    site: int | None
+    ready: Ready | None = None
+    mine: Path = ()
+    site: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

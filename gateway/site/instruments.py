@@ -77,7 +77,7 @@ class Instruments:
             if section.points or section.omit:
                 key = "points" if section.points else "omit"
                 self.findings.complain(("instruments", index, key), "needs a profile")
-            return section, [Entry(channel, None, (), j) for j, channel in enumerate(section.channels)]
+            return section, [Entry(channel) for channel in section.channels]
         profile = self._profile(index, written["profile"], driver)
         if profile is None:
             return None
