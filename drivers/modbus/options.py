@@ -321,7 +321,7 @@ class InstrumentOptions(PluginOptions):
     )
     status: tuple[StatusOptions, ...] = Field(
         (),
-        max_length=64,
+        max_length=4096,
         description="Words that tell how far its values can be trusted; where two speak, BAD outranks doubt, over range"
         " other doubts, and else the earlier the later. One that cannot be read leaves its channels UNCERTAIN.",
     )
