@@ -27,13 +27,12 @@ from drivers.mqtt.decode import MessageDecoder
 from drivers.mqtt.driver import MqttDriver
 from drivers.mqtt.readings import Readings
 from gateway.core.clock import SystemClock, rfc3339
-from gateway.core.model import Channel
+from gateway.core.model import Batch, Channel
 from gateway.core.plugin import ChannelPlan, InstrumentPlan
 from gateway.store.spool import Spool
 
 ROOT = Path(__file__).parent.parent
 READINGS = 100
-TOPIC = "plant/gd-01"
 Result = dict[str, float]
 
 
@@ -54,15 +53,11 @@ def _backlog(messages: int, rounds: int) -> list[Figure]:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with ended(subprocess.Popen(command, text=True, **quiet)):  # type: ignore[call-overload]  # keywords of Popen
             _until_it_listens(port)
-            found = interleaved(
-                {
-                    "mosquitto_sub": lambda: _with_backlog(
-                        port, messages, "sub", lambda: _mosquitto_sub(port, messages)
-                    ),
-                    "gateway": lambda: _with_backlog(port, messages, "gw", lambda: _gateway(port, messages, folder)),
-                },
-                rounds,
-            )
+            subjects: dict[str, Callable[[], Result]] = {
+                "mosquitto_sub": lambda: _kept(port, messages, "sub", lambda: _mosquitto_sub(port, messages)),
+                "gateway": lambda: _kept(port, messages, "gw", lambda: _gateway(port, messages, folder)),
+            }
+            found = interleaved(subjects, rounds)
     table(
         f"Draining {messages:,} messages of 100 bytes, QoS 1, {rounds} round(s)",
         ("client", "messages/s", "µs CPU/message"),
@@ -92,10 +87,9 @@ def _until_it_listens(port: int) -> None:
 
 def _kept(port: int, messages: int, session: str, drain: Callable[[], Result]) -> Result:
     """Let the broker keep messages for a session, then drain it."""
-    keep = ("-p", str(port), "-t", TOPIC, "-q", "1", "-i", session, "-c", "-V", "5", "-x", "3600")
-    subprocess.run([program("mosquitto_sub"), *keep, "-E"], check=True, timeout=20)
+    subprocess.run([*_subscriber(port, session), "-E"], check=True, stdout=subprocess.DEVNULL, timeout=20)
     lines = "\n".join(_reading(i) for i in range(messages)) + "\n"
-    publish = [program("mosquitto_pub"), "-p", str(port), "-t", TOPIC, "-q", "1", "-l"]
+    publish = [program("mosquitto_pub"), "-p", str(port), "-t", f"plant/{session}", "-q", "1", "-l"]
     subprocess.run(publish, input=lines, text=True, check=True, timeout=300)
     return drain()
 
@@ -106,16 +100,18 @@ def _reading(i: int) -> str:
     return text[:-2] + "x" * (100 - len(text)) + text[-2:]
 
 
+def _subscriber(port: int, session: str) -> list[str]:
+    """Return the command of a client with a session and a topic of its own."""
+    keep = ("-q", "1", "-i", session, "-c", "-V", "5", "-x", "3600")
+    return [program("mosquitto_sub"), "-p", str(port), "-t", f"plant/{session}", *keep]
+
+
 def _mosquitto_sub(port: int, messages: int) -> Result:
-    keep = ("-p", str(port), "-t", TOPIC, "-q", "1", "-i", "sub", "-c", "-V", "5", "-x", "3600")
-    return _measured([program("mosquitto_sub"), *keep, "-C", str(messages)], messages)
-
-
-def _measured(command: list[str], messages: int) -> Result:
     import resource  # noqa: PLC0415 - not on every system
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.monotonic()
+    command = [*_subscriber(port, "sub"), "-C", str(messages)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=300)
     wall_s = time.monotonic() - begun
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -135,7 +131,7 @@ async def drain(port: int, messages: int, folder: Path) -> Result:
     plan = InstrumentPlan(
         "gd-01",
         1.0,
-        mqtt.InstrumentOptions(topic=TOPIC, time="ts"),
+        mqtt.InstrumentOptions(topic="plant/gw", time="ts"),
         (ChannelPlan(Channel(0, "gd-01.co", "gd-01", "co"), mqtt.ChannelOptions(path="co")),),
     )
     options = mqtt.Options(port=port, client_id="gw", clean_session=False)
@@ -216,30 +212,29 @@ def _payloads(loops: int, rounds: int) -> list[Figure]:
     rows, figures = [], []
     for name, (document, options, paths) in forms(now_ns // 1_000_000).items():
         payload = json.dumps(document).encode()
-        made, bare = decoder(options, paths), msgspec.json.Decoder()
-
-        def ours(made: MessageDecoder = made, payload: bytes = payload) -> None:
-            out = Readings()
-            made.decode(payload, now_ns, out)
-            out.batch()
-
-        check = Readings()
-        made.decode(payload, now_ns, check)
-        assert (len(check.batch()), int(check.batch().quality.max())) == (READINGS, 0), name
-        found = interleaved(
-            {
-                "ours": lambda f=ours: _cpu_us(f, loops),
-                "bare": lambda b=bare, p=payload: _cpu_us(lambda: b.decode(p), loops),
-            },
-            rounds,
-        )
+        found = interleaved(_subjects(decoder(options, paths), payload, now_ns, loops), rounds)
         ratio = Spread.of(a / b for a, b in zip(found["ours"], found["bare"], strict=True))
-        rows.append(
-            (name, len(payload), Spread.of(found["bare"]).text(1), Spread.of(found["ours"]).text(1), ratio.text())
-        )
+        times = [Spread.of(found[subject]).text(1) for subject in ("bare", "ours")]
+        rows.append((name, len(payload), *times, ratio.text()))
         figures.append(at_most(f"100 readings as {name}, of msgspec's CPU", ratio, 2.0))
     table("A payload of 100 readings", ("form", "bytes", "µs msgspec", "µs ours", "ratio"), rows)
     return figures
+
+
+def _subjects(made: MessageDecoder, payload: bytes, now_ns: int, loops: int) -> dict[str, Callable[[], float]]:
+    bare = msgspec.json.Decoder()
+
+    def ours() -> Batch:
+        out = Readings()
+        made.decode(payload, now_ns, out)
+        return out.batch()
+
+    def theirs() -> object:
+        return bare.decode(payload)
+
+    found = ours()
+    assert (len(found), int(found.quality.max())) == (READINGS, 0), payload[:80]
+    return {"ours": lambda: _cpu_us(ours, loops), "bare": lambda: _cpu_us(theirs, loops)}
 
 
 def decoder(options: dict[str, Any], paths: list[str]) -> MessageDecoder:

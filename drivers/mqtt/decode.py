@@ -227,7 +227,11 @@ class MessageDecoder:
         if self._repeats is not None and self._repeats.known(document, arrival_ns):
             out.repeated += 1
             return
-        inner: object = text_of(payload) if self._inner is None else self._inner.one(document)
+        inner: object = MISSING
+        if self._inner is not None:
+            inner = self._inner.one(document)
+        elif self._parts:
+            inner = text_of(payload)
         if self._inner_json:
             document = parse(inner) if type(inner) is str else BROKEN
             if document is BROKEN:

@@ -5,7 +5,7 @@ the stream gives all its packets at once, and of a PUBLISH beyond the limit only
 topic it was for and to acknowledge it; the rest is counted off unseen.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 PUBLISH = 0x30
 PUBACK = 0x40
@@ -23,8 +23,7 @@ class FramingError(Exception):
     """The stream is no MQTT, or breaks the agreed sizes: the connection cannot be used any further."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True, gc=False):
     """One message; `payload` is None where it was longer than the limit, of `size` bytes."""
 
     topic: bytes
@@ -67,7 +66,9 @@ class Framer:
             if self._skip:
                 at = self._skipped(packets, at, size)
                 continue
-            found = _length(data, at + 1)
+            # Most packets are short: a length of one byte is not worth a call.
+            short = at + 1 < size and data[at + 1] < 0x80
+            found = (data[at + 1], at + 2) if short else _length(data, at + 1)
             if found is None:
                 break
             length, start = found
@@ -113,7 +114,7 @@ class Framer:
         if len(body) < length:
             return Publish(topic, None, mid, qos, bool(command & 8), bool(command & 1), length - at)
         if self._v5:
-            at = _past_properties(body, at)
+            at = at + 1 if body[at : at + 1] == b"\0" else _past_properties(body, at)
         size = len(body) - at
         payload = body[at:] if size <= self._limit else None
         return Publish(topic, payload, mid, qos, bool(command & 8), bool(command & 1), size)

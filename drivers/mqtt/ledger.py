@@ -9,8 +9,9 @@ so a message that comes again under the identifier, with the same content, is kn
 for one whose PUBACK was sent and never arrived, because the broker was restarted meanwhile.
 """
 
-from collections import deque
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+
+import msgspec
 
 from drivers.mqtt.framing import PUBACK, PUBCOMP, PUBREC, Publish, acknowledgement
 
@@ -18,8 +19,7 @@ ACKNOWLEDGED_MAX = 10_000
 """Messages of QoS 1 whose acknowledgement may have been lost that are remembered; few brokers have more under way."""
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(msgspec.Struct, eq=False, gc=False):
     """One message: what it was, how far it has come, and whether the present connection has brought it."""
 
     mid: int
@@ -38,7 +38,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
-        self._acknowledged: dict[int, int] = {}
+        self._acknowledged: OrderedDict[int, int] = OrderedDict()
         self._released: set[int] = set()
         self._handed: deque[Entry] = deque()
         self._settled = 0
@@ -109,7 +109,7 @@ class Ledger:
         else:
             self._acknowledged[entry.mid] = entry.digest
             if len(self._acknowledged) > ACKNOWLEDGED_MAX:
-                del self._acknowledged[next(iter(self._acknowledged))]
+                self._acknowledged.popitem(last=False)
         return acknowledgement(PUBREC if entry.qos == 2 else PUBACK, entry.mid)
 
     def released(self, mid: int) -> bytes:
