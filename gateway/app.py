@@ -12,10 +12,10 @@ import structlog
 from gateway import assembly
 from gateway.alarms.book import AlarmBook
 from gateway.api.face import Latest, Reloaded, Running, Tokens, Trend
-from gateway.checkpoint import catch_up, refill, save_checkpoint
+from gateway.checkpoint import catch_up, refill
 from gateway.connections import Connections
 from gateway.core.alarm import Alarm, AlarmEvent, Command
-from gateway.core.clock import NS_PER_S, Clock, rfc3339
+from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Priority
 from gateway.core.plugin import Acknowledging
@@ -26,16 +26,14 @@ from gateway.instruments import instrument_states
 from gateway.outgoing import UPLINK, Outgoing
 from gateway.outputs import Outputs
 from gateway.recorder import Recorder
-from gateway.reload import Prints, ended
-from gateway.reloading import Present, Reloads, Successor
+from gateway.reload import Prints
+from gateway.reloading import Present, Reloads, Successor, events_of
 from gateway.site.plans import Site
+from gateway.upkeep import Upkeep
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
-
-CHECKPOINT_S = 300.0
-CLOCK_STEP_S = 2.0
 
 
 class App:
@@ -119,7 +117,13 @@ class App:
             on_change=lambda name, why: self._system(f"system/uplink/{name}", why),
             on_lost=lambda name, count: self._note(f"{count} items were dropped before {name} had them"),
         )
-        self._told: set[str] = set()
+        self._upkeep = Upkeep(
+            self.disk,
+            clock,
+            pipeline=lambda: self.pipeline,
+            tell=partial(self._tell, None),
+            in_spool_thread=self._in_spool_thread,
+        )
 
     def _check_bind(self) -> None:
         """Refuse an address that others can reach while no token exists, before anything runs."""
@@ -173,8 +177,8 @@ class App:
         parts: list[tuple[str, Any]] = [
             ("connections", self._connections.run()),
             ("outgoing", self._outgoing.run()),
-            ("time", self._watch_time()),
-            ("checkpoint", self._save_checkpoints()),
+            ("time", self._upkeep.watch_time()),
+            ("checkpoint", self._upkeep.save_checkpoints()),
             ("reloads", self._reloads.run()),
         ]
         if self._serve:
@@ -196,7 +200,7 @@ class App:
         self._note("gateway stopped")
         recorder.cancel()
         await asyncio.gather(recorder, return_exceptions=True)
-        await asyncio.to_thread(self._checkpoint())
+        await asyncio.to_thread(self._upkeep.checkpoint())
         await self._outgoing.close()
 
     async def _recorder_lives(self, recorder: asyncio.Task[None]) -> None:
@@ -217,15 +221,7 @@ class App:
         epoch, reason = self.disk.journal.epoch, self.disk.journal.epoch_reason
         events += self.book.note(f"gateway started, epoch {epoch}{': ' if reason else ''}{reason}", now_ns)
         self.recorder.take(None, events)
-        self._tell_damage()
-
-    def _tell_damage(self) -> None:
-        """Put into the journal what the stores have found damaged or given up since the last look."""
-        for problem in self.disk.problems():
-            if problem not in self._told:
-                self._told.add(problem)
-                log.error("disk", problem=problem)
-                self._note(problem)
+        self._upkeep.tell_damage()
 
     def _pass(self, batch: Batch) -> None:
         """One turn of the pipeline: judge, then hand everything on."""
@@ -249,29 +245,6 @@ class App:
 
     async def _in_spool_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.recorder.spool_thread, call)
-
-    async def _watch_time(self) -> None:
-        """End shelvings, and tell when the machine's clock was set."""
-        offset_ns = self.clock.now_ns() - round(self.clock.monotonic_s() * NS_PER_S)
-        while True:
-            await self.clock.sleep(1.0)
-            now_ns = self.clock.now_ns()
-            self._tell(None, self.pipeline.advance(now_ns))
-            self._tell_damage()
-            moved_s = (now_ns - round(self.clock.monotonic_s() * NS_PER_S) - offset_ns) / NS_PER_S
-            if abs(moved_s) >= CLOCK_STEP_S:
-                offset_ns += round(moved_s * NS_PER_S)
-                log.warning("clock was set", by_s=round(moved_s, 3))
-                self._note(f"the clock was set by {moved_s:+.3f} s to {rfc3339(now_ns)}")
-
-    async def _save_checkpoints(self) -> None:
-        while True:
-            await self.clock.sleep(CHECKPOINT_S)
-            await self._in_spool_thread(self._checkpoint())
-
-    def _checkpoint(self) -> Callable[[], None]:
-        """Take the detectors' states together with the number of the next reading, to be written in a thread."""
-        return partial(save_checkpoint, self.disk.checkpoint, self.pipeline.save(), self.disk.spool.next_number)
 
     async def _serve_api(self) -> None:
         from gateway.api.server import serve  # noqa: PLC0415 - a site without API loads no web framework
@@ -322,7 +295,7 @@ class App:
                 self._outgoing.start_uplink(destination, sink, alarmed=alarmed)
             else:
                 self._outgoing.start_store(destination, sink, after.store_channels, after.store_table, alarmed=alarmed)
-        await self._in_spool_thread(self._checkpoint())
+        await self._upkeep.save_checkpoint()
 
     def _exchange(self, after: Successor, who: str) -> None:
         """Put everything on the new channel table in one turn of the loop: each reading belongs to one of the two."""
@@ -336,17 +309,7 @@ class App:
             self.disk.spool.change_table(after.table)
             self.disk.history.change_table(after.table.ids)
         self._connections.renumber(after.site.connections)
-        events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns)]
-        over = ended(
-            (alarm.id for alarm in self.book.alarms()),
-            after.change,
-            after.moves.kept,
-            [output.id for output in after.site.outputs],
-        )
-        for alarm, why in over.items():
-            events += self.book.system(alarm, active=False, why=why, now_ns=now_ns)
-        events += self.book.note(f"site file reloaded: {after.change.words}", now_ns, who)
-        self.recorder.take(None, events)
+        self.recorder.take(None, events_of(after, now_ns, who))
 
     # What the API sees.
 

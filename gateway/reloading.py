@@ -10,6 +10,7 @@ import structlog
 
 from gateway import assembly
 from gateway.api.face import Reloaded
+from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import Clock
 from gateway.core.errors import CommandRefusedError, SiteFileError
 from gateway.core.model import Channel
@@ -17,7 +18,7 @@ from gateway.core.plugin import Driver, Sink, SiteInfo
 from gateway.flow.pipeline import Moves, Pipeline
 from gateway.outgoing import STORE, UPLINK, Name
 from gateway.outputs import OnProblem, Outputs
-from gateway.reload import Change, Prints, compare, refusals
+from gateway.reload import Change, Prints, compare, ended, refusals
 from gateway.site.plans import Connection, Destination, Site
 from gateway.store.table import Table
 
@@ -152,6 +153,17 @@ def _sinks(  # noqa: PLR0917 - all of one kind's making
 ) -> list[tuple[Name, Destination, Sink[Any]]]:
     wanted = [one for one in destinations if (kind, one.id) in change.opened]
     return [((kind, one.id), one, sink) for one, sink in assembly.sinks(site, wanted, about, clock)]
+
+
+def events_of(after: Successor, now_ns: int, who: str) -> list[AlarmEvent]:
+    """Return what a successor's alarm book has to say once it has taken over: what is due, what ends, what changed."""
+    pipeline, book = after.pipeline, after.pipeline.book
+    events = [*pipeline.reconcile(now_ns), *book.orphans(now_ns)]
+    outputs = [output.id for output in after.site.outputs]
+    over = ended([alarm.id for alarm in book.alarms()], after.change, after.moves.kept, outputs)
+    for alarm, why in over.items():
+        events += book.system(alarm, active=False, why=why, now_ns=now_ns)
+    return [*events, *book.note(f"site file reloaded: {after.change.words}", now_ns, who)]
 
 
 class Reloads:
