@@ -1,6 +1,6 @@
 """From options to places: where each value, and each word that speaks of others, lies in its instrument. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -153,9 +153,11 @@ def words(instrument: InstrumentPlan) -> list[Place]:
     found: list[Place] = []
     if not instrument.channels:
         return found
+    # Once, and not for each of a panel's thousand words.
+    known = {plan.channel.id.removeprefix(f"{instrument.id}."): i for i, plan in enumerate(instrument.channels)}
     for keys, name, word, channels in _described(instrument, options):
         try:
-            found.append(_word_place(len(found), name, word, channels, instrument))
+            found.append(_word_place(len(found), name, word, channels, instrument, known=known))
         except ConfigError as error:
             raise error.under(*keys) from None
     return found
@@ -179,7 +181,13 @@ def _described(
 
 
 def _word_place(
-    index: int, name: str, options: WordOptions, named: tuple[str, ...] | int, instrument: InstrumentPlan
+    index: int,
+    name: str,
+    options: WordOptions,
+    named: tuple[str, ...] | int,
+    instrument: InstrumentPlan,
+    *,
+    known: Mapping[str, int],
 ) -> Place:
     assert isinstance(options, StatusOptions | HeartbeatOptions | ScaleOptions | UnitOptions)
     settings = instrument.options
@@ -189,7 +197,7 @@ def _word_place(
     layout = _layout(options, settings)
     if layout.type in FLOATS:
         raise ConfigError(("type",), f"{layout.type} is no word; bit and whole numbers are allowed")
-    at = (named,) if isinstance(named, int) else _positions(named, instrument)
+    at = (named,) if isinstance(named, int) else _positions(named, known, instrument.id)
     spoken_of = [instrument.channels[i] for i in at]
     _check_word(options, layout, spoken_of)
     return Place(
@@ -201,11 +209,10 @@ def _word_place(
     )
 
 
-def _positions(named: Sequence[str], instrument: InstrumentPlan) -> tuple[int, ...]:
-    known = {plan.channel.id.removeprefix(f"{instrument.id}."): i for i, plan in enumerate(instrument.channels)}
+def _positions(named: Sequence[str], known: Mapping[str, int], instrument: str) -> tuple[int, ...]:
     for k, name in enumerate(named):
         if name not in known:
-            raise ConfigError(("channels", k), f"{name!r} is no channel of {instrument.id}; {', '.join(known)} are")
+            raise ConfigError(("channels", k), f"{name!r} is no channel of {instrument}; {', '.join(known)} are")
     return tuple(known[name] for name in named) if named else tuple(known.values())
 
 

@@ -57,7 +57,7 @@ def test_a_quality_that_is_none_is_refused(entry: dict[str, Any]) -> None:
         (SelectOptions, {"address": 0, "values": []}),
         (SelectOptions, {"address": 0, "values": [65536]}),
         (SelectOptions, {"address": 0, "values": [0] * 122}),
-        (InstrumentOptions, {"status": [{"address": 0, "other": "bad"}] * 65}),
+        (InstrumentOptions, {"status": [{"address": 0, "other": "bad"}] * 4097}),
         (ChannelOptions, {"address": 0, "table": "queue"}),
     ],
 )
