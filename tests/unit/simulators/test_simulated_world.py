@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gateway.core.errors import ConfigError
@@ -10,6 +11,7 @@ from simulators.faces import RegisterFace
 from simulators.loading import checked, load_scenario
 from simulators.recordings import Recording, load_column
 from simulators.registers import Registers
+from simulators.rooms import Room
 from simulators.world import World
 
 SCENARIOS = sorted((Path(__file__).parents[3] / "config" / "scenarios").glob("*.yaml"))
@@ -21,7 +23,7 @@ def plant(*events: dict[str, Any], channels: dict[str, Any] | None = None, **mor
         "ambient": {"swing_k": 0, "weather_k": 0},
         "rooms": {"room": {"volume_m3": 30, "air_changes_per_h": 1}},
         "tanks": {"tank": {"volume_m3": 100}},
-        "buses": {"bus": {"type": "modbus-tcp"}, "air": {"type": "mqtt"}},
+        "buses": {"bus": {"type": "modbus-tcp"}, "air": {"type": "mqtt"}, "line": {"type": "modbus-rtu"}},
         "instruments": {
             "gd-01": {
                 "bus": "bus",
@@ -111,6 +113,40 @@ def test_an_instrument_that_cannot_be_is_refused_with_its_place(change: dict[str
     assert str(refused(data)).startswith(f"{path}: ")
 
 
+def test_only_a_serial_line_can_be_unplugged():
+    error = refused(plant({"at_s": 1, "what": "unplug", "where": "bus"}))
+    assert str(error).startswith("events[0].where: 'bus' is no line")
+
+
+def test_physics_is_asked_once_for_heads_that_hang_alike_and_each_has_its_own_noise(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+    gas_vol = Room.gas_vol
+    monkeypatch.setattr(Room, "gas_vol", lambda room, gas, spot: asked.append(gas) or gas_vol(room, gas, spot))
+    data = plant()
+    data["instruments"] = {"head": {**data["instruments"]["gd-01"], "count": 50}}
+    world = World(checked(data))
+    asked.clear()
+    for _ in range(10):
+        world.step()
+    assert asked == ["ch4"] * 10
+    assert np.unique(world.true).size == 1
+    assert np.unique(world.heads.shown).size > 1
+
+
+def test_test_gas_is_shown_whatever_is_so_and_only_by_the_head_that_gets_it():
+    during = world_after(60, {"at_s": 1, "what": "calibration", "where": "gd-01", "gas": 0.4})
+    assert during.true[0] < 1
+    assert during.heads.shown[0] == pytest.approx(40, abs=1)
+
+
+def test_a_number_that_never_changes_is_shown_as_it_is_in_warm_up_too():
+    world = World(checked(plant(channels={"supply": {"address": 0, "shows": 24.5, "type": "float32"}})))
+    world.heads.restart(0, 100.0)
+    for _ in range(20):
+        world.step()
+    assert world.heads.shown.tolist() == [24.5]
+
+
 def test_a_unit_that_a_gas_does_not_have_is_refused():
     scenario = checked(plant(channels={"o2": {"address": 0, "unit": "%LEL"}}))
     with pytest.raises(ConfigError, match=r"instruments.gd-01.channels.o2.unit: o2"):
@@ -150,6 +186,14 @@ def test_events_are_undone_when_their_time_is_over():
         {"at_s": 1, "what": "bus-down", "where": "bus", "for_s": 2},
         {"at_s": 1, "what": "bias", "where": "gd-01.ch4", "by": 3, "for_s": 2},
         {"at_s": 1, "what": "inhibit", "where": "gd-01", "for_s": 2},
+        {"at_s": 1, "what": "calibration", "where": "gd-01", "for_s": 2},
+        {"at_s": 1, "what": "stall-heartbeat", "where": "gd-01", "for_s": 2},
+        {"at_s": 1, "what": "unit-changed", "where": "gd-01", "to": 3, "times": 2, "for_s": 2},
+        {"at_s": 1, "what": "slow", "where": "gd-01", "by_s": 0.2, "for_s": 2},
+        {"at_s": 1, "what": "wrong", "where": "gd-01", "share": 0.5, "for_s": 2},
+        {"at_s": 1, "what": "repeat", "where": "gd-01", "for_s": 2},
+        {"at_s": 1, "what": "relay-stuck", "where": "gd-01", "for_s": 2},
+        {"at_s": 1, "what": "unplug", "where": "line", "for_s": 2},
     ]
     during, after = world_after(2, *events), world_after(4, *events)
     assert len(during.faults) == len(events)
@@ -157,10 +201,17 @@ def test_events_are_undone_when_their_time_is_over():
     assert during.behaviours["gd-01"].odd
     assert during.rooms["room"].air_changes_per_h == 9
     assert during.buses_down == {"bus"}
+    assert during.unplugged == {"line"}
+    assert during.relays_stuck == {"gd-01"}
+    assert during.unit_words == {"gd-01": 3}
+    assert during.heads.times.tolist() == [2.0]
     assert after.faults == set()
     assert not after.behaviours["gd-01"].odd
     assert after.rooms["room"].air_changes_per_h == 1
-    assert after.buses_down == set()
+    assert after.buses_down == after.unplugged == after.relays_stuck == set()
+    assert after.unit_words == {}
+    assert after.heads.times.tolist() == [1.0]
+    assert after.behaviours["gd-01"].repeated == 0.0
     assert after.heads.bias.tolist() == [0.0]
     assert after.heads.inhibited.tolist() == [False]
 
