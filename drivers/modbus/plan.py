@@ -295,7 +295,7 @@ def _host(run: _Run, runs: list[_Run], terms: _Terms, barriers: list[int]) -> _R
     for other in runs:
         start, end = min(run.start, other.start), max(run.end, other.end)
         added = (end - start) - (other.end - other.start)
-        if other.alone or end - start > terms.limit or not other.serves(run):
+        if end - start > terms.limit or not other.serves(run):
             continue
         if other.urgent and not run.urgent and added > terms.price:
             continue

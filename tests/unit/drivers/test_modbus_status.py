@@ -2,6 +2,7 @@
 
 import math
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -199,6 +200,21 @@ def test_a_confirmed_status_lives_on_beside_one_that_is_lost() -> None:
     assert {i: q for i, (_, q) in found.items()} == {0: GOOD, 1: UNCERTAIN}
 
 
+def test_a_word_that_speaks_tells_more_than_one_that_is_refused() -> None:
+    test = {"address": 60, "values": {"1": "test"}}
+    bench = Bench(instrument({"address": 0}, status=[STATUS, test]))
+    bench.registers[60] = 1
+    bench.absent = {50}
+    assert bench.quality(0.0) is Quality.TEST
+
+
+def test_a_status_reply_of_the_wrong_size_says_nothing() -> None:
+    bench = Bench(instrument({"address": 0}, status=[STATUS]))
+    assert bench.quality(0.0) is GOOD
+    assert len(bench.decoders[0].decode(b"\x00", 1, 1.0)) == 0
+    assert bench.decoders[1].decode(b"\x00\x07", 1, 1.0).quality.tolist() == [UNCERTAIN]
+
+
 # --- heartbeat ----------------------------------------------------------------------------------------------------
 
 BEAT = {"address": 50, "stalls_after_s": 15}
@@ -250,6 +266,13 @@ def test_a_frozen_instruments_status_is_as_old_as_its_values() -> None:
     assert found is Quality.FROZEN
 
 
+def test_what_a_frozen_instrument_shows_is_frozen_whatever_it_shows() -> None:
+    bench = Bench(instrument({"address": 0, "special": {7: "sensor_fault"}}, heartbeat=BEAT))
+    bench.registers[0] = 7
+    found = [bench.quality(float(now_s)) for now_s in range(20)]
+    assert (found[0], found[-1]) == (Quality.SENSOR_FAULT, Quality.FROZEN)
+
+
 def test_a_heartbeat_is_read_three_times_within_the_time_it_may_stand_still() -> None:
     slow = plan_instrument(OPTIONS, instrument({"address": 0}, period_s=60.0, heartbeat=BEAT))
     assert {block.address: block.period_s for block in slow} == {50: 5.0, 0: 60.0}
@@ -286,6 +309,18 @@ def test_without_its_scale_a_value_is_unreadable() -> None:
     bench.absent = {50}
     assert bench.quality(0.0) is Quality.UNREADABLE
     assert bench.state.complaints() == []
+
+
+@pytest.mark.parametrize(("raw", "word"), [(7, 9), (65535, 3)])
+def test_without_a_range_too_no_scale_makes_a_value_that_is_no_number_good(raw: int, word: int) -> None:
+    scale = {"address": 50, "values": {0: 1, 3: 1e307}}
+    plan = instrument({"address": 0, "scale_from": scale})
+    unbounded = replace(plan.channels[0].channel, range_low=math.nan, range_high=math.nan)
+    bench = Bench(replace(plan, channels=(replace(plan.channels[0], channel=unbounded),)))
+    bench.registers = {0: raw, 50: word}
+    assert bench.quality(0.0) is Quality.UNREADABLE
+    bench.registers[50] = 0
+    assert bench.read(1.0)[0] == (float(raw), GOOD)
 
 
 def test_a_range_is_that_of_the_scaled_value() -> None:
