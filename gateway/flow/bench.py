@@ -102,7 +102,7 @@ def take_over(bench: Bench, parts: Sequence[Part], saved: Callable[[str], Column
     """Give the rules of a bench the state that they had; the others stay as they begin.
 
     Args:
-        bench: The bench.
+        bench: The bench; what its detector has saved is written to, and is no part of the detector.
         parts: What `match` has found.
         saved: Returns what `Detector.save` has returned for a bench that was, by its name.
 
@@ -111,12 +111,11 @@ def take_over(bench: Bench, parts: Sequence[Part], saved: Callable[[str], Column
     """
     if not parts:
         return True
-    state = dict(bench.detector.save())
+    state = bench.detector.save()
     try:
         for source, there, here in parts:
             columns = saved(source)
             for name, column in state.items():
-                column = state[name] = column.copy()  # noqa: PLW2901 - what a detector returns stays its own
                 column[here] = _fitting(columns[name], column)[there]
         bench.detector.restore(state)
     except (ValueError, KeyError, IndexError) as error:
