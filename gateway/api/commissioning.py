@@ -6,6 +6,7 @@ scanned: a scan needs the line for itself, at other speeds.
 
 import asyncio
 import math
+import textwrap
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -280,10 +281,14 @@ class Commissioning:
         seen = {table: [_sample(sample, table, order.count) for sample in samples] for table in tables}
         verdict = await asyncio.to_thread(survey().rank, seen, order.address, order.value_unit, order.full_scale)
         best = next(iter(verdict.guesses), None)
-        yaml = paste.of_channel(best.table, best, best.address, order.value_unit, order.full_scale) if best else ""
+        yaml = paste.of_channel(best.table, best, best.address, order.value_unit, order.full_scale) if best else []
         guesses = [_guess_view(guess) for guess in verdict.guesses]
         answer = Guesses(
-            unique=verdict.unique, advice=verdict.advice, guesses=guesses, samples=samples, yaml=yaml.strip()
+            unique=verdict.unique,
+            advice=verdict.advice,
+            guesses=guesses,
+            samples=samples,
+            yaml=textwrap.dedent("\n".join(yaml)),
         )
         return await reply(request, answer)
 

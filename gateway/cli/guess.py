@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import textwrap
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def command(*, endpoint: str | None, site: Path | None, connection: str | None, 
     elif best is not None:
         channel = paste.of_channel(best.table, best, best.address, unit, full_scale)
         title = "for the site file" if look.verdict.unique else "perhaps; give further values before you rely on it"
-        asking.print_yaml(paste.instrument(where, unit_id, line, [channel]), title)
+        asking.print_yaml(paste.instrument(where, unit_id, line, channel), title)
     sys.exit(0 if look.verdict.unique else 1)
 
 
@@ -152,8 +153,8 @@ class Question:
     def report(self) -> dict[str, Any]:
         """Return everything for a program."""
         best = self.best
-        channel = paste.of_channel(best.table, best, best.address, self.unit, self.full_scale) if best else ""
-        return {"values": self.asked, **asdict(self.verdict), "yaml": channel.strip()}
+        channel = paste.of_channel(best.table, best, best.address, self.unit, self.full_scale) if best else []
+        return {"values": self.asked, **asdict(self.verdict), "yaml": textwrap.dedent("\n".join(channel))}
 
     def load(self, path: Path | None) -> None:
         """Take up what an earlier call saw. Raises UsageError where it looked somewhere else."""

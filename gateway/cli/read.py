@@ -218,8 +218,8 @@ def _print_yaml(look: Look, where: str, line: LineSettings | None) -> None:
     if not there:
         _fail("every register was refused: look at another address or --table")
     channel = paste.of_channel(look.table, None, there[0], "?")
-    text = paste.instrument(where, look.unit, line, [f"{channel}  # unit and type are yours to say"])
-    asking.print_yaml(text, "for the site file")
+    text = paste.instrument(where, look.unit, line, channel)
+    asking.print_yaml(text, "for the site file; id, unit and type are yours to say")
 
 
 def _fail(why: str) -> None:

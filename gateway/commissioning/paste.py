@@ -7,6 +7,8 @@ from typing import Any
 from gateway.core.commissioning import Found, Guess, LineSettings
 
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+WIDTH = 80
+"""Longer lines would be wrapped by a terminal, and not every terminal copies them whole."""
 WORDS = frozenset({"", "true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
 
@@ -25,6 +27,19 @@ def flow(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def item(value: Mapping[str, Any], indent: str = "  ") -> list[str]:
+    """Return an entry of a list: on one line where it fits, else one line a key.
+
+    >>> item({"id": "line1", "type": "modbus"})
+    ['  - {id: line1, type: modbus}']
+    """
+    line = f"{indent}- {flow(value)}"
+    if len(line) <= WIDTH:
+        return [line]
+    lines = [f"{indent}  {flow(str(key))}: {flow(part)}" for key, part in value.items()]
+    return [f"{indent}- {lines[0].lstrip()}", *lines[1:]]
+
+
 def of_finds(finds: Sequence[Found], paths: Mapping[str, str]) -> str:
     """Return connections and instruments for what a scan has found; what no profile fits is commented out.
 
@@ -40,7 +55,7 @@ def of_finds(finds: Sequence[Found], paths: Mapping[str, str]) -> str:
     text = ["connections:"]
     for (endpoint, line), name in buses.items():
         options = {"endpoint": paths.get(endpoint, endpoint), **_unusual(line)}
-        text.append(f"  - {flow({'id': name, 'type': 'modbus', 'options': options})}")
+        text += item({"id": name, "type": "modbus", "options": options})
     text.append("instruments:")
     for found in finds:
         text += _instrument(found, buses[found.endpoint, found.line])
@@ -61,21 +76,27 @@ def _instrument(found: Found, bus: str) -> list[str]:
     if found.sure:
         best = found.profiles[0]
         section = {"id": f"{best[:56]}-{found.unit}", "connection": bus, "profile": best, "options": options}
-        return [f"  - {flow(section)}"]
+        return item(section)
     own = {"id": f"unit-{found.unit}", "connection": bus}
     if found.profiles:
         return [
-            f"  # Unit {found.unit} may be {' or '.join(found.profiles)}: look at its type plate.",
-            f"  # - {flow({**own, 'profile': found.profiles[0], 'options': options})}",
+            f"  # Unit {found.unit} may be {' or '.join(found.profiles)}: see its type plate.",
+            *_commented({**own, "profile": found.profiles[0], "options": options}),
         ]
     return [
-        f"  # No profile fits unit {found.unit}: find its channels with `hazgate read` and `hazgate guess`.",
-        f"  # - {flow({**own, 'options': options, 'channels': []})}",
+        f"  # No profile fits unit {found.unit}: `hazgate read` and `guess` find its channels.",
+        *_commented({**own, "options": options, "channels": []}),
     ]
 
 
-def of_channel(table: str, guess: Guess | None, address: int, unit: str = "", full_scale: float | None = None) -> str:
-    """Return a channel for a guess, or a pattern to be filled in where there is none."""
+def _commented(value: Mapping[str, Any]) -> list[str]:
+    return [f"  # {line}" for line in item(value, "")]
+
+
+def of_channel(
+    table: str, guess: Guess | None, address: int, unit: str = "", full_scale: float | None = None
+) -> list[str]:
+    """Return a channel's lines for a guess, or a pattern to be filled in where there is none."""
     options: dict[str, Any] = {"table": table, "address": guess.address if guess else address}
     if table in ("holding", "input"):
         options["type"] = guess.type if guess else "uint16"
@@ -86,7 +107,7 @@ def of_channel(table: str, guess: Guess | None, address: int, unit: str = "", fu
     channel: dict[str, Any] = {"id": "value", "unit": unit}
     if full_scale is not None:
         channel["range"] = [0, full_scale]
-    return f"      - {flow({**channel, 'options': options})}"
+    return item({**channel, "options": options}, "      ")
 
 
 def instrument(endpoint: str, unit: int, line: LineSettings | None, channels: Iterable[str]) -> str:
@@ -96,7 +117,7 @@ def instrument(endpoint: str, unit: int, line: LineSettings | None, channels: It
     return "\n".join(
         [
             "connections:",
-            f"  - {flow({'id': bus, 'type': 'modbus', 'options': options})}",
+            *item({"id": bus, "type": "modbus", "options": options}),
             "instruments:",
             f"  - id: unit-{unit}",
             f"    connection: {bus}",

@@ -74,7 +74,7 @@ def test_each_line_setting_is_a_connection_of_its_own() -> None:
 def test_a_guess_becomes_a_channel_that_the_site_file_takes(tmp_path: Path) -> None:
     guess = Guess("input", 12, "int16", "BADC", 0.01, 20.9, 5, 1.0)
     channel = paste.of_channel("input", guess, 12, "%VOL", 25.0)
-    site = load_site(written(paste.instrument("tcp://10.0.0.7:502", 4, None, [channel]), tmp_path))
+    site = load_site(written(paste.instrument("tcp://10.0.0.7:502", 4, None, channel), tmp_path))
     plan = site.connections[0].instruments[0].channels[0]
     options = plan.options.model_dump(exclude_defaults=True)
     assert options == {"table": "input", "address": 12, "type": "int16", "order": "BADC", "scale": 0.01}
@@ -84,3 +84,11 @@ def test_a_guess_becomes_a_channel_that_the_site_file_takes(tmp_path: Path) -> N
 @pytest.mark.parametrize("text", ["", "yes", "No", "°C", "%LEL", "3", "-a", 'say "x"', "a: b", "null"])
 def test_words_that_yaml_would_take_for_something_else_are_quoted(text: str) -> None:
     assert YAML(typ="safe").load(paste.flow({"k": text})) == {"k": text}
+
+
+def test_no_line_but_a_long_endpoint_is_wrapped_by_a_terminal_of_80_columns() -> None:
+    end = "rtu:///dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A1-if00-port0"
+    names = ("honeywell-sensepoint-xcd-rfd", "honeywell-sensepoint-xrl-xcl")
+    finds = [Found(end, unit, LineSettings(), profiles=names, sure=unit < 3) for unit in range(1, 5)]
+    long = [line for line in paste.of_finds([*finds, Found(end, 9, LineSettings())], {}).splitlines() if len(line) > 80]
+    assert all(end in line or "may be" in line for line in long)

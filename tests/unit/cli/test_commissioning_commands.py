@@ -1,0 +1,114 @@
+"""What the commissioning commands refuse before they ask anything, and what they print."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from gateway.cli import check, guess, ports, read, scan
+from gateway.cli.read import register_table
+from gateway.core.commissioning import Found, LineSettings, Words
+
+COMMANDS = {"scan": scan.command, "read": read.command, "guess": guess.command, "ports": ports.command}
+
+
+def hazgate(*words: str) -> Result:
+    return CliRunner().invoke(COMMANDS[words[0]], words[1:])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("guess", "tcp://127.0.0.1", "--value", "17.2", "--unit", "3"), "--id 3"),
+        (("guess", "tcp://127.0.0.1", "--value", "hot"), "17.2"),
+        (("guess", "tcp://127.0.0.1", "--value", "1", "--value", "2"), "--keep"),
+        (("scan", "tcp://192.168.1.0/24"), "network"),
+        (("scan", "http://x"), "tcp://host:port"),
+        (("scan", "tcp://127.0.0.1", "--units", "1-999"), "unit addresses"),
+        (("scan", "tcp://127.0.0.1", "--parity", "X"), "allowed: N, E, O"),
+        (("scan", "tcp://127.0.0.1", "--baud", "fast"), "9600,19200"),
+        (("read",), "--site"),
+        (("read", "tcp://127.0.0.1", "--address", "65535", "--count", "2"), "65535"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_a_hint(words: tuple[str, ...], said: str) -> None:
+    ended = hazgate(*words)
+    assert ended.exit_code == 2
+    assert said in ended.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("text", [json.dumps({"place": "unit 9", "samples": {}}), "no json", "[]"])
+def test_a_file_of_another_question_is_not_mixed_in(tmp_path: Path, text: str) -> None:
+    keep = tmp_path / "seen.json"
+    keep.write_text(text)
+    ended = hazgate("guess", "tcp://127.0.0.1", "--value", "1", "--keep", str(keep))
+    assert ended.exit_code == 2
+    assert keep.read_text() == text
+
+
+def test_a_connection_that_the_site_has_not_is_refused_with_those_it_has(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        "site: {id: s}\nconnections: [{id: net, type: modbus, options: {endpoint: 'tcp://127.0.0.1'}}]\n"
+        "instruments: [{id: t, connection: net, profile: xy-md02, options: {unit: 2}}]\n"
+    )
+    ended = hazgate("read", "--site", str(site), "--connection", "nix")
+    assert ended.exit_code == 2
+    assert "net" in ended.output
+
+
+def test_a_line_that_cannot_keep_its_periods_is_warned_of(tmp_path: Path) -> None:
+    channels = ", ".join(f"{{id: c{i}, options: {{address: {i * 200}}}}}" for i in range(20))
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        "site: {id: s}\nconnections: [{id: l, type: modbus, options: {endpoint: 'rtu:///no/port', baud: 1200}}]\n"
+        f"instruments: [{{id: a, connection: l, period_s: 1, channels: [{channels}]}}]\n"
+    )
+    ended = CliRunner().invoke(check.command, [str(site), "--json"])
+    assert ended.exit_code == 0
+    told = [warning["what"] for warning in json.loads(ended.output)["warnings"]]
+    assert told[0] == "/no/port is not there now"
+    assert "of the line's time" in told[1]
+
+
+def test_ports_are_told_as_json_and_a_machine_without_any_ends_with_one(tmp_path: Path) -> None:
+    assert json.loads(hazgate("ports", "--root", str(tmp_path), "--json").output) == {"ports": []}
+    ended = hazgate("ports", "--root", str(tmp_path))
+    assert ended.exit_code == 1
+    assert "no serial port" in ended.output
+    assert "--port" in hazgate("ports", "--root", str(tmp_path), "--udev", "line1").output
+
+
+def drawn(table: object, width: int) -> list[str]:
+    stream = io.StringIO()
+    Console(file=stream, width=width, force_terminal=False).print(table)
+    return stream.getvalue().splitlines()
+
+
+def test_registers_fit_a_terminal_of_80_columns_and_refused_ones_are_told() -> None:
+    words = Words("holding", 65530, (0xFFFF, 0xC2F7, 0x8000, None, 1, 2), {65533: 2})
+    lines = drawn(register_table(words, None, ["float32"]), 200)
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert any("refused" in line and "0x02" in line for line in lines)
+    assert len(lines) == 2 + 6
+
+
+def test_a_register_that_changed_is_marked() -> None:
+    now, before = Words("holding", 0, (5, 7)), Words("holding", 0, (5, 6))
+    stream = io.StringIO()
+    Console(file=stream, width=80, force_terminal=True, color_system="standard").print(
+        register_table(now, before, ["float32"])
+    )
+    same, changed = stream.getvalue().splitlines()[-2:]
+    assert "\x1b[1;7m" in changed
+    assert "\x1b[1;7m" not in same
+
+
+def test_a_find_is_described_as_far_as_it_is_sure() -> None:
+    line = LineSettings(4800, "E")
+    assert scan.describe(Found("rtu:///a", 3, line, profiles=("x",), sure=True)) == "rtu:///a 4800 8E1 unit 3: x"
+    assert scan.describe(Found("tcp://a", 3, profiles=("x",))).endswith("perhaps x")
+    assert scan.describe(Found("tcp://a", 3)).endswith("not identified")
