@@ -50,7 +50,10 @@ async def test_reading_judging_storing_telling_and_commands_never_block_the_loop
     }
     path = tmp_path / "site.yaml"
     path.write_text(json.dumps(data))
-    app = App(load_site(path), tmp_path / "data", SystemClock())
+    more = {**data, "instruments": [{**data["instruments"][0], "id": "new"}, *data["instruments"]]}
+    files = iter([json.dumps(more), json.dumps(data), ""])
+    changed = ["nothing changed", "instrument new added", "instrument new removed"]
+    app = App(load_site(path), tmp_path / "data", SystemClock(), source=lambda: load_site(path))
     stop = asyncio.Event()
     running = asyncio.create_task(app.run(stop))
     try:
@@ -73,6 +76,11 @@ async def test_reading_judging_storing_telling_and_commands_never_block_the_loop
                 await app.history("i0.v", now_ns - 10**10, now_ns + 10**10, 60)
                 name = app.alarms()[0].id
                 await app.command(Command(verb=Verb.ACKNOWLEDGE, alarm=name, who="li"))
+                for words in changed:
+                    assert (await app.reload("li")).what == words
+                    # The next file is put in its place by somebody else.
+                    await asyncio.to_thread(path.write_text, next(files))
+                    await asyncio.sleep(0.2)
                 assert not running.done()
             finally:
                 watch.deactivate()
