@@ -10,6 +10,7 @@ import structlog
 
 from gateway.alarms.annunciation import OUTPUT_ALARM, Annunciation, Selection
 from gateway.alarms.book import AlarmBook
+from gateway.alarms.source import SYSTEM
 from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, OutputError
@@ -21,9 +22,12 @@ from gateway.site.plans import Output
 log = structlog.get_logger()
 
 RETRY_FIRST_S = 0.5
-"""Wait after the first failure; it doubles up to the output's `repeat_s`."""
+"""Wait after the first failure; it doubles up to `RETRY_MAX_S` or the output's `repeat_s`, whichever is less."""
+RETRY_MAX_S = 10.0
 TELL_AT = 2
 """Failures in a row that make an alarm: one may be a disturbed frame, and the next attempt is half a second later."""
+CONNECTION_ALARM = SYSTEM + "connection/"
+"""How the id of the alarm of a lost connection begins; its end is the connection's id."""
 START_S = 5.0
 """After the start a connection needs a moment to be made; an output that has not answered yet is told after it."""
 SWITCH_TIMEOUT_S = 10.0
@@ -55,7 +59,7 @@ class _Line:
         repeat_s = self.output.section.repeat_s
         if not self.failures:
             return repeat_s
-        return min(repeat_s, RETRY_FIRST_S * 2.0 ** min(self.failures - 1, 16))
+        return min(repeat_s, RETRY_MAX_S, RETRY_FIRST_S * 2.0 ** min(self.failures - 1, 16))
 
 
 class Outputs:
@@ -102,6 +106,8 @@ class Outputs:
         before = [self._annunciation.wanted(line.id) for line in self._lines]
         for event in events:
             self._annunciation.take(event)
+            if event.alarm.startswith(CONNECTION_ALARM) and event.condition == "normal":
+                self._reconnected(event.alarm.removeprefix(CONNECTION_ALARM))
         for line, was in zip(self._lines, before, strict=True):
             if self._annunciation.wanted(line.id) is not was:
                 line.changed.set()
@@ -129,6 +135,13 @@ class Outputs:
             )
             for line in self._lines
         ]
+
+    def _reconnected(self, connection: str) -> None:
+        """Write at once what a connection that is back carries: the board behind it may have lost its power."""
+        for line in self._lines:
+            if line.output.connection == connection:
+                line.failures = 0
+                line.changed.set()
 
     async def _keep(self, line: _Line) -> None:
         while True:

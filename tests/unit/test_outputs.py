@@ -87,12 +87,12 @@ class Board:
 class Site:
     """An alarm book, its outputs and the alarms that these made."""
 
-    def __init__(self, *sections: OutputSection, drivers: dict[str, object] | None = None) -> None:
+    def __init__(self, *sections: OutputSection, drivers: dict[str, object] | None = None, lines: int = 1) -> None:
         self.clock = HandClock()
         self.board = Board(self.clock)
         self.book = AlarmBook(rules())
         self.sections = sections
-        self.drivers = drivers or {"line1": self.board}
+        self.drivers = drivers or {f"line{k + 1}": self.board for k in range(lines)}
         self.problems: list[tuple[str, str, Priority]] = []
         self.outputs = self.made()
 
@@ -235,6 +235,31 @@ async def test_a_sounder_that_does_not_sound_is_a_red_alarm_and_is_tried_ever_mo
         assert site.board.coils["sounder"]
         assert site.outputs.status()[0].shown is True
         assert site.problems[-1][:2] == ("system/output/sounder", "")
+
+
+async def test_a_failing_output_is_tried_every_ten_seconds_however_seldom_it_is_repeated() -> None:
+    async with Site(section(repeat_s=3600)).running() as site:
+        site.board.broken.add("sounder")
+        site.gas(Level.LOW)
+        await site.clock.go(60)
+        assert max(np.diff(site.board.times("sounder"))) == 10
+
+
+async def test_what_a_connection_carries_is_written_as_soon_as_it_is_back() -> None:
+    async with Site(section(repeat_s=30), section("beacon", connection="line2"), lines=2).running() as site:
+        site.gas(Level.LOW)
+        await settle()
+        site.happen(site.book.system("system/connection/line1", True, "unplugged", 1))
+        site.board.broken.add("sounder")
+        await site.clock.go(50)
+        site.board.broken.clear()
+        site.board.coils["sounder"] = False
+        written = len(site.board.times("beacon"))
+        site.happen(site.book.system("system/connection/line1", False, "back", 2))
+        await settle()
+        assert site.board.coils["sounder"]
+        assert site.clock.monotonic_s() == 50
+        assert len(site.board.times("beacon")) == written
 
 
 async def test_one_disturbed_frame_makes_no_alarm() -> None:
