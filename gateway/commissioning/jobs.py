@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -80,14 +79,15 @@ class Scans:
             raise ConfigError(("units",), f"{questions} questions; at most {QUESTIONS_MAX} a scan")
         self.last = scanned = Scanned(plan)
         self._task = asyncio.create_task(self._run(scanned), name="scan")
+        # Not in the task itself: one that is cancelled before its first step runs none of its own code.
+        self._task.add_done_callback(lambda task: self._end(scanned, task))
         return scanned
 
     async def stop(self) -> None:
         """Stop the scan that runs; what it has found stays."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._task)
+            await asyncio.wait([self._task])
 
     def cancel(self) -> None:
         """Stop without waiting, where the gateway ends."""
@@ -99,13 +99,17 @@ class Scans:
             async with asyncio.timeout(LIMIT_S):
                 await self._survey().scan(scanned.plan, self._clock, scanned.tell)
             scanned.ended = "done"
-        except asyncio.CancelledError:
-            scanned.ended = "stopped"
-            raise
         except TimeoutError:
             scanned.ended = f"stopped after {LIMIT_S:g} s"
         except (NotConnectedError, ConfigError) as error:
             scanned.ended = str(error)
-        finally:
-            scanned.running = False
-            log.info("scan ended", found=len(scanned.found), why=scanned.ended or "a mistake of ours")
+
+    @staticmethod
+    def _end(scanned: Scanned, task: asyncio.Task[None]) -> None:
+        scanned.running = False
+        mistake = None if task.cancelled() else task.exception()
+        if mistake is not None:
+            log.error("scan failed", exc_info=mistake)
+            scanned.ended = "a mistake of the gateway ended it; its log says more"
+        scanned.ended = scanned.ended or "stopped"
+        log.info("scan ended", found=len(scanned.found), why=scanned.ended)

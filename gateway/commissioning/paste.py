@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.core.commissioning import Found, Guess, LineSettings
+from gateway.core.units import gas_unit
 
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 WIDTH = 80
@@ -105,8 +106,9 @@ def of_channel(
     if guess and guess.scale != 1:
         options["scale"] = guess.scale
     channel: dict[str, Any] = {"id": "value", "unit": unit}
-    if full_scale is not None:
-        channel["range"] = [0, full_scale]
+    if full_scale is not None and gas_unit(unit) is not None:
+        # Concentrations begin at nought; where others begin is not known here.
+        channel["range"] = [0, round(full_scale) if full_scale == round(full_scale) else full_scale]
     return item({**channel, "options": options}, "      ")
 
 
