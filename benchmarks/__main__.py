@@ -18,6 +18,7 @@ from benchmarks.measure import Figure, SkippedError, table
 NAMES = (
     "whole_chain",
     "modbus_tcp",
+    "rtu_line",
     "requests_sent",
     "simulator_server",
     "pipeline",

@@ -1,16 +1,21 @@
-"""One dead unit among ten behind one endpoint: how many of their polls the nine healthy ones get.
+"""One dead unit: what it costs its neighbours behind one endpoint, and on one serial line.
 
-Beside it the plain way: one pymodbus client, the units one after the other. Its defaults wait three seconds and try
-three times more before they give a unit up.
+Ten units over TCP: how many of their polls the nine healthy ones get. Beside it the plain way: one pymodbus client, the
+units one after the other. Its defaults wait three seconds and try three times more before they give a unit up.
+Thirty-two units on a line at 19200 baud that is used to its limit: how much longer the other thirty-one wait for their
+turn, against the same line with thirty-one units alone. A line at its limit is where a lost time-out hurts most.
 """
 
 import asyncio
 import contextlib
+import functools
+import statistics
 import tempfile
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.measure import Figure, Spread, at_least, table
+from benchmarks import rtu_line
+from benchmarks.measure import Figure, Spread, at_least, at_most, table
 from benchmarks.peers import modbus_server
 from drivers.modbus import ChannelOptions, InstrumentOptions, Options, create
 from gateway.core.clock import SystemClock
@@ -20,6 +25,8 @@ from gateway.core.plugin import ChannelPlan, InstrumentPlan
 UNITS = 10
 REGISTERS = 10
 PERIOD_S = 1.0
+LINE_BAUD = 19200
+LINE_UNITS = 32
 
 
 def main(short: bool = False) -> list[Figure]:
@@ -35,7 +42,31 @@ def main(short: bool = False) -> list[Figure]:
         ("client", "healthy units' polls answered", "share"),
         ((name, round(share * wanted), f"{share * 100:.1f} %") for name, share in shares.items()),
     )
-    return [at_least("healthy units' share of their polls", Spread.of([shares["ours"] * 100]), 97, "%", 1)]
+    return [
+        at_least("healthy units' share of their polls", Spread.of([shares["ours"] * 100]), 97, "%", 1),
+        _line(short),
+    ]
+
+
+def _line(short: bool) -> Figure:
+    """Measure the others' cycle on a line with one dead unit of 32, once the gateway leaves that alone."""
+    seconds = 3.0 if short else 60.0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # Due far more often than the line can carry, so that it never rests.
+        reader = functools.partial(rtu_line.ours, period_s=0.05)
+        alone = rtu_line.measured(folder, reader, LINE_BAUD, LINE_UNITS - 1, seconds / 4)
+        # Long enough that the dead unit's back-off has grown; the first time-outs are in the figure.
+        with_dead = rtu_line.measured(folder, reader, LINE_BAUD, LINE_UNITS, seconds, dead=LINE_UNITS)
+    cycles = [statistics.mean(found.cycles_s) for found in (alone, with_dead)]
+    table(
+        f"{LINE_UNITS} units on a line of {LINE_BAUD} baud, one dead, {seconds:g} s",
+        ("line", "cycle of the others"),
+        ((f"{LINE_UNITS - 1} units", f"{cycles[0]:.3f} s"), ("and a dead one", f"{cycles[1]:.3f} s")),
+    )
+    return at_most(
+        "a line's cycle with one dead unit of 32, of the others alone", Spread.of([cycles[1] / cycles[0]]), 1.1
+    )
 
 
 async def _both(port: int, seconds: float) -> tuple[int, int]:

@@ -94,6 +94,7 @@ class ModbusDriver:
         self._link = make_link(self._done)
         self._link.on_lost = self._lost
         self._schedule: list[tuple[float, int]] = []
+        self._overdue: list[int] = []
         self._waiting = Waiting()
         self._flying: list[Job] = []
         self._finished: list[Batch] = []
@@ -115,6 +116,7 @@ class ModbusDriver:
         await self._link.open()
         now_s = self._clock.monotonic_s()
         self._schedule = [(now_s, i) for i in range(len(self._polls))]
+        self._overdue = []
         for unit in self._units.values():
             unit.begin()
         for poll in self._polls:
@@ -281,6 +283,8 @@ class ModbusDriver:
     def _pump(self) -> float:
         """Queue what is due and send what may be sent; return when to look again, infinity after an outcome only."""
         now_s = self._clock.monotonic_s()
+        if self._overdue:
+            self._resume_overdue(now_s)
         if self._schedule and self._schedule[0][0] <= now_s:
             self._begin_due(now_s)
         if self._waiting and self._link.is_open:
@@ -313,16 +317,31 @@ class ModbusDriver:
             self._waiting.add(job, front=True)
 
     def _begin_due(self, now_s: float) -> None:
-        while self._schedule[0][0] <= now_s:
-            index = self._schedule[0][1]
+        schedule = self._schedule
+        while schedule and schedule[0][0] <= now_s:
+            index = schedule[0][1]
             poll = self._polls[index]
-            if not poll.open:
-                self._overload.kept(poll, now_s)
-                self._begin(poll, now_s)
-            elif not poll.unit.failures:
-                self._overload.missed(poll, now_s)
+            if poll.open:
+                # Left out; it is due again on its grid when this one has ended, and until then nobody looks at it.
+                if not poll.unit.failures:
+                    self._overload.missed(poll, now_s)
+                heapq.heappop(schedule)
+                self._overdue.append(index)
+                continue
+            self._overload.kept(poll, now_s)
+            self._begin(poll, now_s)
             poll.due_s = poll.next_due_s(now_s)
-            heapq.heapreplace(self._schedule, (poll.due_s, index))
+            heapq.heapreplace(schedule, (poll.due_s, index))
+
+    def _resume_overdue(self, now_s: float) -> None:
+        overdue, self._overdue = self._overdue, []
+        for index in overdue:
+            poll = self._polls[index]
+            if poll.open:
+                self._overdue.append(index)
+            else:
+                poll.due_s = poll.next_due_s(now_s)
+                heapq.heappush(self._schedule, (poll.due_s, index))
 
     def _begin(self, poll: Poll, now_s: float) -> None:
         """Queue a poll's requests or, while its unit is left alone, say that it is silent."""

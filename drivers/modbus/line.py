@@ -261,6 +261,7 @@ class Line:
 
     def hush(self) -> bool:
         """Wait until the line has been silent for 3.5 characters; return whether something came meanwhile."""
+        # Not awake at its end either: a spinning thread keeps the event loop from running, and lost more than it won.
         while (wait_s := self._busy_until_s + self._timing.silence_s - time.monotonic()) > 0:
             time.sleep(wait_s)
         chunk = self._read(0.0)
