@@ -19,6 +19,7 @@ from simulators.events import (
     HeatingEvent,
     LateEvent,
     LeakEvent,
+    LineNoiseEvent,
     LossEvent,
     NoiseEvent,
     PoisonEvent,
@@ -53,6 +54,7 @@ class Stage(Protocol):
     behaviours: dict[str, Behaviour]
     buses_down: set[str]
     unplugged: set[str]
+    line_noise: dict[str, float]
     unit_words: dict[str, int]
     relays_stuck: set[str]
 
@@ -216,6 +218,14 @@ def _unit_as_before(event: UnitChangedEvent, world: Stage) -> None:
     world.heads.times[world.instruments.index(event.where)] = 1.0
 
 
+def _line_noise(event: LineNoiseEvent, world: Stage) -> None:
+    world.line_noise[event.where] = event.share
+
+
+def _line_quiet(event: LineNoiseEvent, world: Stage) -> None:
+    world.line_noise.pop(event.where, None)
+
+
 def _refuse(event: RefuseEvent, world: Stage) -> None:
     world.behaviours[event.where].refused, world.behaviours[event.where].code = event.share, event.code
 
@@ -267,6 +277,7 @@ _BEGIN: dict[type, Callable[[Any, Stage], None]] = {
     LateEvent: _late,
     LossEvent: _loss,
     SlowEvent: _slow,
+    LineNoiseEvent: _line_noise,
     RepeatEvent: _repeat,
     WarmUpEvent: _warm_up,
     CalibrationEvent: _calibrate,
@@ -283,6 +294,7 @@ _END: dict[type, Callable[[Any, Stage], None]] = {
     LateEvent: _on_time,
     LossEvent: _no_loss,
     SlowEvent: _quick,
+    LineNoiseEvent: _line_quiet,
     RepeatEvent: _once,
     CalibrationEvent: _calibrated,
     UnitChangedEvent: _unit_as_before,

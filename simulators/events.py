@@ -221,6 +221,13 @@ class BusDownEvent(Happening):
     what: Literal["bus-down"]
 
 
+class LineNoiseEvent(Happening):
+    """A serial line is badly terminated: a share of the answers has bytes of noise before or behind it."""
+
+    what: Literal["line-noise"]
+    share: Share = 0.2
+
+
 class UnplugEvent(Happening):
     """A serial adapter is pulled out: its name is gone until it is plugged in again after `for_s`."""
 
@@ -252,6 +259,7 @@ Event = Annotated[
     | RepeatEvent
     | RefuseEvent
     | BusDownEvent
+    | LineNoiseEvent
     | UnplugEvent,
     Field(discriminator="what"),
 ]
@@ -289,6 +297,7 @@ EVENTS_ON: Mapping[str, tuple[str, ...]] = {
     "repeat": ("instrument",),
     "refuse": ("instrument",),
     "bus-down": ("bus",),
+    "line-noise": ("line",),
     "unplug": ("line",),
 }
 """What each event can happen to."""

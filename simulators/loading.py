@@ -189,6 +189,8 @@ def _cells(spec: InstrumentSpec) -> list[tuple[str, tuple[str, ...], list[tuple[
             bit = channel.bit if channel.type == "bit" and channel.table in {"holding", "input"} else -1
             cells = [(str(channel.table), channel.address + i, bit) for i in range(register_count(channel.type))]
             found.append((name, ("channels", name, "address"), cells))
+    for name, relay in spec.relays.items():
+        found.append((name, ("relays", name, "address"), [(relay.table, relay.address, -1)]))
     for name, word in (("status", spec.status), ("heartbeat", spec.heartbeat)):
         if word is not None:
             if word.address is None:

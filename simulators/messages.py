@@ -112,7 +112,7 @@ class MessageFace(Face):
     def _say_whether_online(self, publisher: Publisher) -> None:
         """Publish what is retained about the instrument being there: by itself, its last will, or whoever relays it."""
         said = smart_home.ONLINE.get(self.spec.payload)
-        if said is None:
+        if said is None or publisher.down:
             return
         if not self.world.behaviours[self.name].silent:
             self._silent_since_s = None

@@ -27,6 +27,7 @@ _FIXED_LENGTH = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 11: 4, 12: 4, 17: 4, 
 _COUNTED_LENGTH = {15: (6, 9), 16: (6, 9), 20: (2, 5), 21: (2, 5), 23: (10, 13)}
 """Length of a whole request by function; where it varies, where its byte count stands and what comes to that."""
 _POLL_CHARS = 64
+_NOISE_BYTES_MAX = 8
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -74,6 +75,7 @@ class RtuLine:
     Attributes:
         odd: The units that misbehave now, and how; whoever runs the plant keeps it.
         down: Whether the cable is cut: nothing arrives.
+        noisy: Share of the answers with bytes of noise before or behind them, as from a bad termination.
         path: The pseudo-terminal that a master opens, once started.
         requests: Whole requests seen.
         early: Those that began less than the 3.5 characters of silence after an answer.
@@ -100,6 +102,7 @@ class RtuLine:
         self.silence_s = 3.5 * self.char_s if baud <= 19200 else _FIXED_SILENCE_S
         self.turnaround_s = turnaround_s
         self.down = False
+        self.noisy = 0.0
         self.path = ""
         self.requests = self.early = self.collisions = self.noise = 0
         self._master = self._slave = -1
@@ -227,6 +230,9 @@ class RtuLine:
 
     def _send(self, reply: bytes) -> None:
         self._busy = True
+        if self.noisy and self.rng.random() < self.noisy:
+            noise = self.rng.bytes(int(self.rng.integers(1, _NOISE_BYTES_MAX + 1)))
+            reply = noise + reply if self.rng.random() < 0.5 else reply + noise
         for start in range(0, len(reply), _UART_BYTES):
             piece = reply[start : start + _UART_BYTES]
             self._later((start + len(piece)) * self.char_s, self._write, piece)

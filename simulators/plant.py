@@ -217,9 +217,11 @@ class Plant:
 
     def _show(self) -> None:
         """Bring the units' behaviour up to the present; their registers follow when somebody asks for them."""
-        for bus in self._buses.values():
+        for name, bus in self._buses.items():
             if not isinstance(bus, Publisher):
                 bus.odd.clear()
+            if isinstance(bus, RtuLine):
+                bus.noisy = self.world.line_noise.get(name, 0.0)
         for name, unit, face in self._registers:
             behaviour = self.world.behaviours[face.name]
             # Of several instruments behind one unit, one that is silent silences it.

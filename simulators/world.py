@@ -59,6 +59,7 @@ class World:
         behaviours: How each instrument behaves on its bus, by id.
         buses_down: Ids of buses that are gone.
         unplugged: Ids of lines whose adapter is pulled out.
+        line_noise: Share of the answers that noise comes with, by line.
         unit_words: What the words for the unit of instruments say that were set to another one, by instrument.
         relays_stuck: Instruments whose relays acknowledge and do nothing.
         rooms, tanks: By id.
@@ -85,6 +86,7 @@ class World:
         }
         self.buses_down: set[str] = set()
         self.unplugged: set[str] = set()
+        self.line_noise: dict[str, float] = {}
         self.unit_words: dict[str, int] = {}
         self.relays_stuck: set[str] = set()
         self.faults: set[str] = set()

@@ -244,6 +244,22 @@ async def test_a_wrong_answer_is_whole_and_never_the_one_that_was_asked_for():
             assert heard[:-2] != right
 
 
+async def test_noise_on_the_line_stands_before_or_behind_a_whole_answer():
+    line = RtuLine(units(1), baud=115200)
+    line.noisy = 1.0
+    answer = bytes.fromhex("010304 00000000")
+    answer += crc16(answer)
+    async with serial(line) as master:
+        before = behind = 0
+        for _ in range(12):
+            heard = await master.asks(1, within_s=0.05)
+            assert answer in heard
+            assert len(answer) < len(heard) <= len(answer) + 8
+            before, behind = before + heard.endswith(answer), behind + heard.startswith(answer)
+        assert before > 0
+        assert behind > 0
+
+
 async def test_a_slow_instrument_takes_its_time():
     line = RtuLine(units(1), baud=115200)
     line.odd[1] = Behaviour(slow_s=0.15)

@@ -99,6 +99,7 @@ class Broker(Publisher):
     """Takes messages and keeps them."""
 
     def __init__(self) -> None:
+        self.down = False
         self.taken: list[tuple[str, bytes, bool]] = []
 
     def put(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
@@ -133,6 +134,26 @@ EM300 = {"dev_eui": "24e124710c140001", "channels": {"temperature": {}, "humidit
 def uplinks(taken: list[tuple[str, bytes, bool]]) -> list[tuple[int, str, str]]:
     events = [json.loads(payload) for _, payload, _ in taken]
     return [(e["fCnt"], base64.b64decode(e["data"]).hex()[:4], e["deduplicationId"]) for e in events]
+
+
+def test_nothing_is_said_for_an_instrument_while_the_link_is_cut():
+    data = {"dev_eui": "", "topic": "a/b", "channels": {"temperature": {}}}
+    scenario = checked(
+        {
+            "name": "cut",
+            "rooms": {"room": {"volume_m3": 50}},
+            "buses": {"air": {"type": "mqtt"}},
+            "instruments": {"i": {"bus": "air", "at": "room", "payload": "esphome", **data}},
+        }
+    )
+    world, taken = World(scenario), Broker()
+    face = MessageFace("i", scenario.instruments["i"], world, np.random.default_rng(1))
+    taken.down = True
+    face.publish(taken, NOON_NS)
+    assert ("a/b/status", b"online", True) not in taken.taken
+    taken.down = False
+    face.publish(taken, NOON_NS)
+    assert ("a/b/status", b"online", True) in taken.taken
 
 
 def test_what_nobody_heard_comes_as_history_before_the_next_reading():

@@ -104,6 +104,8 @@ def test_what_cannot_be_is_refused_with_its_place(change: dict[str, Any], path: 
         ({"channels": {"radon": {"address": 0}}}, "instruments.gd-01.channels.radon.quantity"),
         ({"channels": {"level": {"address": 0}}}, "instruments.gd-01.channels.level.quantity"),
         ({"status": {"address": 0}}, "instruments.gd-01.status.address"),
+        ({"relays": {"horn": {"table": "holding", "address": 0}}}, "instruments.gd-01.relays.horn.address"),
+        ({"channels": {}}, "instruments.gd-01"),
         ({"channels": {"co": {"address": 4, "type": "float32"}}}, "instruments.gd-01.status.address"),
     ],
 )
@@ -194,6 +196,7 @@ def test_events_are_undone_when_their_time_is_over():
         {"at_s": 1, "what": "repeat", "where": "gd-01", "for_s": 2},
         {"at_s": 1, "what": "relay-stuck", "where": "gd-01", "for_s": 2},
         {"at_s": 1, "what": "unplug", "where": "line", "for_s": 2},
+        {"at_s": 1, "what": "line-noise", "where": "line", "for_s": 2},
     ]
     during, after = world_after(2, *events), world_after(4, *events)
     assert len(during.faults) == len(events)
@@ -202,6 +205,7 @@ def test_events_are_undone_when_their_time_is_over():
     assert during.rooms["room"].air_changes_per_h == 9
     assert during.buses_down == {"bus"}
     assert during.unplugged == {"line"}
+    assert during.line_noise == {"line": 0.2}
     assert during.relays_stuck == {"gd-01"}
     assert during.unit_words == {"gd-01": 3}
     assert during.heads.times.tolist() == [2.0]
@@ -209,7 +213,7 @@ def test_events_are_undone_when_their_time_is_over():
     assert not after.behaviours["gd-01"].odd
     assert after.rooms["room"].air_changes_per_h == 1
     assert after.buses_down == after.unplugged == after.relays_stuck == set()
-    assert after.unit_words == {}
+    assert after.unit_words == after.line_noise == {}
     assert after.heads.times.tolist() == [1.0]
     assert after.behaviours["gd-01"].repeated == 0.0
     assert after.heads.bias.tolist() == [0.0]
