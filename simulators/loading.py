@@ -14,7 +14,7 @@ from simulators.events import EVENTS_ON
 from simulators.profiles import laid_out
 from simulators.quantities import HEADS
 from simulators.repeats import repeated
-from simulators.scenario import InstrumentSpec, MqttSpec, RtuSpec, Scenario
+from simulators.scenario import InstrumentSpec, MqttSpec, RtuSpec, RtuTcpSpec, Scenario
 
 FILE_BYTES_MAX = 2_000_000
 _PLANT_KEYS = ("ambient", "rooms", "tanks", "buses", "instruments")
@@ -77,7 +77,7 @@ def _with_profiles(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**data, "instruments": found}
 
 
-_TAGS = frozenset({"modbus-tcp", "modbus-rtu", "mqtt", *EVENTS_ON})
+_TAGS = frozenset({"modbus-tcp", "modbus-rtu", "modbus-rtu-tcp", "mqtt", *EVENTS_ON})
 """Names that pydantic puts into a path for a choice; nobody wrote them there."""
 
 
@@ -124,7 +124,7 @@ _WHERE: Mapping[str, Callable[[Scenario, str], bool]] = {
     "room": lambda scenario, where: where in scenario.rooms,
     "tank": lambda scenario, where: where in scenario.tanks,
     "bus": lambda scenario, where: where in scenario.buses,
-    "line": lambda scenario, where: isinstance(scenario.buses.get(where), RtuSpec),
+    "line": lambda scenario, where: isinstance(scenario.buses.get(where), RtuSpec | RtuTcpSpec),
     "instrument": lambda scenario, where: where in scenario.instruments,
     "channel": _is_channel,
 }

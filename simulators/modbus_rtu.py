@@ -140,30 +140,38 @@ class RtuLine:
         if self._master < 0:
             return
         asyncio.get_running_loop().remove_reader(self._master)
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self.forget()
         os.close(self._master)
         os.close(self._slave)
         self._master = self._slave = -1
-        self._heard, self._busy = b"", False
         if self.link:
             await asyncio.to_thread(_unpoint, Path(self.link), self.path)
+
+    def forget(self) -> None:
+        """Drop what was heard and what was about to be said."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._heard, self._busy = b"", False
 
     def _readable(self) -> None:
         try:
             data = os.read(self._master, 4096)
         except (BlockingIOError, OSError):
             return
+        if self._speed is not None and termios.tcgetattr(self._slave)[5] != self._speed:
+            # At another speed the units see other bits: to them it is noise.
+            self.noise += len(data)
+            return
+        self.hear(data)
+
+    def hear(self, data: bytes) -> None:
+        """Take what a master has put on the line."""
         if self.down:
             return
         now_s = asyncio.get_running_loop().time()
         if self._busy:
             self.collisions += 1
-            return
-        if self._speed is not None and termios.tcgetattr(self._slave)[5] != self._speed:
-            # At another speed the units see other bits: to them it is noise.
-            self.noise += len(data)
             return
         if not self._heard and now_s < self._free_at_s:
             self.early += 1
@@ -235,10 +243,11 @@ class RtuLine:
             reply = noise + reply if self.rng.random() < 0.5 else reply + noise
         for start in range(0, len(reply), _UART_BYTES):
             piece = reply[start : start + _UART_BYTES]
-            self._later((start + len(piece)) * self.char_s, self._write, piece)
+            self._later((start + len(piece)) * self.char_s, self.put, piece)
         self._later(len(reply) * self.char_s, self._sent)
 
-    def _write(self, piece: bytes) -> None:
+    def put(self, piece: bytes) -> None:
+        """Put a piece of an answer on the line."""
         # A master that went away without reading leaves the buffer full; the bytes are lost, as on a wire.
         with suppress(BlockingIOError):
             os.write(self._master, piece)

@@ -18,10 +18,11 @@ from simulators.faces import RegisterFace
 from simulators.loading import load_scenario
 from simulators.messages import MessageFace
 from simulators.modbus_rtu import RtuLine
+from simulators.modbus_rtu_tcp import RtuOverTcp
 from simulators.modbus_tcp import TcpEndpoint
 from simulators.mqtt import Publisher
 from simulators.registers import GATEWAY_PATH_UNAVAILABLE, NO_ANSWER_FROM_TARGET, Registers
-from simulators.scenario import BusSpec, MqttSpec, RtuSpec, Scenario, TcpSpec
+from simulators.scenario import BusSpec, MqttSpec, RtuSpec, RtuTcpSpec, Scenario, TcpSpec
 from simulators.truth import TruthFile
 from simulators.world import World
 
@@ -40,7 +41,7 @@ class Endpoint:
 
     Attributes:
         bus: Its id in the scenario.
-        type: `modbus-tcp`, `modbus-rtu` or `mqtt`.
+        type: `modbus-tcp`, `modbus-rtu`, `modbus-rtu-tcp` or `mqtt`.
         address: Where to connect to, e.g. `tcp://127.0.0.1:5020`.
         instruments: Who is there: instrument ids with their unit or topic.
     """
@@ -194,13 +195,26 @@ class Plant:
         self._units.extend(units.values())
         return units
 
-    def _make_line(self, spec: RtuSpec, units: Mapping[int, Registers], chance: np.random.Generator) -> RtuLine:
+    def _make_line(
+        self, spec: RtuSpec | RtuTcpSpec, units: Mapping[int, Registers], chance: np.random.Generator
+    ) -> RtuLine:
+        bits, turnaround_s = 9 + spec.stop_bits + (spec.parity != "none"), spec.turnaround_ms / 1000.0
+        if isinstance(spec, RtuTcpSpec):
+            return RtuOverTcp(
+                units,
+                host=spec.host,
+                port=0 if self._free_ports else spec.port,
+                baud=spec.baud,
+                bits_per_char=bits,
+                turnaround_s=turnaround_s,
+                rng=chance,
+            )
         return RtuLine(
             units,
             link="" if self._free_ports else spec.link,
             baud=spec.baud,
-            bits_per_char=9 + spec.stop_bits + (spec.parity != "none"),
-            turnaround_s=spec.turnaround_ms / 1000.0,
+            bits_per_char=bits,
+            turnaround_s=turnaround_s,
             exact=spec.exact,
             rng=chance,
         )

@@ -76,6 +76,18 @@ class RtuSpec(Part):
     """Whether only a master that has set this baud rate is understood; for commands that search for it."""
 
 
+class RtuTcpSpec(Part):
+    """A serial line behind a transparent serial server; port 0 takes a free one."""
+
+    type: Literal["modbus-rtu-tcp"]
+    host: str = "127.0.0.1"
+    port: Address = 0
+    baud: Annotated[int, Field(ge=300, le=1_000_000)] = 9600
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+    turnaround_ms: NotNegative = 2.0
+
+
 class MqttSpec(Part):
     """The broker that instruments publish to: one of our own on `port`, or `theirs` at `host`."""
 
@@ -88,7 +100,7 @@ class MqttSpec(Part):
     password: str = ""
 
 
-BusSpec = Annotated[TcpSpec | RtuSpec | MqttSpec, Field(discriminator="type")]
+BusSpec = Annotated[TcpSpec | RtuSpec | RtuTcpSpec | MqttSpec, Field(discriminator="type")]
 Table = Literal["coil", "discrete", "holding", "input"]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymodbus import FramerType
 from pymodbus.client import AsyncModbusTcpClient, ModbusSerialClient
 from pymodbus.pdu.file_message import FileRecord
 
@@ -125,6 +126,27 @@ async def test_pymodbus_masks_queues_files_and_identifies_over_tcp():
             assert told.information == {0: b"Hazard works", 1: b"HW-1", 2: b"2.0"}
             stranger = await client.read_holding_registers(0, count=1, device_id=8)
             assert stranger.exception_code == 10
+        finally:
+            client.close()
+
+
+async def test_pymodbus_reads_and_switches_through_a_transparent_serial_server():
+    scenario = bench()
+    line = checked(
+        {
+            **scenario.model_dump(exclude={"folder", "buses"}, exclude_defaults=True),
+            "buses": {"tcp": {"type": "modbus-tcp"}, "line": {"type": "modbus-rtu-tcp", "baud": 115200}},
+        }
+    )
+    async with running(Plant(line)) as addresses:
+        scheme, host, port = addresses["line"].replace("//", "").split(":")
+        assert scheme == "rtu+tcp"
+        client = AsyncModbusTcpClient(host, port=int(port), framer=FramerType.RTU, timeout=1, retries=0)
+        await client.connect()
+        try:
+            assert not (await client.write_coil(1, True, device_id=9)).isError()
+            assert (await client.read_coils(0, count=2, device_id=9)).bits[:2] == [False, True]
+            assert (await client.read_holding_registers(500, count=1, device_id=9)).exception_code == 2
         finally:
             client.close()
 
