@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from paho.mqtt.matcher import MQTTMatcher
 from pydantic import AfterValidator
@@ -13,7 +13,11 @@ CACHED_TOPICS_MAX = 4_096
 
 NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
+END = "\0"
+"""Marks where a filter ends; no level holds this character."""
+
 T = TypeVar("T")
+Levels = dict[str, Any]
 
 
 def check_filter(text: str) -> str:
@@ -96,10 +100,46 @@ def covers(wide: str, narrow: str) -> bool:
     return len(left) == len(right)
 
 
+class Wide:
+    """Filters with wildcards, kept by level, so that thousands of others can be compared with thousands of them.
+
+    Args:
+        filters: Filters, of which those without wildcards, and shared subscriptions, cover no other.
+    """
+
+    def __init__(self, filters: Iterable[str]) -> None:
+        self._root: Levels = {}
+        for text in filters:
+            if ("+" in text or "#" in text) and not text.startswith("$share/"):
+                here = self._root
+                for level in text.split("/"):
+                    here = here.setdefault(level, {})
+                here[END] = {}
+
+    def covers(self, text: str) -> bool:
+        """Whether one of them, other than the filter itself, matches all that it matches."""
+        return self._search(self._root, text.split("/"), 0, same=True)
+
+    def _search(self, here: "Levels", levels: Sequence[str], at: int, *, same: bool) -> bool:
+        """Look below one node; `same` says that so far the way is the filter's own text."""
+        system = at == 0 and levels[0].startswith("$")  # which no wildcard matches
+        if "#" in here and not system and not (same and at == len(levels) - 1 and levels[at] == "#"):
+            return True
+        if at == len(levels):
+            return END in here and not same
+        level = levels[at]
+        if level == "#":
+            return False
+        if level != "+" and level in here and self._search(here[level], levels, at + 1, same=same):
+            return True
+        return "+" in here and not system and self._search(here["+"], levels, at + 1, same=same and level == "+")
+
+
 def subscriptions(filters: Iterable[str]) -> list[str]:
     """Return the fewest filters that bring everything: a broker may send a message once for each that matches."""
     unique = list(dict.fromkeys(filters))
-    return [f for f in unique if f.startswith("$share/") or not any(g != f and covers(g, f) for g in unique)]
+    wide = Wide(unique)
+    return [text for text in unique if text.startswith("$share/") or not wide.covers(text)]
 
 
 class Routes(Generic[T]):
@@ -129,6 +169,8 @@ class Routes(Generic[T]):
     def behind(self, subscribed: str) -> list[T]:
         """Return the targets whose filters a subscription was to serve."""
         wide = unshared(subscribed)
+        if wide in self._exact:
+            return [self._targets[i][1] for i in self._exact[wide]]
         return [target for text, target in self._targets if text == wide or covers(wide, text)]
 
     def _remember(self, topic: bytes) -> tuple[str, tuple[T, ...]]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import mqtt
+from drivers.mqtt import topics
 from drivers.mqtt.readings import Readings
 from drivers.mqtt.vigil import Vigil
 from drivers.mqtt.wiring import Instrument, Listener
@@ -123,3 +124,14 @@ def test_any_document_around_them_does_too(document: object, made: Listener) -> 
 def test_what_stands_before_an_unknown_tag_is_read_as_it_was_written(value: int, rest: bytes) -> None:
     batch = decode(RAW[0], b"\x03\x67" + value.to_bytes(2, "little", signed=True) + b"\x99\x99" + rest)
     assert batch.value[batch.row == 1].tolist()[0] == value * 0.1
+
+
+levels = st.lists(st.sampled_from(["a", "b", "+", "", "$SYS", "$share"]), min_size=1, max_size=4)
+filters = st.tuples(levels, st.booleans()).map(lambda drawn: "/".join(drawn[0] + (["#"] if drawn[1] else [])))
+
+
+@given(texts=st.lists(filters, max_size=8))
+def test_the_fewest_subscriptions_are_those_that_no_other_covers(texts: list[str]) -> None:
+    unique = list(dict.fromkeys(text for text in texts if not text.startswith("$share/")))
+    expected = [f for f in unique if not any(g != f and topics.covers(g, f) for g in unique)]
+    assert topics.subscriptions(unique) == expected
