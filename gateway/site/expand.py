@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gateway.core.errors import ConfigError
+from gateway.core.errors import ConfigError, SiteFileError
 from gateway.site.document import Document
 from gateway.site.profiles import Profile, Ready, load_profile, plain, point_channel, point_word
 from gateway.site.schema import read_points
@@ -199,9 +199,9 @@ def _written_by(document: Document, data: Any, problem: ConfigError) -> tuple[Do
         return document, problem
     try:
         instrument = data["instruments"][path[1]]
-        profile = load_profile(instrument["profile"], document.path.parent)
+        profile = load_profile(str(instrument["profile"]), document.path.parent)
         points = read_points(instrument.get("points", []))
-    except (KeyError, IndexError, TypeError, ValueError, ConfigError):
+    except (KeyError, IndexError, TypeError, ValueError, ConfigError, SiteFileError):
         return document, problem
     rest = path[2:]
     if rest[0] == "channels" and len(rest) > 1:

@@ -55,8 +55,14 @@ class Instruments:
         return found
 
     def _section(self, index: int) -> InstrumentSection | None:
-        """Return an instrument's section, or None where it has mistakes, which are told."""
-        return self._checked(index, self.written[index])
+        """Return an instrument's section, or None where it has mistakes, which are told.
+
+        The channels of one with a profile are left out: they are nothing whole without the profile's.
+        """
+        written = self.written[index]
+        if _has_profile(written):
+            written = {key: value for key, value in written.items() if key != "channels"}
+        return self._checked(index, written)
 
     def _checked(self, index: int, written: Any) -> InstrumentSection | None:
         try:
@@ -70,7 +76,7 @@ class Instruments:
     def _expanded(self, index: int, driver: str) -> tuple[InstrumentSection, Sequence[Entry]] | None:
         """Return an instrument's section and its channels, or None where it has mistakes, which are told."""
         written = self.written[index]
-        if not (isinstance(written, dict) and isinstance(written.get("profile"), str) and written["profile"]):
+        if not _has_profile(written):
             section = self._section(index)
             if section is None:
                 return None
@@ -162,6 +168,10 @@ class Instruments:
                 self.findings.problems += found
                 return None, None
         return section, self.findings.options(module.ChannelOptions, section.options, path)
+
+
+def _has_profile(written: Any) -> bool:
+    return isinstance(written, dict) and isinstance(written.get("profile"), str) and bool(written["profile"])
 
 
 def _channel(row: int, instrument: InstrumentSection, section: ChannelSection) -> Channel:
