@@ -77,7 +77,7 @@ def _with_profiles(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**data, "instruments": found}
 
 
-_TAGS = frozenset({"modbus-tcp", "modbus-rtu", "modbus-rtu-tcp", "mqtt", *EVENTS_ON})
+_TAGS = frozenset({"modbus-tcp", "modbus-udp", "modbus-rtu", "modbus-rtu-tcp", "mqtt", *EVENTS_ON})
 """Names that pydantic puts into a path for a choice; nobody wrote them there."""
 
 

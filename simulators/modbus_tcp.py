@@ -15,7 +15,7 @@ PLANS_MAX = 8192
 Plan = tuple[bytes, bytearray, int, int, Registers]
 _PLANNED = frozenset({3, 4})
 """Functions whose answer is the same slice each time."""
-_FRAME_MAX = 254
+FRAME_MAX = 254
 """Largest length field: unit and PDU of at most 253 bytes (Modbus Messaging Implementation Guide 1.0b, 3.1.3)."""
 
 
@@ -84,6 +84,39 @@ class TcpEndpoint:
         if registers is not None:
             return registers.answer(pdu)
         return None if self.unknown is None else refusal(pdu[0], self.unknown)
+
+    def reply(self, head: bytes, request: bytes) -> tuple[float, bytes] | None:
+        """Return after how many seconds which frame answers a request; None for silence.
+
+        Args:
+            head: The frame's transaction and protocol.
+            request: Its unit and PDU.
+        """
+        self.requests += 1
+        behaviour = self.odd.get(request[0])
+        if behaviour is not None:
+            return self._misbehaved(head, request, behaviour)
+        planned = self.plans.get(request)
+        if planned is None and len(request) > 1 and request[1] in _PLANNED:
+            planned = self.plan(request)
+        if planned is not None:
+            if planned[4].stale:
+                planned[4].refresh()
+            return 0.0, head + planned[0] + planned[1][planned[2] : planned[3]]
+        answer = self.answer(request[0], request[1:])
+        return None if answer is None else (0.0, _framed(head, request[0], answer))
+
+    def _misbehaved(self, head: bytes, request: bytes, behaviour: Behaviour) -> tuple[float, bytes] | None:
+        registers = self.units[request[0]]
+        reply = behaviour.reply(request[0], request[1:], lambda: registers.answer(request[1:]), self.rng)
+        # The network would notice a garbled frame; what the client sees of it is that nothing comes.
+        if reply is None or behaviour.garbles(self.rng):
+            return None
+        delay_s, unit, pdu = reply
+        if self.rng.random() < behaviour.wrong / 2.0:
+            # An answer to the transaction before this one.
+            head = (int.from_bytes(head[:2], "big") - 1 & 0xFFFF).to_bytes(2, "big") + head[2:]
+        return delay_s, _framed(head, unit, pdu)
 
     def plan(self, request: bytes) -> Plan | None:
         """Return a read's answer as header from the length field on, block, start, stop and unit, and remember it.
@@ -154,7 +187,7 @@ class _Connection(asyncio.Protocol):
         at, answers = 0, []
         while len(data) - at >= 8:
             length = int.from_bytes(data[at + 4 : at + 6], "big")
-            if data[at + 2 : at + 4] != b"\x00\x00" or not 2 <= length <= _FRAME_MAX:
+            if data[at + 2 : at + 4] != b"\x00\x00" or not 2 <= length <= FRAME_MAX:
                 self.close()
                 return
             end = at + 6 + length
@@ -169,32 +202,10 @@ class _Connection(asyncio.Protocol):
 
     def _answer(self, head: bytes, request: bytes) -> bytes | None:
         """Return what goes out now for a request of unit and PDU, None where that is nothing (or nothing yet)."""
-        endpoint = self._endpoint
-        endpoint.requests += 1
-        behaviour = self._odd.get(request[0])
-        if behaviour is not None:
-            return self._misbehaved(head, request, behaviour)
-        planned = self._plans.get(request)
-        if planned is None and len(request) > 1 and request[1] in _PLANNED:
-            planned = endpoint.plan(request)
-        if planned is not None:
-            if planned[4].stale:
-                planned[4].refresh()
-            return head + planned[0] + planned[1][planned[2] : planned[3]]
-        answer = endpoint.answer(request[0], request[1:])
-        return None if answer is None else _framed(head, request[0], answer)
-
-    def _misbehaved(self, head: bytes, request: bytes, behaviour: Behaviour) -> bytes | None:
-        rng, registers = self._endpoint.rng, self._endpoint.units[request[0]]
-        reply = behaviour.reply(request[0], request[1:], lambda: registers.answer(request[1:]), rng)
-        # TCP would notice a garbled frame; what the client sees of it is that nothing comes.
-        if reply is None or behaviour.garbles(rng):
+        reply = self._endpoint.reply(head, request)
+        if reply is None:
             return None
-        delay_s, unit, pdu = reply
-        if rng.random() < behaviour.wrong / 2.0:
-            # An answer to the transaction before this one.
-            head = (int.from_bytes(head[:2], "big") - 1 & 0xFFFF).to_bytes(2, "big") + head[2:]
-        frame = _framed(head, unit, pdu)
+        delay_s, frame = reply
         if delay_s > 0.0:
             asyncio.get_running_loop().call_later(delay_s, self._send, frame)
             return None

@@ -20,6 +20,7 @@ from simulators.messages import MessageFace
 from simulators.modbus_rtu import RtuLine
 from simulators.modbus_rtu_tcp import RtuOverTcp
 from simulators.modbus_tcp import TcpEndpoint
+from simulators.modbus_udp import UdpEndpoint
 from simulators.mqtt import Publisher
 from simulators.registers import GATEWAY_PATH_UNAVAILABLE, NO_ANSWER_FROM_TARGET, Registers
 from simulators.scenario import BusSpec, MqttSpec, RtuSpec, RtuTcpSpec, Scenario, TcpSpec
@@ -41,7 +42,7 @@ class Endpoint:
 
     Attributes:
         bus: Its id in the scenario.
-        type: `modbus-tcp`, `modbus-rtu`, `modbus-rtu-tcp` or `mqtt`.
+        type: `modbus-tcp`, `modbus-udp`, `modbus-rtu`, `modbus-rtu-tcp` or `mqtt`.
         address: Where to connect to, e.g. `tcp://127.0.0.1:5020`.
         instruments: Who is there: instrument ids with their unit or topic.
     """
@@ -177,7 +178,8 @@ class Plant:
         units = self._make_units(name)
         if isinstance(spec, TcpSpec):
             port = 0 if self._free_ports else spec.port
-            return TcpEndpoint(units, host=spec.host, port=port, unknown=_UNKNOWN[spec.unknown_unit], rng=chance)
+            kind = UdpEndpoint if spec.type == "modbus-udp" else TcpEndpoint
+            return kind(units, host=spec.host, port=port, unknown=_UNKNOWN[spec.unknown_unit], rng=chance)
         return self._make_line(spec, units, chance)
 
     def _make_units(self, bus: str) -> dict[int, Registers]:

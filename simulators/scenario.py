@@ -54,9 +54,9 @@ class TankSpec(Part):
 
 
 class TcpSpec(Part):
-    """A Modbus TCP endpoint with any number of units behind it; port 0 takes a free one."""
+    """A Modbus TCP or UDP endpoint with any number of units behind it; port 0 takes a free one."""
 
-    type: Literal["modbus-tcp"]
+    type: Literal["modbus-tcp", "modbus-udp"]
     host: str = "127.0.0.1"
     port: Address = 0
     unknown_unit: Literal["answer", "no-path", "silent"] = "answer"

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import termios
 import tty
 from collections.abc import AsyncIterator
@@ -13,13 +14,14 @@ from typing import Any
 
 import pytest
 from pymodbus import FramerType
-from pymodbus.client import AsyncModbusTcpClient, ModbusSerialClient
+from pymodbus.client import AsyncModbusTcpClient, AsyncModbusUdpClient, ModbusSerialClient
 from pymodbus.pdu.file_message import FileRecord
 
 from simulators.behaviour import Behaviour
 from simulators.loading import checked
 from simulators.modbus_rtu import RtuLine, crc16
 from simulators.modbus_tcp import TcpEndpoint
+from simulators.modbus_udp import UdpEndpoint
 from simulators.plant import Plant
 from simulators.registers import Registers
 
@@ -149,6 +151,31 @@ async def test_pymodbus_reads_and_switches_through_a_transparent_serial_server()
             assert (await client.read_holding_registers(500, count=1, device_id=9)).exception_code == 2
         finally:
             client.close()
+
+
+async def test_pymodbus_reads_and_switches_over_udp_and_nonsense_gets_no_answer():
+    registers = units(1)
+    endpoint = UdpEndpoint(registers)
+    await endpoint.start()
+    client = AsyncModbusUdpClient("127.0.0.1", port=endpoint.port, timeout=1, retries=0)
+    try:
+        await client.connect()
+        assert not (await client.write_coil(0, True, device_id=1)).isError()
+        assert (await client.read_coils(0, count=1, device_id=1)).bits[0] is True
+        registers[1].write("holding", 0, b"\x12\x34")
+        assert (await client.read_holding_registers(0, count=1, device_id=1)).registers == [0x1234]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as raw:
+            raw.setblocking(False)
+            raw.connect(("127.0.0.1", endpoint.port))
+            for nonsense in (b"", b"GET /", bytes(8), bytes.fromhex("000100000006010300000001ff")):
+                raw.send(nonsense)
+            await asyncio.sleep(0.1)
+            with pytest.raises(BlockingIOError):
+                raw.recv(100)
+    finally:
+        client.close()
+        await endpoint.stop()
+        await endpoint.stop()
 
 
 async def test_pymodbus_identifies_and_masks_over_the_serial_line():
