@@ -87,7 +87,8 @@ def history(payload: str, readings: Sequence[tuple[Values, int]]) -> Iterator[by
         for values, time_ns in readings[first : first + HISTORY_IN_A_FRAME]:
             frame += b"\x20\xce" + (time_ns // NS_PER_S).to_bytes(4, "little")
             frame += _int(_number(values, "temperature"), 0.1, 2, signed=True)
-            frame += _int(_number(values, "humidity"), 0.5, 1)
+            # The last byte is a state that this head does not have.
+            frame += _int(_number(values, "humidity"), 0.5, 1) + b"\x00"
         yield frame
 
 

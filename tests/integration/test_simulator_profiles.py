@@ -29,13 +29,17 @@ class Reader:
         self.site = site
         self.value: dict[str, float] = {}
         self.quality: dict[str, Quality] = {}
+        self.backfilled: dict[str, list[int]] = {}
 
     async def read(self, driver: Driver) -> None:
         while True:
             batch = await driver.read()
-            for row, value, quality in zip(batch.row, batch.value, batch.quality, strict=True):
+            for row, time_ns, value, quality in zip(batch.row, batch.time_ns, batch.value, batch.quality, strict=True):
                 name = self.site.channels[int(row)].id
-                self.value[name], self.quality[name] = float(value), Quality(int(quality))
+                if quality == Quality.BACKFILLED:
+                    self.backfilled.setdefault(name, []).append(int(time_ns))
+                else:
+                    self.value[name], self.quality[name] = float(value), Quality(int(quality))
 
     async def until(self, so: Callable[[], bool], within_s: float) -> None:
         """Wait until something is so, or as long as that."""
@@ -134,3 +138,20 @@ async def test_what_instruments_say_of_themselves_becomes_the_quality_of_their_r
         assert {name: reader.quality.get(name) for name in expected} == expected
         # No value stands beside any of these, whatever the registers hold: a frozen number is no evidence of safety.
         assert all(math.isnan(reader.value[name]) for name in expected)
+
+
+async def test_what_nobody_heard_arrives_as_history_with_its_own_time(tmp_path: Path):
+    async with bench(tmp_path) as (plant, reader):
+        await reader.until(lambda: "th-49.temperature" in reader.value, 10.0)
+        silent_ns = SystemClock().now_ns()
+        plant.world.behaviours["th-49"].silent = True
+        # Three reports of ten seconds of the plant each; history tells whole seconds.
+        await asyncio.sleep(3.5)
+        plant.world.behaviours["th-49"].silent = False
+        heard_ns = SystemClock().now_ns()
+        await reader.until(lambda: "th-49.humidity" in reader.backfilled, 5.0)
+        times = reader.backfilled["th-49.temperature"]
+        assert len(times) >= 3
+        assert all(silent_ns - 10**9 <= time_ns <= heard_ns for time_ns in times)
+        assert reader.backfilled["th-49.humidity"] == times
+        assert set(reader.backfilled) == {"th-49.temperature", "th-49.humidity"}

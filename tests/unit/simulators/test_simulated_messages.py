@@ -59,9 +59,12 @@ def test_the_sum_of_a_smoke_heads_bytes_is_nothing():
 def test_what_was_kept_comes_with_its_own_time_oldest_first():
     kept = [({"temperature": float(k), "humidity": 50.0}, (1000 + k) * 10**9) for k in range(6)]
     first, second = history("milesight-em300-th", kept)
-    assert first[:9].hex() == "20ce" + (1000).to_bytes(4, "little").hex() + "0000" + "64"
-    assert len(first) == 4 * 9
-    assert second[9:].hex() == "20ce" + (1005).to_bytes(4, "little").hex() + "3200" + "64"
+    assert first[:10].hex() == "20ce" + (1000).to_bytes(4, "little").hex() + "0000" + "64" + "00"
+    assert len(first) == 4 * 10
+    assert second[10:].hex() == "20ce" + (1005).to_bytes(4, "little").hex() + "3200" + "64" + "00"
+    # The maker's example.
+    (printed,) = history("milesight-em300-th", [({"temperature": 27.2, "humidity": 46.5}, 1_665_561_758 * 10**9)])
+    assert printed.hex() == "20ce9e74466310015d00"
     assert list(history("milesight-gs101", kept)) == []
 
 
