@@ -48,6 +48,9 @@ SIGNED_UNITS = ("°C", "°F", "degC", "Cel", "C", "K", "Pa", "hPa", "kPa", "MPa"
 GUESSES_MAX = 32
 WAYS_MAX = 800
 """Ways that are compared with one another; a display that shows nought fits every empty register in every way."""
+VALUES_ENOUGH = 4
+DIGITS_ENOUGH = 2.5
+"""So many different values, or two so many of their last digits apart, tell the right register from one nearby."""
 TINY = 1e-6
 """Floats that are no measurement but something else read as a float."""
 SURE = 0.95
@@ -278,7 +281,18 @@ def _difference(first: Way, other: Way) -> str:
 
 
 def _is_unique(guesses: tuple[Guess, ...], samples: Sequence[Sample]) -> bool:
-    return guesses[0].matched == len(samples) and (len(guesses) == 1 or guesses[0].share >= SURE)
+    return guesses[0].matched == len(samples) and _is_alone(guesses) and _has_moved(samples)
+
+
+def _is_alone(guesses: tuple[Guess, ...]) -> bool:
+    return len(guesses) == 1 or guesses[0].share >= SURE
+
+
+def _has_moved(samples: Sequence[Sample]) -> bool:
+    """Return whether the values differ so that a register which stands still, or nearly, cannot explain them all."""
+    values = {sample.value for sample in samples}
+    digit = 10.0 ** -min(sample.decimals for sample in samples)
+    return len(values) >= VALUES_ENOUGH or (len(values) > 1 and max(values) - min(values) > DIGITS_ENOUGH * digit)
 
 
 def _nothing(samples: Sequence[Sample]) -> str:
@@ -298,6 +312,9 @@ def _advice(guesses: tuple[Guess, ...], samples: Sequence[Sample]) -> str:
     if _is_unique(guesses, samples):
         sure = "Only one way of reading explains every value."
         return sure if len(guesses) == 1 else "One way of reading is by far the likeliest; the others are chance."
-    if len({sample.value for sample in samples}) < max(2, len(samples)):
-        return "Give a value that differs: let the instrument see test gas or warmth, then read its display again."
+    if not _has_moved(samples):
+        left = "One way is left, and may be chance. " if _is_alone(guesses) else ""
+        return (
+            f"{left}Give a value that differs: let the instrument see test gas or warmth, then read its display again."
+        )
     return f"{len(guesses)} ways of reading explain the values so far. Give one more, as far from these as you can."

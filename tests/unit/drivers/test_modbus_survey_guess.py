@@ -71,6 +71,19 @@ def test_a_value_that_never_moves_is_not_called_unique_where_two_places_show_it(
     assert "differs" in verdict.advice
 
 
+def test_values_that_hardly_differ_are_not_called_unique() -> None:
+    # What was read stands still, and another register happens to lie near: that is no proof.
+    verdict = ranked([sample([2083], 20.8), sample([2091], 20.9)], "%VOL")
+    assert len(verdict.guesses) == 1
+    assert not verdict.unique
+    assert "may be chance" in verdict.advice
+    assert ranked([sample([2083], 20.8), sample([1791], 17.9)], "%VOL").unique
+
+
+def test_one_value_is_never_enough() -> None:
+    assert not ranked([sample([1723], 17.23, 2)]).unique
+
+
 def test_a_value_in_two_tables_is_not_called_unique() -> None:
     samples = [sample([172], 17.2), sample([418], 41.8)]
     verdict = rank({"holding": samples, "input": samples}, 0, "%LEL")
