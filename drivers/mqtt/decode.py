@@ -102,6 +102,8 @@ class Whole:
 
     def take(self, inner: object, document: object, arrival_ns: int, out: Readings) -> None:
         """See `Part`."""
+        if type(inner) is bytes:
+            inner = text_of(inner)
         for status in self._statuses:
             status.told(inner)
         for channel in self.channels:
@@ -134,10 +136,13 @@ class MessageDecoder:
     ) -> None:
         self.channels = tuple(channels)
         self._said = tuple(said)
-        self._repeats = repeats
+        self._repeats = repeats or None
         self.accepts_retained = options.retained == "accept"
         self._raw = options.format == "bytes"
-        self._inner = Path(options.payload_path) if options.payload_path else None
+        self._live = [c for c in channels if c.whole or c.path is not None or c.field or c.column is not None]
+        # A status on a topic of its own is what that topic brings, not packed as the values are.
+        packed = bool(channels) or any(status.field or status.column is not None for status, _ in said)
+        self._inner = Path(options.payload_path) if options.payload_path and packed else None
         self._inner_json = self._inner is not None and options.format == "json"
         statuses = [status for status, _ in said]
         self._whole = [s for s in statuses if s.whole]
@@ -147,8 +152,8 @@ class MessageDecoder:
         self._document: Documented | None = None
         if documented.channels or self._pathed or any(c.past for c in channels):
             self._document = documented
-        self._is_json = bool(self._document or self._inner or repeats)
-        simple = not (said or repeats or self._inner or any(c.past for c in channels))
+        self._is_json = bool(self._document or self._inner or self._repeats)
+        simple = not (said or self._repeats or self._inner or any(c.past for c in channels))
         self._shapes = list(shapes(documented.channels)) if simple else []
 
     def decode(self, payload: bytes, arrival_ns: int, out: Readings) -> None:
@@ -179,7 +184,7 @@ class MessageDecoder:
 
     def refuse(self, reason: str, arrival_ns: int, out: Readings) -> None:
         """Append one UNREADABLE reading for each channel."""
-        for channel in self.channels:
+        for channel in self._live:
             channel.bad(arrival_ns, out, reason)
 
     def deny(self) -> list[int]:
@@ -247,7 +252,7 @@ class MessageDecoder:
 
     def _broken(self, reason: str, payload: bytes, arrival_ns: int, out: Readings) -> None:
         """Read what asks for no JSON all the same; a number with a path elsewhere may share its topic."""
-        for channel in self.channels:
+        for channel in self._live:
             if not channel.whole or self._inner is not None:
                 channel.bad(arrival_ns, out, reason)
         if self._inner is None:

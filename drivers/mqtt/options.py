@@ -200,7 +200,7 @@ class InstrumentOptions(PluginOptions):
         examples=[[["deduplicationId"], ["deviceInfo.devEui", "devAddr", "fCnt", "data"]]],
     )
     repeat_window_s: float = Field(
-        300.0, gt=0, le=86_400, description="Seconds for which a message is known; at most 1000 of an instrument are."
+        300.0, gt=0, le=86_400, description="Seconds for which a message is known; at most 1000 of a topic are."
     )
     status: tuple[StatusOptions, ...] = Field(
         (),

@@ -7,26 +7,27 @@ from drivers.mqtt.paths import Path
 from gateway.core.clock import NS_PER_S
 
 KNOWN_MAX = 1_000
-"""Keys that are remembered of one instrument; beyond it the oldest is forgotten."""
+"""Keys that are remembered of one topic; beyond it the oldest is forgotten."""
 TEXT_MAX = 1_024
 """Characters of a text that may be part of a key."""
 
 
 class Repeats:
-    """The keys of one instrument's messages of the last while.
+    """The keys of the messages on one topic in the last while.
 
     Args:
         keys: Lists of places, each a key of its own.
         window_s: How long a key is known.
-
-    Attributes:
-        dropped: Messages that were known.
     """
 
     def __init__(self, keys: Sequence[Sequence[str]], window_s: float) -> None:
         self._keys = [tuple(Path(text) for text in key) for key in keys]
         self._window_ns = round(window_s * NS_PER_S)
         self._known: OrderedDict[Hashable, int] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        """Whether there are keys at all."""
+        return bool(self._keys)
 
     def known(self, document: object, arrival_ns: int) -> bool:
         """Return whether the message has come before, and remember it; a key with a part missing says nothing."""

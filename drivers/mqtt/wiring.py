@@ -119,11 +119,12 @@ class Instrument:
             topic = self._topic(options.topic, "status", i, "topic") if options.topic else ""
             told = self._status(options, where)
             said.setdefault(topic or self._joined(options.topic_suffix, where), []).append(told)
-        repeats = None
-        if self._options.repeat_keys:
-            repeats = Repeats(self._options.repeat_keys, self._options.repeat_window_s)
         for topic in dict.fromkeys([*channels, *said]):
-            decoder = MessageDecoder(self._options, channels.get(topic, ()), said.get(topic, ()), repeats)
+            # Each topic by itself: a server may tell of several things under one key.
+            repeats = Repeats(self._options.repeat_keys, self._options.repeat_window_s)
+            decoder = MessageDecoder(
+                self._options, channels.get(topic, ()), said.get(topic, ()), repeats if topic in channels else None
+            )
             yield Target(self._shared(topic) if topic in channels else unshared(topic), decoder, presence)
 
     def _status(self, options: StatusOptions, where: Place) -> Said:

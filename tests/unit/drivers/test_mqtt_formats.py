@@ -411,3 +411,35 @@ def test_a_channel_is_decoded_alone_as_well() -> None:
     item = plan({"path": "v"})
     assert isinstance(item.options, mqtt.InstrumentOptions)
     assert ChannelDecoder(item.channels[0], item.options).where == "v"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"format": "bytes", "layout": {"fields": {"a": {}}}},
+        {"format": "base64", "layout": {"fields": {"a": {}}}, "payload_path": "data"},
+        {"format": "hex", "layout": {"fields": {"a": {}}}, "payload_path": "data", "repeat_keys": [["id"]]},
+    ],
+)
+def test_a_status_on_a_topic_of_its_own_is_not_packed_as_the_values_are(options: dict[str, Any]) -> None:
+    status = [{"topic": "s", "values": {"run": "good", "stop": "inhibited"}}]
+    wired = Instrument(plan({"field": "a"}, status=status, **options), Vigil(ManualClock())).wire()
+    told = wired.targets[1].listener
+    assert isinstance(told, MessageDecoder)
+    assert read(told, "stop") == [(0, 0, None, Quality.INHIBITED)]
+    assert read(told, "run") == []
+
+
+def test_a_channel_of_history_alone_is_never_unreadable() -> None:
+    made = decoder({"history": "h[*].v"}, {"path": "v"}, history_time="h[*].t", time_unit="s")
+    assert read(made, "no JSON") == [(1, 0, None, Quality.UNREADABLE)]
+    found = read(made, '{"v": 1, "h": [{"t": 1699990000, "v": 5}]}')
+    assert found == [(1, 0, 1, 0), (0, -10_000, 5, Quality.BACKFILLED)]
+
+
+def test_a_key_known_from_one_topic_hides_nothing_on_another() -> None:
+    made = plan({"path": "v"}, {"path": "w", "topic_suffix": "x"}, repeat_keys=[["id"]])
+    for target in Instrument(made, Vigil(ManualClock())).wire().targets:
+        assert isinstance(target.listener, MessageDecoder)
+        assert len(read(target.listener, '{"id": 1, "v": 2, "w": 3}')) == 1
+        assert read(target.listener, '{"id": 1, "v": 2, "w": 3}') == []
