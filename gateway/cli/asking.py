@@ -20,6 +20,8 @@ T = TypeVar("T")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 EXIT_STOPPED: Final = 130
+MARK: Final = "black on yellow"
+"""Style of what is to be looked at: readable on dark and light terminals, which yellow letters are not."""
 PIPE_WIDTH: Final = 160
 """Columns where nobody looks at a terminal."""
 

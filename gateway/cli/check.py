@@ -107,16 +107,26 @@ def _print(path: Path, site: "Site", warnings: list[dict[str, str]], looked: lis
     from rich.text import Text  # noqa: PLC0415
 
     console = asking.console()
-    for warning in warnings[:DOUBTS_SHOWN]:
-        check = f" {_sentence(warning['check'])}" if warning["check"] else ""
-        console.print(
-            Text.assemble(("! ", "bold yellow"), (warning["where"], "bold"), f"  {_sentence(warning['what'])}{check}")
-        )
+    if warnings:
+        console.print(_marked(warnings[:DOUBTS_SHOWN]))
     if len(warnings) > DOUBTS_SHOWN:
-        console.print(Text(f"! and {len(warnings) - DOUBTS_SHOWN} more; --json lists all", "yellow"))
+        console.print(Text(f"! and {len(warnings) - DOUBTS_SHOWN} more; --json lists all", "bold"))
     if looked:
         console.print(_table(looked))
     _say_total(path, site, looked)
+
+
+def _marked(warnings: list[dict[str, str]]) -> Any:
+    """Return warnings with their marks in a column of their own, so that one begins where the eye looks for it."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for warning in warnings:
+        check = f" {_sentence(warning['check'])}" if warning["check"] else ""
+        text = Text.assemble((warning["where"], "bold"), f"  {_sentence(warning['what'])}{check}")
+        grid.add_row(Text("!", asking.MARK), text)
+    return grid
 
 
 def _sentence(text: str) -> str:
@@ -153,7 +163,7 @@ def _table(looked: list["Looked"]) -> Any:
     table.add_column("why", overflow="fold")
     for each in looked:
         row = _row(each)
-        style = "red" if each.bad else "yellow" if each.why else "green"
+        style = "bold red" if each.bad else asking.MARK if each.why else "green"
         value = "— —" if math.isnan(each.value) else f"{each.value:.{each.channel.decimals}f}"
         latency = "" if each.latency_s is None else f"{each.latency_s * 1000:.0f} ms"
         table.add_row(

@@ -60,7 +60,7 @@ def _print_table(found: list) -> None:  # type: ignore[type-arg]  # adapters are
     for adapter in found:
         usb = adapter.usb
         state = "in use" if adapter.users else "yours" if adapter.allowed else f"group {adapter.group}"
-        style = "yellow" if adapter.users else "green" if adapter.allowed else "red"
+        style = asking.MARK if adapter.users else "green" if adapter.allowed else "red"
         table.add_row(
             Text(adapter.device.removeprefix("/dev/"), "bold"),
             adapter.driver,
@@ -74,4 +74,4 @@ def _print_table(found: list) -> None:  # type: ignore[type-arg]  # adapters are
         # Names are copied: they stand alone in their line and are never cut.
         click.echo(f"rtu://{adapter.path}")
         for warning in adapter.warnings:
-            console.print(Text.assemble(("  ! ", "bold yellow"), warning))
+            console.print(Text.assemble("  ", ("!", asking.MARK), " ", warning))

@@ -174,7 +174,7 @@ def register_table(words: Words, before: Words | None, groups: list[str]) -> Tab
             code = words.refused.get(view.address, 0)
             said = ["refused", f"{code:#04x}"] if code else ["not asked", ""]
             cells = said[:1] if bits else ["", *said]
-            table.add_row(str(view.address), *(Text(cell, "yellow") for cell in cells))
+            table.add_row(str(view.address), *(Text(cell, "dim") for cell in cells))
         elif bits:
             table.add_row(str(view.address), Text(str(view.word), style))
         else:

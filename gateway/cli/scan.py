@@ -202,7 +202,7 @@ def _print_tables(view: Lines, names: dict[str, str], end: str) -> None:
         console.print("nothing answered")
     for hint in view.hints:
         where = f"{hint.endpoint}{f' {hint.line}' if hint.line else ''}"
-        console.print(Text.assemble(("! ", "bold yellow"), f"{where}: {hint.text}"))
+        console.print(Text.assemble(("!", asking.MARK), " ", f"{where}: {hint.text}"))
     if end:
         console.print(Text(end, "bold"))
     if view.found:
@@ -239,5 +239,5 @@ def _profile(found: Found) -> Any:
     from rich.text import Text  # noqa: PLC0415
 
     if not found.profiles:
-        return Text("no profile fits", "yellow")
-    return Text(found.profiles[0], "green") if found.sure else Text(f"perhaps {found.profiles[0]}", "yellow")
+        return Text("no profile fits", "dim")
+    return Text(found.profiles[0], "green") if found.sure else Text(f"perhaps {found.profiles[0]}")

@@ -21,21 +21,22 @@ READINGS_MAX = 2
 CONNECT_TIMEOUT_S = 15.0
 
 WHY = {
-    Quality.COMMS_LOST: "the instrument does not answer",
-    Quality.REFUSED: "the instrument refuses the register",
-    Quality.UNREADABLE: "what came is no value: type, scale or unit is wrong",
-    Quality.SENSOR_FAULT: "the instrument reports a fault of its sensor",
-    Quality.WARM_UP: "the instrument is warming up",
-    Quality.CALIBRATION: "the instrument is being calibrated",
-    Quality.INHIBITED: "the instrument is inhibited; its value stands still",
-    Quality.UNDER_RANGE: "below the range by more than drift explains",
-    Quality.FROZEN: "the instrument's heartbeat or value stands still",
-    Quality.OVER_RANGE: "above the instrument's range",
-    Quality.UNCERTAIN: "the instrument, or its status, leaves a doubt",
-    Quality.CLOCK_DOUBTFUL: "the instrument's clock is wrong",
-    Quality.MAINTENANCE: "the instrument says it is in maintenance",
-    Quality.TEST: "the instrument says it is being tested",
+    Quality.COMMS_LOST: "does not answer",
+    Quality.REFUSED: "refuses the register",
+    Quality.UNREADABLE: "no value: see type, scale, unit",
+    Quality.SENSOR_FAULT: "reports a fault of its sensor",
+    Quality.WARM_UP: "warming up",
+    Quality.CALIBRATION: "being calibrated",
+    Quality.INHIBITED: "inhibited: its value is held",
+    Quality.UNDER_RANGE: "far below its range",
+    Quality.FROZEN: "heartbeat or value stands still",
+    Quality.OVER_RANGE: "above its range",
+    Quality.UNCERTAIN: "it or its status leaves a doubt",
+    Quality.CLOCK_DOUBTFUL: "its clock is wrong",
+    Quality.MAINTENANCE: "says it is in maintenance",
+    Quality.TEST: "says it is being tested",
 }
+"""Few words, for a column of a table; the subject is the instrument."""
 
 
 @dataclass(slots=True)

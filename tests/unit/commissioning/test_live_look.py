@@ -99,7 +99,7 @@ async def test_a_channel_that_stays_bad_is_told_with_the_reason(tmp_path: Path) 
     bad = [Quality.REFUSED, Quality.WARM_UP]
     made = Made([Batch.of([0, 1], t, [0, 0], bad) for t in (1, 2)])
     [refused, warm] = await shown(made, tmp_path)
-    assert refused == (Quality.REFUSED, "the instrument refuses the register")
+    assert refused == (Quality.REFUSED, "refuses the register")
     assert "warming up" in warm[1]
 
 
