@@ -187,9 +187,12 @@ class UartDriver:
         poll = min(self._polls, key=lambda p: p.due_s)
         await self._clock.sleep(max(poll.due_s, self._not_before_s) - self._clock.monotonic_s())
         began_s = self._clock.monotonic_s()
+        # A reply may still come to a question that was cancelled or whose port was lost, even after a reconnection.
+        self._not_before_s = began_s + 2 * self._options.timeout_s
         frame = await self._ask(poll)
         now_s = self._clock.monotonic_s()
         if frame is not None:
+            self._not_before_s = 0.0
             poll.misses, poll.latency_s = 0, now_s - began_s
             # From when it was due, so that the period holds; a poll that comes late is not caught up.
             poll.due_s = max(poll.due_s + poll.period_s, now_s)

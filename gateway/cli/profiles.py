@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from gateway.site.profiles import Profile
 
 
+WIDEST = {"name": 28, "confidence": 10, "driver": 6, "channel": 15, "unit": 5, "measures": 15, "read": 10}
+"""Columns of a terminal that a column has, whatever the terminal has."""
+
+
 @click.command()
 @click.argument("name", required=False)
 @asking.as_json
@@ -39,7 +43,7 @@ def _list(profiles: "list[Profile]", *, json_: bool) -> None:
         keys = {"profile", "aliases", "maker", "model", "name_zh", "kind", "driver", "confidence"}
         asking.print_json({"profiles": [profile.file.model_dump(mode="json", include=keys) for profile in profiles]})
         return
-    table = _table("name", "confidence", "driver", "maker and model")
+    table = _table("name", "confidence", "driver", "maker and model", cut="maker and model")
     for profile in profiles:
         file = profile.file
         table.add_row(file.profile, file.confidence, file.driver, f"{file.maker} {file.model}")
@@ -48,12 +52,14 @@ def _list(profiles: "list[Profile]", *, json_: bool) -> None:
     console.print("\n`hazgate profiles NAME` shows one, and the YAML to paste.")
 
 
-def _table(*columns: str) -> "Table":
+def _table(*columns: str, cut: str) -> "Table":
+    """Return an empty table of which only the column `cut` gives way on a narrow terminal."""
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    for k, name in enumerate(columns):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=None if k else 12)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, expand=True)
+    for name in columns:
+        width, ratio = (None, 1) if name == cut else (WIDEST[name], None)
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, ratio=ratio)
     return table
 
 
@@ -70,7 +76,7 @@ def _show(profile: "Profile") -> None:
     if line.baud:
         unit = f", unit {line.unit}" if line.unit is not None else ""
         console.print(f"leaves the factory with {line.baud} baud 8{line.parity or 'N'}{line.stop_bits or 1}{unit}")
-    table = _table("channel", "measures", "unit", "where", "read")
+    table = _table("channel", "measures", "unit", "where", "read", cut="where")
     for channel in file.channels:
         read = "when named" if channel.extra else "always"
         table.add_row(channel.id, channel.quantity or channel.id, channel.unit, place(channel, file.driver), read)

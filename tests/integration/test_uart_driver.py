@@ -6,6 +6,7 @@ import pty
 import tty
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,12 @@ def driver(head: Head, period_s: float = 0.02) -> uart.UartDriver:
     channel = ChannelPlan(Channel(3, "gd.gas", "gd", "co", period_s=period_s), uart.ChannelOptions(byte=2))
     plan = InstrumentPlan("gd", period_s, options, (channel,))
     return uart.create(uart.Options(port=head.port, timeout_s=TIMEOUT_S), [plan], SystemClock())
+
+
+def _plan(row: int, **where: Any) -> ChannelPlan:
+    return ChannelPlan(
+        Channel(row, f"gd.c{row}", "gd", "co", period_s=0.02), uart.ChannelOptions(**{"byte": 2, **where})
+    )
 
 
 async def readings(made: uart.UartDriver, count: int) -> list[tuple[float, Quality]]:
@@ -133,6 +140,43 @@ async def test_a_port_that_vanishes_or_never_was_is_not_connected(head: Head) ->
     gone = uart.create(uart.Options(port="/dev/hazgate-none"), [], SystemClock())
     with pytest.raises(NotConnectedError, match="No such file"):
         await gone.connect()
+
+
+async def test_a_read_that_is_cancelled_ends_at_once_and_the_next_is_whole(head: Head) -> None:
+    head.answer = lambda n: b"" if n == 1 else reply(n)
+    made = driver(head)
+    await made.connect()
+    reading = asyncio.create_task(made.read())
+    await asyncio.sleep(0.02)
+    reading.cancel()
+    await asyncio.wait([reading], timeout=TIMEOUT_S / 2)
+    assert reading.cancelled()
+    asyncio.get_running_loop().call_later(TIMEOUT_S / 2, head.write, reply(999))  # late, and to nobody's question
+    assert await readings(made, 1) == [(2.0, Quality.GOOD)]
+    await made.close()
+
+
+async def test_two_questions_on_one_line_are_asked_one_after_the_other(head: Head) -> None:
+    head.answer = lambda _: b""
+    other = {"request": "aa01", "reply_bytes": 4, "reply_head": "aa"}
+    plans = [
+        InstrumentPlan(name, 0.02, uart.InstrumentOptions(**given), (channel,))
+        for name, given, channel in (
+            ("a", {"request": QUESTION.hex(), "reply_bytes": 9, "reply_head": "ff86", "checksum_from": 1}, _plan(0)),
+            ("b", other, _plan(1, byte=1, type="int8")),
+        )
+    ]
+    made = uart.create(uart.Options(port=head.port, timeout_s=TIMEOUT_S), plans, SystemClock())
+    await made.connect()
+
+    def answer(_: int) -> bytes:
+        asked = head.questions[-1]
+        return reply(5) if asked == QUESTION else bytes.fromhex("aafe0058") if asked == b"\xaa\x01" else b""
+
+    head.answer = answer
+    found = [await made.read() for _ in range(4)]
+    assert [(b.row.tolist(), b.value.tolist()) for b in found] == [([0], [5.0]), ([1], [-2.0])] * 2
+    await made.close()
 
 
 async def test_a_port_that_another_process_holds_is_refused(head: Head) -> None:
