@@ -80,7 +80,7 @@ def holding(request: Request) -> Answer:
     return struct.pack(f">{request.count}H", *range(request.address, request.address + request.count))
 
 
-def poll_of(unit: Unit, addresses: list[int], period_s: float, *, urgent: bool = True) -> Poll:
+def poll_of(unit: Unit, addresses: list[int], period_s: float, *, urgent: bool = True, replan: bool = False) -> Poll:
     """Return a poll of a unit's holding registers; the row is unit * 1000 + address."""
     name = f"u{unit.address}"
     channels = [
@@ -93,7 +93,8 @@ def poll_of(unit: Unit, addresses: list[int], period_s: float, *, urgent: bool =
         Place(c, "holding", a, period_s=period_s, urgent=urgent) for c, a in zip(channels, addresses, strict=True)
     ]
     state = InstrumentState(InstrumentPlan(name, period_s, options, plans))
-    return Poll(name, unit, blocks(unit.address, places, 125, 0), state, stale_after_s=10.0)
+    again = (lambda block, refused: blocks(unit.address, block.places, 125, 0, refused)) if replan else None
+    return Poll(name, unit, blocks(unit.address, places, 125, 0), state, replan=again, stale_after_s=10.0)
 
 
 def make(
@@ -348,3 +349,182 @@ async def test_a_cancelled_read_loses_nothing() -> None:
         await task
     assert (await driver.read()).value[0] == 1.0
     assert clock.monotonic_s() == 0.0
+
+
+# --- several periods, urgency, units, and lines that are too slow ------------------------------------------------
+
+
+def drive(polls: list[Poll], answer: Callable[[Request], Answer], **options: Any) -> tuple[ModbusDriver, ScriptedLink]:
+    clock = HoldingClock()
+    link = ScriptedLink(answer, clock)
+
+    def make_link(done: Done[Job]) -> ScriptedLink:
+        link.done = done
+        return link
+
+    return ModbusDriver("scripted", make_link, polls, clock, **options), link
+
+
+def slow(link: ScriptedLink, seconds: float) -> None:
+    """Let each request take that long."""
+    inner = link.answer
+
+    def answer(request: Request) -> Answer:
+        link.clock.advance(seconds)
+        return inner(request)
+
+    link.answer = answer
+
+
+async def test_channels_of_one_instrument_have_periods_of_their_own() -> None:
+    unit = Unit(1, "u1")
+    driver, link = drive([poll_of(unit, [1], 0.5), poll_of(unit, [50], 5.0, urgent=False)], holding)
+    await driver.connect()
+    found = await read_for(driver, link.clock, 9.9)
+    assert [at for at, _, _ in readings(found, 1001)] == [0.5 * k for k in range(20)]
+    assert [at for at, _, _ in readings(found, 1050)] == [0.0, 5.0]
+
+
+async def test_on_a_line_too_slow_for_everything_urgent_channels_keep_their_period_and_the_rest_comes_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # Each request takes 0.1 s; the urgent ones need 0.6 s of every second, the others would need 2.0 s.
+    urgent = [poll_of(Unit(u, f"u{u}"), [1], 1.0) for u in range(1, 7)]
+    rest = [poll_of(Unit(u, f"u{u}"), [1], 1.0, urgent=False) for u in range(11, 31)]
+    driver, link = drive([*rest, *urgent], holding, load=2.6)
+    slow(link, 0.1)
+    await driver.connect()
+    found = await read_for(driver, link.clock, 60.0)
+    for u in range(1, 7):
+        assert len(readings(found, u * 1000 + 1)) >= 59, u
+    for u in range(11, 31):
+        count = len(readings(found, u * 1000 + 1))
+        assert 6 <= count <= 60, (u, count)
+    said = capsys.readouterr().out
+    assert said.count("periods are not kept") == 1
+    assert "2.60 s of every second" in said
+
+
+async def test_urgent_channels_that_need_the_whole_line_do_not_silence_the_rest() -> None:
+    urgent = [poll_of(Unit(u, f"u{u}"), [1], 0.1) for u in range(1, 4)]
+    rest = [poll_of(Unit(9, "u9"), [1], 1.0, urgent=False)]
+    driver, link = drive([*rest, *urgent], holding)
+    slow(link, 0.1)
+    await driver.connect()
+    found = await read_for(driver, link.clock, 120.0)
+    assert len(readings(found, 9001)) >= 8  # its patience is ten periods
+    assert min(len(readings(found, u * 1000 + 1)) for u in range(1, 4)) >= 300
+
+
+async def test_instruments_behind_one_unit_share_its_silence() -> None:
+    unit = Unit(3, "a")
+    polls = [poll_of(unit, [1], 1.0), poll_of(unit, [40], 1.0)]
+    driver, link = drive(polls, lambda r: SILENCE)
+    await driver.connect()
+    batch = await driver.read()
+    assert sorted(batch.row.tolist()) == [3001, 3040]
+    assert len(link.asked) == 1  # one time-out for both
+    found = await read_for(driver, link.clock, 30.0)
+    assert len(link.asked) <= 7
+    assert {quality for row in (3001, 3040) for _, _, quality in readings(found, row)} == {Quality.COMMS_LOST}
+    assert len(readings(found, 3040)) >= 29
+
+
+async def test_a_silent_instrument_with_many_requests_in_flight_is_probed_with_one() -> None:
+    driver, link, clock = make(lambda r: SILENCE, [(1, [0, 10, 20, 30], 1.0)], in_flight=4, each=4)
+    await driver.connect()
+    await read_for(driver, clock, 30.0)
+    # Four at first; then one at each probe, after 1, 1, 2, 4, 8, 16 s.
+    assert len(link.asked) <= 4 + 7
+
+
+async def test_an_instrument_that_allows_it_has_several_requests_on_the_way() -> None:
+    driver, link, clock = make(holding, [(1, [0, 10, 20, 30], 1.0), (2, [0, 10], 1.0)], in_flight=4, each=3)
+    await driver.connect()
+    await read_for(driver, clock, 0.5)
+    assert link.most_on_the_way == 4
+
+
+async def test_the_latency_of_a_channel_is_that_of_its_last_request() -> None:
+    driver, _, _ = make(holding, [(1, [1], 1.0)])
+    assert driver.latency_s(1001) is None
+    await driver.connect()
+    await driver.read()
+    assert driver.latency_s(1001) == 0.25
+    assert driver.latency_s(7) is None
+
+
+async def test_a_link_that_is_lost_while_nothing_is_asked_is_noticed_at_once() -> None:
+    driver, link, clock = make(holding, [(1, [1], 3600.0)])
+    await driver.connect()
+    await driver.read()
+    clock.sleep = lambda _: asyncio.Event().wait()  # type: ignore[method-assign] - time stands still
+    task = asyncio.create_task(driver.read())
+    await asyncio.sleep(0.01)
+    link.is_open, link.refuse_open = False, True
+    link.on_lost()
+    with pytest.raises(NotConnectedError):
+        await asyncio.wait_for(task, 1.0)
+
+
+async def test_what_lies_on_both_sides_of_a_bad_register_is_read_with_two_requests_again() -> None:
+    def answer(request: Request) -> Answer:
+        return Refused(2) if request.address <= 7 < request.address + request.count else holding(request)
+
+    unit = Unit(1, "u1")
+    poll = poll_of(unit, list(range(32)), 1.0, replan=True)
+    driver, link = drive([poll], answer)
+    await driver.connect()
+    await read_for(driver, link.clock, 5.0)
+    link.asked.clear()
+    found = await read_for(driver, link.clock, 3.0)
+    assert sorted((r.address, r.count) for r in link.asked[:2]) == [(0, 7), (8, 24)]
+    assert len(link.asked) <= 8
+    for a in range(32):
+        qualities = {quality for _, _, quality in readings(found, 1000 + a)}
+        assert qualities == ({Quality.REFUSED} if a == 7 else {Quality.GOOD}), a
+
+
+class HoldingLink(ScriptedLink):
+    """Has one request waiting beside the one on the line, as a line's thread does."""
+
+    def __init__(self, clock: HoldingClock) -> None:
+        super().__init__(holding, clock)
+        self.queue: list[Job] = []
+
+    def send(self, *asks: Job) -> None:
+        self.queue.extend(asks)
+
+    def recall(self) -> Job | None:
+        return self.queue.pop() if len(self.queue) > 1 else None
+
+    def finish(self) -> None:
+        ask = self.queue.pop(0)
+        self.asked.append(ask.request)
+        self.done(ask, holding(ask.request))
+
+
+async def test_something_more_urgent_takes_the_place_of_what_waits_for_the_line() -> None:
+    clock = HoldingClock()
+    link = HoldingLink(clock)
+
+    def make_link(done: Done[Job]) -> HoldingLink:
+        link.done = done
+        return link
+
+    polls = [poll_of(Unit(u, f"u{u}"), [1], 1.0, urgent=False) for u in (1, 2, 3)]
+    driver = ModbusDriver("scripted", make_link, polls, clock, ahead=1)
+    await driver.connect()
+    reading = asyncio.create_task(driver.read())
+    await asyncio.sleep(0)
+    assert [job.request.unit for job in link.queue] == [1, 2]
+    polls[1].unit.begin()
+    question = asyncio.create_task(driver._question(Request(9, 1, 0, 1), 0, None))
+    await asyncio.sleep(0.01)
+    assert [job.request.unit for job in link.queue] == [1, 9]
+    while not (reading.done() and question.done()):
+        link.finish()
+        await asyncio.sleep(0.01)
+    assert [request.unit for request in link.asked[:2]] == [1, 9]
+    reading.cancel()
+    await driver.close()
