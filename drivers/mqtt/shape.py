@@ -136,7 +136,9 @@ class Shape:
         raw: Any = column.times.integers(document) if whole else column.times.floats(document)
         if not len(raw):
             return None
-        if channel.believes(math.floor(raw.min()), math.ceil(raw.max()), arrival_ns):
+        low, high = np.minimum.reduce(raw), np.maximum.reduce(raw)
+        first, last = (int(low), int(high)) if whole else (math.floor(low), math.ceil(high))
+        if channel.believes(first, last, arrival_ns):
             return channel.reader.near(raw), None
         times = channel.reader.integers(raw) if whole else channel.reader.column(raw)
         return times, channel.doubt(times, arrival_ns)
