@@ -1,6 +1,8 @@
 """An instrument of the site file and its profile made one section, and back: who wrote what of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 from gateway.core.errors import ConfigError, SiteFileError
@@ -180,10 +182,11 @@ def merged(under: Any, over: Any) -> Any:
 def told(document: Document, problems: list[ConfigError]) -> list[str]:
     """Return each problem of a site with the line of whoever wrote it, the site file or a profile."""
     data = document.again()
+    find = cache(lambda name: load_profile(name, document.path.parent))
     lines: dict[int, str] = {}
     own: list[tuple[int, ConfigError]] = []
     for i, problem in enumerate(problems):
-        at, found = _written_by(document, data, problem)
+        at, found = _written_by(document, data, problem, find)
         if at is document:
             own.append((i, found))
         else:
@@ -192,14 +195,16 @@ def told(document: Document, problems: list[ConfigError]) -> list[str]:
     return list(dict.fromkeys(lines[i] for i in range(len(problems))))
 
 
-def _written_by(document: Document, data: Any, problem: ConfigError) -> tuple[Document, ConfigError]:
+def _written_by(
+    document: Document, data: Any, problem: ConfigError, find: Callable[[str], Profile]
+) -> tuple[Document, ConfigError]:
     """Return the file that a problem stands in, and the problem as seen from that file's root."""
     path = problem.path
-    if len(path) < 3 or path[0] != "instruments" or not isinstance(path[1], int):
+    if path[:1] != ("instruments",) or path[2:3] not in (("channels",), ("options",), ("period_s",)):
         return document, problem
     try:
         instrument = data["instruments"][path[1]]
-        profile = load_profile(str(instrument["profile"]), document.path.parent)
+        profile = find(str(instrument["profile"]))
         points = read_points(instrument.get("points", []))
     except (KeyError, IndexError, TypeError, ValueError, ConfigError, SiteFileError):
         return document, problem
@@ -207,9 +212,10 @@ def _written_by(document: Document, data: Any, problem: ConfigError) -> tuple[Do
     if rest[0] == "channels" and len(rest) > 1:
         return _in_channel(document, profile, expand(profile, instrument, points), problem, instrument)
     mine = _in_point_status(profile, rest)
-    if mine and _depth(instrument, rest[:2]) < 2:
+    if mine and not _has(instrument, rest[:2]):
         return profile.document, ConfigError(mine, problem.problem)
-    if rest[0] in ("options", "period_s") and _depth(profile.document.data, rest) > _depth(instrument, rest):
+    # What neither has is the site file's to add.
+    if rest[0] != "channels" and _has(profile.document.data, rest) and not _has(instrument, rest):
         return profile.document, ConfigError(rest, problem.problem)
     return document, problem
 
@@ -221,11 +227,12 @@ def _in_channel(
     if not isinstance(index, int) or index >= len(expanded.channels):
         return document, problem
     entry = expanded.channels[index]
-    site = -1 if entry.site is None else _depth(instrument["channels"][entry.site], tail)
-    mine = _depth(profile.document.data, (*entry.mine, *tail)) - len(entry.mine) if entry.mine else -1
-    if mine > site:
-        return profile.document, ConfigError((*entry.mine, *tail), problem.problem)
-    return document, ConfigError((*problem.path[:3], entry.site or 0, *tail), problem.problem)
+    place: Path = (*entry.mine, *tail)
+    if entry.site is None or (
+        entry.mine and _has(profile.document.data, place) and not _has(instrument["channels"][entry.site], tail)
+    ):
+        return profile.document, ConfigError(place, problem.problem)
+    return document, ConfigError((*problem.path[:3], entry.site, *tail), problem.problem)
 
 
 def _in_point_status(profile: Profile, rest: Path) -> Path:
@@ -237,11 +244,10 @@ def _in_point_status(profile: Profile, rest: Path) -> Path:
     return ("point", "status", beyond % len(point.status), *rest[3:]) if beyond >= 0 and point.status else ()
 
 
-def _depth(data: Any, path: Path) -> int:
-    """Return how many steps of a path the data have."""
-    for depth, key in enumerate(path):
+def _has(data: Any, path: Path) -> bool:
+    for key in path:
         try:
             data = data[key]
         except (KeyError, IndexError, TypeError):
-            return depth
-    return len(path)
+            return False
+    return True

@@ -219,6 +219,13 @@ def test_what_only_the_driver_finds_wrong_is_told_at_the_profiles_line(tmp_path:
     assert line.startswith("mine.yaml:17:27: point.status[0].address: ")
 
 
+def test_what_the_profile_leaves_to_the_site_file_is_told_at_the_site_files_line(tmp_path: Path) -> None:
+    (line,) = refusal(tmp_path, "{id: a, connection: broker, profile: z2m-hs1sa}")
+    assert line.startswith(
+        "site.yaml:6:5: instruments[0].options.fill.name: is missing: the topic 'zigbee2mqtt/{name}'"
+    )
+
+
 def test_doubts_are_told_until_the_site_file_settles_them(tmp_path: Path) -> None:
     open_ = "{id: a, connection: line1, profile: ./mine.yaml}"
     settled = """
