@@ -143,11 +143,17 @@ async def nothing_comes(driver: MqttDriver, for_s: float = 0.3) -> bool:
     return False
 
 
-def certificates(folder: Path) -> None:
+def certificates(folder: Path, stranger: str = "") -> None:
+    """Make an authority `ca` and the certificates `server` and `client`; or one that nobody has signed but itself."""
+
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
     new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    if stranger:
+        names = ("-keyout", f"{stranger}.key", "-out", f"{stranger}.crt", "-subj", f"/CN={stranger}", "-days", "2")
+        openssl("req", "-x509", *new, *names)
+        return
     openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority", "-days", "2")
     (folder / "names").write_text("subjectAltName=DNS:localhost\n")
     for name in ("server", "client"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from gateway.core.model import Batch, Quality
 from tests.integration.mosquitto import (
     VERSIONS,
     Broker,
+    certificates,
     instrument,
     make,
     must_be_installed,
@@ -92,12 +94,15 @@ async def publisher(broker: Broker) -> AsyncIterator[paho.Client]:
 
 
 @pytest.mark.parametrize("protocol", VERSIONS)
-async def test_a_backlog_over_a_restart_of_the_broker_comes_once_and_in_order(broker: Broker, protocol: str) -> None:
-    driver = make(broker, instrument("a", {}), protocol=protocol, queue_messages_max=200, **KEPT)
+@pytest.mark.parametrize("qos", [1, 2])
+async def test_a_backlog_over_a_restart_of_the_broker_comes_once_and_in_order(
+    broker: Broker, protocol: str, qos: int
+) -> None:
+    driver = make(broker, instrument("a", {}), protocol=protocol, qos=qos, queue_messages_max=200, **KEPT)
     try:
         await driver.connect()
         await driver.close()
-        await broker.publish_lines("a", [str(i) for i in range(3_000)])
+        await broker.publish_lines("a", [str(i) for i in range(3_000)], qos)
         await driver.connect()
         reading = Reading(driver)
         await reading.until(1)
@@ -187,6 +192,30 @@ async def test_a_group_shares_out_readings_but_each_knows_how_far_to_trust_them(
         await broker.publish("gd/state", b"bad", qos=1)
         for driver in (one, two):
             assert (await read(driver)).quality.tolist() == [Quality.SENSOR_FAULT]
+
+
+@pytest.mark.parametrize("protocol", VERSIONS)
+async def test_a_gateway_without_the_certificate_that_the_broker_asks_for_is_not_connected(
+    tmp_path: Path, protocol: str
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    certificates(tmp_path)
+    files = f"cafile {tmp_path}/ca.crt\ncertfile {tmp_path}/server.crt\nkeyfile {tmp_path}/server.key\n"
+    broker = Broker(tmp_path, f"{files}require_certificate true\nuse_identity_as_username true\nuser root\n")
+    trust: dict[str, Any] = {"tls": True, "tls_ca_file": tmp_path / "ca.crt", "host": "localhost"}
+    own = {"tls_cert_file": tmp_path / "client.crt", "tls_key_file": tmp_path / "client.key"}
+    stranger = {"tls_cert_file": tmp_path / "other.crt", "tls_key_file": tmp_path / "other.key"}
+    certificates(tmp_path, "other")
+    try:
+        for bad in ({}, stranger):
+            with pytest.raises(NotConnectedError):
+                async with opened(broker, instrument("a", {}), protocol=protocol, **trust, **bad):
+                    pass
+        async with opened(broker, instrument("a", {}), protocol=protocol, **trust, **own):
+            pass
+    finally:
+        broker.stop()
 
 
 async def test_a_topic_that_the_broker_keeps_for_others_gives_no_reading(tmp_path: Path) -> None:
