@@ -13,6 +13,7 @@ from rich.console import Console
 
 from gateway.cli import logs
 from gateway.commissioning import choices
+from gateway.commissioning.reasons import reason
 from gateway.core.commissioning import Bus, LineSettings
 from gateway.core.errors import ConfigError, NotConnectedError
 
@@ -156,15 +157,8 @@ def print_yaml(text: str, title: str) -> None:
 
 
 def unreachable(error: NotConnectedError) -> str:
-    """Return why an endpoint cannot be asked, with what to do about the usual reasons."""
-    hints = {
-        "Permission denied": "join the group that `hazgate ports` names",
-        "Resource temporarily unavailable": "another process has the port; `hazgate ports` names it",
-        "No such file or directory": "`hazgate ports` lists the ports there are",
-        "Connection refused": "nothing listens on that port",
-    }
-    hint = next((text for key, text in hints.items() if key in error.reason), "")
-    return f"{error}{f' ({hint})' if hint else ''}"
+    """Return which endpoint cannot be asked, why, and what to do about the usual reasons."""
+    return f"{error.endpoint}: {reason(error)}"
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import assembly
+from gateway.commissioning.reasons import reason
 from gateway.core.clock import Clock
 from gateway.core.errors import EndOfRecordingError, NotConnectedError
 from gateway.core.model import BAD_FROM, Channel, Quality
@@ -80,6 +81,7 @@ class _Bus:
     driver: Driver
     rows: dict[int, Looked]
     reason: str = ""
+    lost: bool = False
     tried: bool = field(default=False)
 
 
@@ -130,12 +132,14 @@ async def _look(bus: _Bus, clock: Clock) -> None:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await bus.driver.connect()
-            bus.reason = ""
+            bus.reason, bus.lost = "", False
             await _read(bus, clock)
         except EndOfRecordingError:
             bus.reason = "the recording ended"
         except (NotConnectedError, TimeoutError) as error:
-            bus.reason = str(error) or f"no answer within {CONNECT_TIMEOUT_S:g} s"
+            late = f"no answer within {CONNECT_TIMEOUT_S:g} s"
+            bus.reason = reason(error) if isinstance(error, NotConnectedError) else late
+            bus.lost = True
             if bus.tried:
                 # Two attempts tell a refused connection from one that was being closed.
                 return
@@ -173,6 +177,8 @@ def _take(bus: _Bus, row: int, value: float, quality: int) -> None:
 
 
 def _explained(looked: Looked, bus: _Bus, timeout_s: float) -> Looked:
+    if looked.quality is None and bus.lost:
+        looked.quality = Quality.COMMS_LOST
     if looked.quality is None:
         looked.why = bus.reason or f"nothing came within {timeout_s:g} s"
     elif looked.quality == Quality.COMMS_LOST and bus.reason:

@@ -1,12 +1,12 @@
 """A way to an endpoint for a person's questions: its own link, or the link of a driver that is running."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from pydantic import ValidationError
 
-from drivers.modbus.frames import BIT_FUNCTIONS, FUNCTIONS, Refused, Request, identity
+from drivers.modbus.frames import BIT_FUNCTIONS, FUNCTIONS, UNIT_ABSENT, Refused, Request, identity
 from drivers.modbus.link import Answer, Fault, Miss
 from drivers.modbus.options import Options
 from drivers.modbus.wiring import link_maker
@@ -21,6 +21,7 @@ REGISTERS_AT_ONCE = 64
 BITS_AT_ONCE = 512
 QUESTIONS_MAX = 256
 """Questions of one look: where an instrument refuses every second register, the rest counts as refused."""
+NO_SUCH_FUNCTION = 0x01
 BUSY = (0x05, 0x06)
 BUSY_TRIES = 5
 BUSY_WAIT_S = 0.2
@@ -137,6 +138,7 @@ class ModbusBus:
         self.endpoint = endpoint
         self._clock = clock
         self._asker = asker
+        self._refused: dict[tuple[int, int], dict[int, int]] = {}
 
     async def open(self) -> None:
         """Connect. Raises NotConnectedError."""
@@ -160,36 +162,30 @@ class ModbusBus:
     async def read(self, unit: int, table: str, address: int, count: int) -> Words:
         """Return registers or bits from `address` on, in as many requests as it takes.
 
+        What was refused once is not asked for again: a second look costs only what there is.
+
         Raises:
-            NoAnswerError: The instrument is silent.
+            NoAnswerError: The instrument is silent, or its gateway cannot reach it.
             NotConnectedError: The endpoint cannot be reached.
         """
         function = FUNCTIONS[table]
-        values: dict[int, int] = {}
-        refused: dict[int, int] = {}
+        refused = self._refused.setdefault((unit, function), {})
+        look = Look(function, address, count, refused)
         began_s = self._clock.monotonic_s()
         latency_s = 0.0
-        pieces = list(_pieces(function, address, count))
         for asked in range(QUESTIONS_MAX):
-            if not pieces:
+            piece = look.next()
+            if piece is None:
                 break
-            first, length = pieces.pop(0)
-            answer = await self.ask(Request(unit, function, first, length))
+            answer = await self.ask(Request(unit, function, *piece))
             if not asked:
                 latency_s = self._clock.monotonic_s() - began_s
             if isinstance(answer, Miss):
                 raise NoAnswerError(f"{self.endpoint} unit {unit}", answer.reason)
-            if isinstance(answer, bytes):
-                values.update(enumerate(_values(function, answer, length), first))
-            elif length == 1:
-                refused[first] = answer.code
-            else:
-                half = length // 2
-                pieces[:0] = [(first, half), (first + half, length - half)]
-        for first, length in pieces:
-            refused.update(dict.fromkeys(range(first, first + length), 0))
-        found = tuple(values.get(a) for a in range(address, address + count))
-        return Words(table, address, found, dict(sorted(refused.items())), latency_s)
+            if isinstance(answer, Refused) and answer.code in UNIT_ABSENT:
+                raise NoAnswerError(f"{self.endpoint} unit {unit}", f"the gateway answers exception {answer.code:#04x}")
+            look.take(piece, answer)
+        return look.words(table, latency_s)
 
     async def identify(self, unit: int) -> dict[str, str]:
         """Return what an instrument calls itself, by object; empty where it does not know the function."""
@@ -209,10 +205,67 @@ class ModbusBus:
         return {name: text for name, text in named.items() if text}
 
 
-def _pieces(function: int, address: int, count: int) -> Iterator[tuple[int, int]]:
-    most = BITS_AT_ONCE if function in BIT_FUNCTIONS else REGISTERS_AT_ONCE
-    for first in range(address, address + count, most):
-        yield first, min(most, address + count - first)
+Piece = tuple[int, int]
+"""First address and length of a request."""
+
+
+class Look:
+    """What is still to be asked of a table, and what has come of it.
+
+    Args:
+        function: The reading function.
+        address: First address.
+        count: How many.
+        refused: Exception codes by address, of earlier looks too; more are added.
+    """
+
+    def __init__(self, function: int, address: int, count: int, refused: dict[int, int]) -> None:
+        self._function = function
+        self._range = range(address, address + count)
+        self._refused = refused
+        self._values: dict[int, int] = {}
+        most = BITS_AT_ONCE if function in BIT_FUNCTIONS else REGISTERS_AT_ONCE
+        self._pieces = [
+            (first, min(most, start + length - first))
+            for start, length in _runs(a for a in self._range if a not in refused)
+            for first in range(start, start + length, most)
+        ]
+
+    def next(self) -> Piece | None:
+        """Return what to ask next, or None where nothing is left."""
+        return self._pieces.pop(0) if self._pieces else None
+
+    def take(self, piece: Piece, answer: bytes | Refused) -> None:
+        """Take the answer to a piece; one that is refused is halved."""
+        first, length = piece
+        if isinstance(answer, bytes):
+            self._values.update(enumerate(_values(self._function, answer, length), first))
+        elif answer.code == NO_SUCH_FUNCTION:
+            self._refused.update(dict.fromkeys(self._range, answer.code))
+            self._pieces.clear()
+        elif length == 1:
+            self._refused[first] = answer.code
+        else:
+            half = length // 2
+            self._pieces[:0] = [(first, half), (first + half, length - half)]
+
+    def words(self, table: str, latency_s: float) -> Words:
+        """Return what has come; what was not asked for is refused with code 0."""
+        refused = {a: self._refused.get(a, 0) for a in self._range if a not in self._values}
+        return Words(table, self._range.start, tuple(self._values.get(a) for a in self._range), refused, latency_s)
+
+
+def _runs(addresses: Iterable[int]) -> Iterator[Piece]:
+    """Yield runs of addresses without gaps."""
+    start = end = -1
+    for address in addresses:
+        if address != end:
+            if start >= 0:
+                yield start, end - start
+            start = address
+        end = address + 1
+    if start >= 0:
+        yield start, end - start
 
 
 def _values(function: int, data: bytes, count: int) -> list[int]:

@@ -81,7 +81,7 @@ def test_a_watched_register_is_read_again_and_again(bench: Bench, hazgate: Hazga
 
 
 def test_a_guess_finds_the_temperature_among_32_registers(bench: Bench, hazgate: Hazgate, tmp_path: Path) -> None:
-    where = (bench.line, "--baud", "19200", "--id", "30", "--address", "100", "--count", "32")
+    where = (bench.line, "--baud", "19200", "--id", "30", "--table", "holding", "--address", "100", "--count", "32")
     read = json.loads(hazgate("read", *where, "--json").stdout)
     shown = next(r["int16"] for r in read["registers"] if r["address"] == 118) * 0.01
     keep = ("--keep", str(tmp_path / "seen.json"))
@@ -139,8 +139,8 @@ def test_check_live_names_what_is_silent_and_ends_with_one(bench: Bench, hazgate
     assert live.returncode == 1
     assert rows["here.temperature"]["quality"] == "good"
     assert (rows["dead.humidity"]["quality"], rows["dead.humidity"]["value"]) == ("comms_lost", None)
-    assert "127.0.0.1:1" in rows["far.humidity"]["why"]
-    assert "no-such-port" in rows["off.humidity"]["why"]
+    assert "refused" in rows["far.humidity"]["why"]
+    assert "no such port" in rows["off.humidity"]["why"]
     warnings = json.loads(live.stdout)["warnings"]
     assert any("no-such-port is not there" in warning["what"] for warning in warnings)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["site.yaml"]

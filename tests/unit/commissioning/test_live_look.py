@@ -109,8 +109,8 @@ async def test_what_the_instrument_remembers_is_no_reading_of_now(tmp_path: Path
 
 
 async def test_an_endpoint_that_refuses_is_told_in_its_words(tmp_path: Path) -> None:
-    refusal = [NotConnectedError("tcp://127.0.0.1:1", "Connection refused")] * 2
-    assert await shown(Made([], refusal), tmp_path) == [(None, "tcp://127.0.0.1:1: Connection refused")] * 2
+    refusal = [NotConnectedError("tcp://127.0.0.1:1", "in use")] * 2
+    assert await shown(Made([], refusal), tmp_path) == [(Quality.COMMS_LOST, "in use")] * 2
 
 
 async def test_an_endpoint_that_refuses_once_is_tried_again(tmp_path: Path) -> None:

@@ -95,6 +95,37 @@ async def test_a_silent_instrument_is_said_to_be_silent() -> None:
         await bus(Instrument(silent_from=0)).read(5, "holding", 0, 4)
 
 
+async def test_what_was_refused_once_is_not_asked_for_again() -> None:
+    instrument = Instrument({(3, a): a for a in range(40) if a not in (7, 22)})
+    way = bus(instrument)
+    first = await way.read(1, "holding", 0, 40)
+    asked = len(instrument.asked)
+    assert (await way.read(1, "holding", 0, 40)).values == first.values
+    assert len(instrument.asked) - asked == 3
+
+
+async def test_a_table_that_the_instrument_has_not_costs_one_question() -> None:
+    class NoInput(Instrument):
+        async def ask(self, request: Request, timeout_s: float | None = None) -> Answer:
+            await super().ask(request, timeout_s)
+            return Refused(1)
+
+    instrument = NoInput()
+    words = await bus(instrument).read(1, "input", 0, 200)
+    assert set(words.refused.values()) == {1}
+    assert len(instrument.asked) == 1
+
+
+async def test_a_gateway_that_cannot_reach_the_unit_is_told() -> None:
+    class Gateway(Instrument):
+        async def ask(self, request: Request, timeout_s: float | None = None) -> Answer:
+            await super().ask(request, timeout_s)
+            return Refused(0x0B)
+
+    with pytest.raises(NoAnswerError, match="0x0b"):
+        await bus(Gateway()).read(1, "holding", 0, 9)
+
+
 async def test_a_busy_instrument_is_asked_again() -> None:
     words = await bus(Instrument({(3, 0): 7}, busy=2)).read(1, "holding", 0, 1)
     assert words.values == (7,)
