@@ -27,6 +27,7 @@ NAMES = (
     "latency",
     "dead_unit",
     "late_replies",
+    "guess",
     "line_protocol",
     "detectors",
     "spool",

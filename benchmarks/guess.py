@@ -48,7 +48,7 @@ Way = tuple[str, str, float]
 
 
 def main(short: bool = False) -> list[Figure]:
-    trials = 20 if short else 500
+    trials = 20 if short else 300
     rng = np.random.default_rng(7)
     figures = []
     for style, spread in (("values far apart", 1.0), ("values within 5 % of the span", 0.05)):
