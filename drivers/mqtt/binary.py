@@ -19,7 +19,7 @@ def as_bytes(inner: object, form: str) -> bytes | None:
         form: `bytes`, `hex` or `base64`.
 
     >>> as_bytes("0175 64", "hex"), as_bytes("AXVk", "base64"), as_bytes("AXVk!", "base64")
-    (b'\\x01ud', b'\\x01ud', None)
+    (b'\x01ud', b'\x01ud', None)
     """
     if form == "bytes":
         return inner if type(inner) is bytes else None
