@@ -64,7 +64,7 @@ async def test_an_example_shows_every_channel_good_and_ends_promptly(site: str, 
         await plant.ended(2.0)
 
 
-@pytest.mark.parametrize("site", EXAMPLES)
+@pytest.mark.parametrize("site", [*EXAMPLES, "profiles"])
 async def test_an_example_is_a_valid_site(site: str, tmp_path: Path) -> None:
     with Process("check", str(ROOT / "config" / "sites" / f"{site}.yaml"), log=tmp_path / "log") as check:
         assert await check.ended(20) == 0
