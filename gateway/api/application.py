@@ -8,7 +8,8 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api import commissioning, payloads, problems
+from gateway.api import commissioning_payloads as asked
+from gateway.api import payloads, problems
 from gateway.api.access import Access, Role
 from gateway.api.commands import ROLES, Commands, Order
 from gateway.api.commissioning import Commissioning
@@ -95,7 +96,7 @@ def _add(app: FastAPI, access: Access, path: str, call: Callable[..., Any], role
         response_model=None,
         response_class=Response,
         dependencies=[Depends(needs(access, role))],
-        responses={200: {"description": "Done.", "content": content}, **_refusals(role)},
+        responses={200: {"description": "Done.", "content": content}, **_refusals(role, more.pop("refusals", {}))},
         openapi_extra={
             "x-role": role.name.lower(),
             "security": [{"token": []}] if role is not Role.NOBODY else [],
@@ -110,8 +111,8 @@ def _json(*structures: type) -> dict[str, Any]:
     return {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}}
 
 
-def _refusals(role: Role) -> dict[int | str, dict[str, Any]]:
-    """Return the refusals that every route of a role has."""
+def _refusals(role: Role, own: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Return the refusals that every route of a role has, and a route's own."""
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
     reasons = {401: "No token, or none that is known.", 403: "The role does not suffice, or another site's page asks."}
     reasons |= {422: "Something in the request is not understood.", 429: "Too many wrong tokens from this address."}
@@ -120,7 +121,7 @@ def _refusals(role: Role) -> dict[int | str, dict[str, Any]]:
     if role >= Role.OPERATOR:
         reasons |= {409: "The present state does not allow it.", 413: "The body is larger than 64 KiB."}
         reasons |= {415: "The body is no application/json."}
-    return {status: {"description": reason, "content": content} for status, reason in sorted(reasons.items())}
+    return {status: {"description": reason, "content": content} for status, reason in sorted((reasons | own).items())}
 
 
 def _add_reads(app: FastAPI, reads: Reads, access: Access) -> None:
@@ -156,16 +157,18 @@ def _add_commissioning(app: FastAPI, commission: Commissioning, access: Access) 
 
     def add(path: str, call: Callable[..., Any], answer: type, order: type | None = None) -> None:
         more: dict[str, Any] = {"answers": (answer,)}
+        if answer in (asked.Registers, asked.Guesses):
+            more["refusals"] = {502: "The endpoint cannot be reached.", 504: "The instrument does not answer."}
         if order is not None:
             more |= {"methods": ["POST"], "extra": {"requestBody": {"required": True, "content": _json(order)}}}
         _add(app, access, f"{PREFIX}/commissioning/{path}", call, Role.ENGINEER, **more)
 
-    add("ports", commission.ports, commissioning.Ports)
-    add("scan", commission.scan_state, commissioning.ScanView)
-    add("scan", commission.scan, commissioning.ScanView, commissioning.ScanOrder)
-    add("scan/stop", commission.scan_stop, commissioning.ScanView, commissioning.NoOrder)
-    add("read", commission.read, commissioning.Registers, commissioning.ReadOrder)
-    add("guess", commission.guess, commissioning.Guesses, commissioning.GuessOrder)
+    add("ports", commission.ports, asked.Ports)
+    add("scan", commission.scan_state, asked.ScanView)
+    add("scan", commission.scan, asked.ScanView, asked.ScanOrder)
+    add("scan/stop", commission.scan_stop, asked.ScanView, asked.NoOrder)
+    add("read", commission.read, asked.Registers, asked.ReadOrder)
+    add("guess", commission.guess, asked.Guesses, asked.GuessOrder)
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -227,8 +230,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         payloads.StreamEventView,
         problems.Problem,
         Order,
-        *commissioning.ANSWERS,
-        *commissioning.ORDERS,
+        *asked.ANSWERS,
+        *asked.ORDERS,
     ]
     _, schemas = msgspec.json.schema_components(structures, ref_template=_REF)
     components = document.setdefault("components", {})
