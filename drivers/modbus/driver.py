@@ -242,8 +242,13 @@ class ModbusDriver:
     async def _reopen(self) -> None:
         """Open a link that was given up after a time-out, or closed by the peer between two polls."""
         self._gone = False
-        await self._link.open()
+        try:
+            await self._link.open()
+        except NotConnectedError:
+            await self.close()  # whoever has a question is told now, and not when his time is up
+            raise
         if not self._link.is_open:
+            await self.close()
             raise NotConnectedError(self.endpoint, "closed by the peer at once")
 
     async def _rest(self, wake_s: float) -> None:
@@ -328,7 +333,8 @@ class ModbusDriver:
                 heapq.heappop(schedule)
                 self._overdue.append(index)
                 continue
-            self._overload.kept(poll, now_s)
+            if self._overload.lasts:
+                self._overload.kept(poll, now_s)
             self._begin(poll, now_s)
             poll.due_s = poll.next_due_s(now_s)
             heapq.heapreplace(schedule, (poll.due_s, index))

@@ -39,7 +39,7 @@ class Overload:
             )  # fmt: skip
 
     def kept(self, poll: Poll, now_s: float) -> None:
-        """Count a poll that was asked in time."""
-        if self.lasts and now_s - self._missed_s > max(KEPT_FOR_S, 2.0 * poll.period_s):
+        """Count a poll that was asked in time; only needed while the line is behind."""
+        if now_s - self._missed_s > max(KEPT_FOR_S, 2.0 * poll.period_s):
             self.lasts = False
             log.info("periods are kept again", endpoint=self._endpoint)

@@ -107,8 +107,16 @@ class Waiting:
         if not any(self._by_unit[unit]):
             del self._by_unit[unit]
 
+    def _only(self, now_s: float) -> tuple[list[Entry], bool] | None:
+        for unit, queues in self._by_unit.items():
+            if unit.flying < unit.limit and unit.free_s <= now_s:
+                return queues[0] or queues[1] or queues[2], False
+        return None
+
     def _best(self, now_s: float) -> tuple[list[Entry], bool] | None:
         """Return the queue whose first entry is next, and whether it goes before a better rank by its patience."""
+        if self._size == 1:  # most polls of a connection that is not at its limit
+            return self._only(now_s)
         best: list[list[Entry] | None] = [None, None, None]
         for unit, queues in self._by_unit.items():
             if unit.flying >= unit.limit or unit.free_s > now_s:

@@ -367,3 +367,22 @@ async def test_an_adapter_that_is_pulled_out_is_a_lost_connection(
         await made.read_for(5.0)
     with pytest.raises(NotConnectedError):
         await made.driver.connect()
+
+
+async def test_an_adapter_that_is_pulled_out_while_nothing_is_asked_is_noticed_at_once(
+    bench: Any, serial_instrument: Any, wire: Any
+) -> None:
+    async def behave(asked: Any) -> None:
+        asked.send(wire.rtu_reply(asked))
+
+    line = serial_instrument(behave)
+    made = await bench(f"rtu://{line.path}", {1: [0]}, 3600.0, baud=115200)
+    await made.read()
+    task = asyncio.create_task(made.driver.read())
+    await asyncio.sleep(0.05)
+    line.unplug()
+    with pytest.raises(NotConnectedError) as caught:
+        async with asyncio.timeout(5):
+            await task
+    assert caught.value.retry_s is not None
+    assert caught.value.retry_s <= 1.0

@@ -284,3 +284,19 @@ async def test_questions_that_wait_when_the_connection_closes_are_told(switching
     await driver.close()
     answers = await asyncio.gather(*tasks)
     assert all(isinstance(answer, Miss) for answer in answers)
+
+
+async def test_a_question_to_an_endpoint_that_went_away_is_told_at_once(
+    switching: Make, peer: Path, started: Any
+) -> None:
+    process, port = started(str(peer), "tcp")
+    driver = await switching(f"tcp://127.0.0.1:{port}", SOUNDER)
+    assert isinstance(await driver.ask(Request(1, 3, 0, 1)), bytes)
+    process.kill()
+    process.wait()
+    async with asyncio.timeout(5):
+        assert isinstance(await driver.ask(Request(1, 3, 0, 1)), Miss)
+        with pytest.raises(NotConnectedError):
+            await driver.ask(Request(1, 3, 0, 1))
+        with pytest.raises(OutputError, match="not connected"):
+            await driver.switch("sounder", on=True)
