@@ -20,6 +20,7 @@ NAMES = (
     "modbus_tcp",
     "rtu_line",
     "requests_sent",
+    "mqtt",
     "simulator_server",
     "pipeline",
     "start",

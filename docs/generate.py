@@ -4,11 +4,12 @@
 """
 
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -46,7 +47,30 @@ def _plugin_page(kind: Kind, name: str, module: ModuleType) -> str:
         model = getattr(module, attribute, None)
         if model is not None:
             lines += [f"## {title}", "", *_table(model), ""]
+    parts = [model for attribute in PARTS if (model := getattr(module, attribute, None)) is not None]
+    for model in _nested(parts):
+        lines += [f"## {_title(model.__name__)}", "", (model.__doc__ or "").strip(), "", *_table(model), ""]
     return "\n".join(lines)
+
+
+def _nested(models: Sequence[type[BaseModel]]) -> list[type[BaseModel]]:
+    """Return the models that stand in fields of `models`, and in those of them, each once."""
+    found: list[type[BaseModel]] = []
+    waiting = [info.annotation for model in models for info in model.model_fields.values()]
+    while waiting:
+        kind = waiting.pop(0)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if kind not in found:
+                found.append(kind)
+                waiting += [info.annotation for info in kind.model_fields.values()]
+        else:
+            waiting += get_args(kind)
+    return found
+
+
+def _title(name: str) -> str:
+    """Return what a nested model is called on a page: `TimeFieldOptions` is a time field."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Section").removesuffix("Options")).capitalize()
 
 
 def _summary(module: ModuleType) -> list[str]:
@@ -159,9 +183,7 @@ def _type(model: type[BaseModel], key: str) -> str:
 
 def _words(part: dict[str, Any], definitions: dict[str, Any]) -> str:
     if "$ref" in part:
-        name = part["$ref"].rsplit("/", 1)[1]
-        target = definitions.get(name, {})
-        return " or ".join(f"`{v}`" for v in target["enum"]) if "enum" in target else name.removesuffix("Section")
+        return _named(part["$ref"].rsplit("/", 1)[1], definitions)
     if "enum" in part:
         return " or ".join(f"`{v}`" for v in part["enum"])
     if "const" in part:
@@ -173,6 +195,15 @@ def _words(part: dict[str, Any], definitions: dict[str, Any]) -> str:
     return {"object": "mapping", "string": "text", "integer": "whole number"}.get(
         part.get("type", ""), part.get("type", "any")
     )
+
+
+def _named(name: str, definitions: dict[str, Any]) -> str:
+    target = definitions.get(name, {})
+    if "enum" in target:
+        return " or ".join(f"`{v}`" for v in target["enum"])
+    called = _title(name).lower()
+    # The pages of plugins describe such a part further down; those of files have a heading of its place.
+    return f"[{called}](#{called.replace(' ', '-')})" if name.endswith("Options") else called
 
 
 def _default(info: FieldInfo) -> str:
