@@ -6,6 +6,8 @@ scanned: a scan needs the line for itself, at other speeds.
 
 import asyncio
 import textwrap
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 import numpy as np
@@ -35,6 +37,8 @@ from gateway.api.replies import body_of, caller_of, reply
 from gateway.commissioning import choices, paste
 from gateway.commissioning.adapters import Adapter, adapters
 from gateway.commissioning.jobs import Scanned, Scans
+from gateway.commissioning.looks import look
+from gateway.commissioning.reasons import reason
 from gateway.commissioning.wing import fingerprints, survey
 from gateway.core.commissioning import (
     UNKNOWN_WORD,
@@ -45,7 +49,6 @@ from gateway.core.commissioning import (
     Sample,
     ScanPlan,
     Survey,
-    Words,
 )
 from gateway.core.errors import ConfigError, NotConnectedError
 
@@ -53,8 +56,6 @@ log = structlog.get_logger()
 
 PATIENCE_S = 30.0
 """Longest time that one question of a person may take."""
-LOOKS = 2
-LOOK_EVERY_S = 0.3
 
 _scan_decoder = msgspec.json.Decoder(ScanOrder)
 _read_decoder = msgspec.json.Decoder(ReadOrder)
@@ -108,7 +109,8 @@ class Commissioning:
         """Read registers once, in every way they can be read; nothing is written."""
         order = await body_of(request, _read_decoder)
         _check_end(order.address, order.count)
-        [words] = await self._ask(order, [order.table], order.address, order.count, 1)
+        async with self._asking(order) as bus:
+            words = await bus.read(order.unit, order.table, order.address, order.count)
         views = msgspec.convert(survey().views(words), list[RegisterView], from_attributes=True)
         latency_s = round(words.latency_s, 4)
         return await reply(
@@ -124,10 +126,11 @@ class Commissioning:
         if len(order.samples) >= SAMPLES_MAX:
             raise ProblemError(422, f"samples: at most {SAMPLES_MAX - 1} besides the new value")
         tables: list[str] = list(dict.fromkeys(order.tables))
-        looks = await self._ask(order, tables, order.address, order.count, LOOKS)
-        by_table = {t: [list(words.values) for words in looks if words.table == t] for t in tables}
+        async with self._asking(order) as bus:
+            looks = await look(bus, order.unit, tables, order.address, order.count, clock=self._gateway.clock)
+        by_table = {table: [list(words.values) for words in read] for table, read in looks.items()}
         samples = [*order.samples, SampleView(value=order.value, looks=by_table)]
-        seen = {table: [_sample(sample, table, order.count) for sample in samples] for table in tables}
+        seen = {table: [_sample(sample, table, order.count) for sample in samples] for table in by_table}
         verdict = await asyncio.to_thread(survey().rank, seen, order.address, order.value_unit, order.full_scale)
         best = next(iter(verdict.guesses), None)
         yaml = paste.of_channel(best.table, best, best.address, order.value_unit, order.full_scale) if best else []
@@ -174,25 +177,22 @@ class Commissioning:
                 continue
         return found
 
-    async def _ask(self, order: PlaceOrder, tables: list[str], address: int, count: int, looks: int) -> list[Words]:
-        """Return tables as they were read, look by look. Raises ProblemError."""
+    @asynccontextmanager
+    async def _asking(self, order: PlaceOrder) -> AsyncIterator[Bus]:
+        """Give the way to what was named, open, one caller at a time. Raises ProblemError."""
         bus = await asyncio.to_thread(self._bus, order)
-        found: list[Words] = []
         try:
             async with asyncio.timeout(PATIENCE_S), self._turn:
                 await bus.open()
-                for i in range(looks):
-                    await self._gateway.clock.sleep(LOOK_EVERY_S if i else 0.0)
-                    found += [await bus.read(order.unit, table, address, count) for table in tables]
+                yield bus
         except NoAnswerError as error:
             raise ProblemError(504, str(error)) from error
         except NotConnectedError as error:
-            raise ProblemError(502, str(error)) from error
+            raise ProblemError(502, f"{error.endpoint}: {reason(error)}") from error
         except TimeoutError as error:
             raise ProblemError(504, f"no answer within {PATIENCE_S:g} s") from error
         finally:
             await bus.close()
-        return found
 
     def _bus(self, order: PlaceOrder) -> Bus:
         """Return the way to what was named: through the driver where one runs. Raises ProblemError."""

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from gateway.cli import asking
 from gateway.commissioning import paste
+from gateway.commissioning.looks import look
 from gateway.core.clock import SystemClock
 from gateway.core.commissioning import (
     UNKNOWN_WORD,
@@ -23,13 +24,10 @@ from gateway.core.commissioning import (
     NoAnswerError,
     Sample,
     Verdict,
-    Words,
 )
 from gateway.core.errors import NotConnectedError
 
 TABLES = ("holding", "input")
-LOOKS = 2
-LOOK_EVERY_S = 0.3
 SHOWN = 8
 VALUES_MAX = 32
 NOTHING = Verdict((), unique=False, advice="")
@@ -90,23 +88,23 @@ def command(*, endpoint: str | None, site: Path | None, connection: str | None, 
     if len(values) > 1 and not asks:
         raise click.UsageError("one --value a call where nobody can be asked; --keep FILE remembers the earlier ones")
     bus, where, line = asking.bus_for(endpoint, site, connection, (baud, parity, stop_bits), wait_s)
-    look = Question(bus, unit_id, tables or TABLES, address, count, unit, full_scale)
-    look.load(keep)
+    question = Question(bus, unit_id, tables or TABLES, address, count, unit, full_scale)
+    question.load(keep)
     try:
-        asking.run(_guess(look, list(values), asks=asks))
+        asking.run(_guess(question, list(values), asks=asks))
     except NotConnectedError as error:
         _fail(asking.unreachable(error))
     except NoAnswerError as error:
         _fail(f"{error}; is the unit address right? `hazgate scan` finds those that answer")
-    look.save(keep)
-    best = look.best
+    question.save(keep)
+    best = question.best
     if json_:
-        asking.print_json(look.report())
+        asking.print_json(question.report())
     elif best is not None:
         channel = paste.of_channel(best.table, best, best.address, unit, full_scale)
-        title = "for the site file" if look.verdict.unique else "perhaps; give further values before you rely on it"
+        title = "for the site file" if question.verdict.unique else "perhaps; give further values before you rely on it"
         asking.print_yaml(paste.instrument(where, unit_id, line, channel), title)
-    sys.exit(0 if look.verdict.unique else 1)
+    sys.exit(0 if question.verdict.unique else 1)
 
 
 @dataclass
@@ -126,17 +124,14 @@ class Question:
 
     async def look(self, value: str) -> None:
         """Read the registers twice while the display shows a value, and think again."""
-        clock = SystemClock()
-        looks: dict[str, list[Words]] = {table: [] for table in self.tables}
-        for i in range(LOOKS):
-            if i:
-                await clock.sleep(LOOK_EVERY_S)
-            for table in self.tables:
-                looks[table].append(await self.bus.read(self.unit_id, table, self.address, self.count))
+        looks = await look(self.bus, self.unit_id, self.tables, self.address, self.count, clock=SystemClock())
+        # Tables that the instrument is silent about cost a time-out each: they are not asked again.
+        self.tables = tuple(looks)
+        self.samples = {table: self.samples.get(table, []) for table in looks}
         self.asked += 1
         for table, read in looks.items():
             words = np.array([[UNKNOWN_WORD if v is None else v for v in one.values] for one in read], np.int32)
-            self.samples.setdefault(table, []).append(Sample(words, float(value), decimals(value)))
+            self.samples[table].append(Sample(words, float(value), decimals(value)))
         self.think()
 
     def think(self) -> None:
@@ -195,35 +190,35 @@ def decimals(text: str) -> int:
     return len(match[1]) if match and match[1] else 0
 
 
-async def _guess(look: Question, values: list[str], *, asks: bool) -> None:
+async def _guess(question: Question, values: list[str], *, asks: bool) -> None:
     """Take the given values, then ask for more until one way is left."""
     try:
-        await look.bus.open()
-        await look.look(values[0])
+        await question.bus.open()
+        await question.look(values[0])
         for value in values[1:]:
             click.prompt(f"press Enter when the display shows {value}", default="", show_default=False)
-            await look.look(value)
+            await question.look(value)
         while asks:
-            _print(look)
-            if look.verdict.unique or look.asked >= VALUES_MAX:
+            _print(question)
+            if question.verdict.unique or question.asked >= VALUES_MAX:
                 return
             value = click.prompt("the display now shows (Enter ends)", default="", show_default=False)
             if not value.strip():
                 return
             if NUMBER.fullmatch(value.strip()):
-                await look.look(value.strip())
+                await question.look(value.strip())
             else:
                 click.echo(f"{value!r} is no number as a display shows it, such as 17.2")
         if not asks:
-            _print(look, error=True)
+            _print(question, error=True)
     finally:
-        await look.bus.close()
+        await question.bus.close()
 
 
-def _print(look: Question, *, error: bool = False) -> None:
+def _print(question: Question, *, error: bool = False) -> None:
     """Show what is left."""
     console = asking.console(error=error)
-    guesses = look.verdict.guesses
+    guesses = question.verdict.guesses
     if guesses:
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
         for name, justify in (("table", "left"), ("address", "right"), ("type", "left"), ("order", "left"),
@@ -237,7 +232,7 @@ def _print(look: Question, *, error: bool = False) -> None:
             console.print(Text(f"and {len(guesses) - SHOWN} more", "dim"))
         for twin in guesses[0].twins[:3]:
             console.print(Text.assemble(("  the same so far: ", "dim"), twin))
-    console.print(Text(look.verdict.advice, "bold green" if look.verdict.unique else "bold"))
+    console.print(Text(question.verdict.advice, "bold green" if question.verdict.unique else "bold"))
 
 
 def _fail(why: str) -> None:

@@ -129,7 +129,7 @@ class _Screen:
             self._console.print(table)
             return
         if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="visible")
+            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
             self._live.start()
         self._live.update(table, refresh=True)
 

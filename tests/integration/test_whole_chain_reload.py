@@ -351,6 +351,38 @@ async def test_a_lost_connection_that_leaves_the_site_takes_its_system_alarm_alo
         await plants[1].start()
 
 
+async def test_a_site_may_lose_all_its_instruments_and_get_them_back(site: SiteUnderTest, plants: list[Plant]) -> None:
+    async with life(site) as app:
+        await until(lambda: good(app))
+        before = app.statistics()["readings_total"]
+        site.set([], rules=[])
+        assert (await app.reload()).applied
+        assert (len(app.channels), app.instruments(), app.connections()) == (0, [], [])
+        assert all(not plant.connections for plant in plants)
+        assert app.statistics()["readings_total"] >= before, "a counter never falls"
+        await asyncio.sleep(0.1)
+        site.set([(1, 1), (0, 1)])
+        assert (await app.reload()).applied
+        await until(lambda: len(app.channels) == 4 and good(app))
+        check_values(app)
+
+
+async def test_many_who_ask_at_once_are_answered_or_refused_and_the_last_file_runs(site: SiteUnderTest) -> None:
+    async with life(site) as app:
+        await until(lambda: good(app))
+        asking = [asyncio.create_task(app.reload(f"caller {n}")) for n in range(12)]
+        gone = asyncio.create_task(app.reload("who goes away"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        refused = [one for one in found if isinstance(one, CommandRefusedError)]
+        assert 0 < len(refused) < len(found)
+        assert all("wait already" in str(one) for one in refused)
+        site.set([(0, 1), (0, 4)])
+        assert (await app.reload()).applied
+        await until(lambda: value(app, "gd-04.own") == 4)
+
+
 async def test_without_a_file_a_reload_is_refused(site: SiteUnderTest) -> None:
     app = App(load_site(site.path), site.folder / "data", SystemClock())
     stop = asyncio.Event()

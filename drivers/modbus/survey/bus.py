@@ -27,6 +27,8 @@ BUSY_TRIES = 5
 BUSY_WAIT_S = 0.2
 NAMES = {0: "vendor", 1: "product", 2: "revision", 3: "url", 4: "product_name", 5: "model", 6: "application"}
 """Objects of function 43/14, as a profile names them."""
+BASIC, REGULAR = 1, 2
+"""Which objects of an identification are asked for."""
 OBJECTS_MAX = 8
 """Replies of an identification that are followed."""
 
@@ -191,11 +193,16 @@ class ModbusBus:
         """Return what an instrument calls itself, by object; empty where it does not know the function."""
         objects: dict[int, bytes] = {}
         following: int | None = 0
-        # The regular objects hold the model; an instrument that has only the basic ones says so by its answer.
+        # The regular objects hold the model. An instrument that has only the basic ones should say so by its answer;
+        # some refuse the question instead.
+        code = REGULAR
         for _ in range(OBJECTS_MAX):
             if following is None:
                 break
-            answer = await self.ask(Request.identify(unit, 2, following))
+            answer = await self.ask(Request.identify(unit, code, following))
+            if isinstance(answer, Refused) and answer.code != NO_SUCH_FUNCTION and code == REGULAR and not objects:
+                code = BASIC
+                continue
             if not isinstance(answer, bytes):
                 break
             told = identity(answer)

@@ -136,6 +136,15 @@ async def test_an_identification_is_followed_to_its_end_and_made_printable() -> 
     assert await bus(instrument).identify(1) == {"vendor": "Honeywell", "product": "XCD", "model": "S? \ufffd"}
 
 
+async def test_an_instrument_that_refuses_the_regular_objects_is_asked_for_the_basic_ones() -> None:
+    class Basic(Instrument):
+        async def ask(self, request: Request, timeout_s: float | None = None) -> Answer:
+            answer = await super().ask(request, timeout_s)
+            return answer if request.rtu[3] == 1 else Refused(3)
+
+    assert await bus(Basic(objects={0: b"Acme", 1: b"G"})).identify(1) == {"vendor": "Acme", "product": "G"}
+
+
 async def test_an_instrument_that_knows_no_identification_has_none() -> None:
     assert await bus(Instrument()).identify(1) == {}
 
