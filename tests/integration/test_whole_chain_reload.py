@@ -351,6 +351,38 @@ async def test_a_lost_connection_that_leaves_the_site_takes_its_system_alarm_alo
         await plants[1].start()
 
 
+async def test_a_changed_profile_is_a_change_of_its_instruments(site: SiteUnderTest) -> None:
+    profile = {
+        "profile": "mine",
+        "driver": "modbus",
+        "maker": "Acme",
+        "model": "GD-7",
+        "source": "manual of 2024, page 12",
+        "confidence": "medium",
+        "channels": [{"id": "own", "quantity": "own", "options": {"table": "holding", "address": 0, "type": "uint16"}}],
+    }
+    own = site.folder / "mine.yaml"
+    own.write_text(json.dumps(profile))
+    site.set([(1, 1)], rules=[])
+    head = {"id": "gd-02", "connection": "line0", "profile": "./mine.yaml", "period_s": 0.05, "options": {"unit": 2}}
+    line = {"id": "line0", "type": "modbus", "options": {"endpoint": site.plants[0].address}}
+    site.data["connections"].append(line)
+    site.data["instruments"].append(head)
+    site.write()
+    async with life(site) as app:
+        await until(lambda: value(app, "gd-02.own") == 2)
+        untouched = set(site.plants[1].connections)
+        profile["channels"][0]["options"]["scale"] = 0.5  # type: ignore[index]
+        own.write_text(json.dumps(profile))
+        assert (await app.reload()).what == "instrument gd-02 changed"
+        await until(lambda: value(app, "gd-02.own") == 1)
+        assert set(site.plants[1].connections) == untouched
+        own.write_text(json.dumps({**profile, "channels": [{"id": "own", "options": {"type": "uint17"}}]}))
+        found = await app.reload()
+        assert not found.applied
+        assert found.problems[0].startswith("mine.yaml:")
+
+
 async def test_a_site_may_lose_all_its_instruments_and_get_them_back(site: SiteUnderTest, plants: list[Plant]) -> None:
     async with life(site) as app:
         await until(lambda: good(app))
