@@ -6,23 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import numpy as np
 import structlog
 
-from drivers.modbus.frames import BUSY, UNIT_ABSENT, Refused, Request
+from drivers.modbus.frames import Refused, Request
 from drivers.modbus.link import Answer, Done, Fault, Link, Miss
+from drivers.modbus.outcomes import Outcomes
 from drivers.modbus.overload import Overload
-from drivers.modbus.polls import BACKOFF, Backoff, Job, Leaf, Poll, Root, Unit
-from drivers.modbus.schedule import PATIENCE_PERIODS, QUESTION_PATIENCE_S, REST, SWITCHING, URGENT, Waiting
+from drivers.modbus.polls import BACKOFF, Backoff, Job, Poll, Unit
+from drivers.modbus.schedule import QUESTION_PATIENCE_S, REST, SWITCHING, Waiting
 from gateway.core.clock import Clock
 from gateway.core.errors import NotConnectedError, OutputError
-from gateway.core.model import Batch, Int32, Quality
+from gateway.core.model import Batch, Quality
 
 log = structlog.get_logger()
 
-SPLITS_MAX = 16
-"""Cuts of refused blocks in one poll; the search goes on at the next, so that an instrument that refuses everything
-cannot keep the line busy."""
 QUESTIONS_MAX = 64
 """Single questions that may wait; a further one is not asked."""
 QUESTION_LIMIT_S = 20.0
@@ -87,7 +84,6 @@ class ModbusDriver:
         self._clock = clock
         self._room = in_flight + ahead
         self._ahead = ahead
-        self._backoff = backoff
         self._outputs = {output.id: output for output in outputs}
         self._overload = Overload(endpoint, load)
         self._units = {poll.unit.address: poll.unit for poll in polls}
@@ -96,8 +92,8 @@ class ModbusDriver:
         self._schedule: list[tuple[float, int]] = []
         self._overdue: list[int] = []
         self._waiting = Waiting()
+        self._outcomes = Outcomes(endpoint, self._waiting, clock, backoff)
         self._flying: list[Job] = []
-        self._finished: list[Batch] = []
         self._questions: dict[Job, asyncio.Future[Answer]] = {}
         self._waiter: asyncio.Future[None] | None = None
         self._woken = False
@@ -137,8 +133,8 @@ class ModbusDriver:
             if not self._connected:
                 raise NotConnectedError(self.endpoint, "not connected")
             wake_s = self._pump()
-            if self._finished:
-                finished, self._finished = self._finished, []
+            if finished := self._outcomes.finished:
+                self._outcomes.finished = []
                 return finished[0] if len(finished) == 1 else Batch.concat(finished)
             if (self._waiting or self._gone) and not self._link.is_open:
                 await self._reopen()
@@ -151,7 +147,7 @@ class ModbusDriver:
         await self._link.close()
         self._waiting.clear()
         self._flying.clear()
-        self._finished.clear()
+        self._outcomes.finished.clear()
         for future in self._questions.values():
             if not future.done():
                 future.set_result(Miss(Fault.DROPPED, "connection closed"))
@@ -277,7 +273,7 @@ class ModbusDriver:
 
     def _pump_unread(self) -> None:
         self._woken = False
-        if self._connected and len(self._finished) < UNREAD_MAX:
+        if self._connected and len(self._outcomes.finished) < UNREAD_MAX:
             self._pump()
 
     def _lost(self) -> None:
@@ -352,29 +348,17 @@ class ModbusDriver:
     def _begin(self, poll: Poll, now_s: float) -> None:
         """Queue a poll's requests or, while its unit is left alone, say that it is silent."""
         if now_s < poll.unit.retry_s:
-            self._say(poll.rows, Quality.COMMS_LOST)
+            self._outcomes.say(poll.rows, Quality.COMMS_LOST)
             return
         poll.failed = False
         poll.splits = 0
         poll.begun_s = poll.due_s
         for root in poll.roots:
             leaves = root.due(now_s)
-            self._queue(poll, leaves)
+            self._waiting.add_leaves(poll, leaves)
             if root.broken and not (leaves and leaves[0] is root.whole):
                 for leaf in root.refused_leaves():
-                    self._say_refused(leaf, now_s)
-
-    def _queue(self, poll: Poll, leaves: Sequence[Leaf], *, front: bool = False) -> None:
-        poll.open += len(leaves)
-        patience_s = poll.begun_s + min(PATIENCE_PERIODS * poll.period_s, poll.stale_after_s)
-        deadline_s = poll.begun_s + poll.period_s
-        rank = URGENT if poll.urgent else REST
-        for leaf in reversed(leaves) if front else leaves:
-            job = Job(
-                poll.unit, leaf.request, rank, deadline_s, patience_s,
-                timeout_s=poll.timeout_s, leaf=leaf, poll=poll,
-            )  # fmt: skip
-            self._waiting.add(job, front=front)
+                    self._outcomes.say_refused(leaf, now_s)
 
     # --- outcomes --------------------------------------------------------------------------------------------------
 
@@ -390,13 +374,7 @@ class ModbusDriver:
         if job.poll is None or job.leaf is None:
             self._answer_question(job, answer)
         else:
-            job.poll.open -= 1
-            if isinstance(answer, bytes):
-                self._read(job.poll, job.leaf, answer)
-            elif isinstance(answer, Refused):
-                self._refused(job, job.poll, job.leaf, answer.code)
-            else:
-                self._missed(job, job.poll, answer)
+            self._outcomes.take(job, job.poll, job.leaf, answer, self._link.took_s)
         self._wake()
 
     def _answer_question(self, job: Job, answer: Answer) -> None:
@@ -411,105 +389,6 @@ class ModbusDriver:
         if not isinstance(answer, Miss):
             job.unit.retry_s = 0.0  # it lives: no reason to leave its polls alone any longer
         future.set_result(answer)
-
-    def _read(self, poll: Poll, leaf: Leaf, data: bytes) -> None:
-        leaf.took_s = self._link.took_s
-        leaf.answered = True
-        batch = leaf.decoder.decode(data, self._clock.now_ns(), self._clock.monotonic_s())
-        if len(batch):
-            self._finished.append(batch)
-        if poll.unit.failures:
-            self._answered(poll.unit)
-        root = leaf.root
-        if leaf is root.whole and root.broken:
-            log.info("register block is readable again", instrument=poll.instrument, block=repr(leaf.request))
-            root.mend()
-        for complaint in poll.state.complaints():
-            log.warning("an instrument contradicts the site file", instrument=poll.instrument, problem=complaint)
-
-    def _answered(self, unit: Unit) -> None:
-        if unit.failures > 1:
-            log.info("instrument answers again", instrument=unit.name, endpoint=self.endpoint)
-        unit.failures = 0
-
-    def _missed(self, job: Job, poll: Poll, miss: Miss) -> None:
-        if miss.fault is Fault.DROPPED and not poll.failed:
-            self._ask_again(job, poll)
-        elif miss.fault is Fault.CLOSED and not job.again:
-            # Closed before it could answer, as after a long idle time; once is nobody's fault.
-            job.again = True
-            self._ask_again(job, poll)
-        else:
-            self._silent(job, poll, miss.reason)
-
-    def _ask_again(self, job: Job, poll: Poll) -> None:
-        poll.open += 1
-        self._waiting.add(job, front=True)
-
-    def _silent(self, job: Job, poll: Poll, reason: str) -> None:
-        """Make the missing readings BAD, and do not ask the unit for anything else that was due."""
-        unit = poll.unit
-        first = not poll.failed
-        waiting = self._waiting.withdraw(unit)
-        rows = [other.leaf.decoder.rows for other in (job, *waiting) if other.leaf is not None]
-        self._say(np.concatenate(rows), Quality.COMMS_LOST)
-        for other in waiting:
-            assert other.poll is not None
-            other.poll.open -= 1
-        # Also those whose requests are on the way: what is dropped with this one is not asked again.
-        for other_poll in unit.polls:
-            other_poll.failed = True
-        if not first:
-            return
-        unit.fail(self._clock.monotonic_s(), self._backoff)
-        if unit.failures == 2:
-            log.warning("instrument does not answer", instrument=unit.name, endpoint=self.endpoint, reason=reason)
-
-    def _refused(self, job: Job, poll: Poll, leaf: Leaf, code: int) -> None:
-        """Find the register that the instrument does not have; the others go on being read."""
-        unit = poll.unit
-        if code in UNIT_ABSENT:
-            reason = f"the gateway answers exception {code:#04x}: it cannot reach unit {unit.address}"
-            self._silent(job, poll, reason)
-            return
-        leaf.took_s = self._link.took_s
-        if unit.failures:
-            self._answered(unit)
-        root = leaf.root
-        if leaf is root.whole and root.broken:
-            self._ask_parts(poll, root)
-        elif code in BUSY or poll.splits >= SPLITS_MAX:
-            self._say_refused(leaf, self._clock.monotonic_s())
-        else:
-            self._cut(poll, leaf, code)
-
-    def _ask_parts(self, poll: Poll, root: Root) -> None:
-        """Ask the parts of a block that is still refused as a whole, each once, the refused ones too."""
-        parts = root.parts()
-        if not parts:
-            root.whole.refused = True
-            self._say_refused(root.whole, self._clock.monotonic_s())
-        self._queue(poll, parts, front=True)
-
-    def _cut(self, poll: Poll, leaf: Leaf, code: int) -> None:
-        poll.splits += 1
-        now_s = self._clock.monotonic_s()
-        parts = leaf.root.cut(leaf, now_s)
-        if not parts:
-            new = [name for name in leaf.block.names if name not in leaf.root.told]
-            if new:
-                leaf.root.told.update(new)
-                log.warning("register refused", instrument=poll.instrument, channels=new, code=code)
-            self._say_refused(leaf, now_s)
-        self._queue(poll, parts, front=True)
-
-    def _say_refused(self, leaf: Leaf, now_s: float) -> None:
-        leaf.decoder.refused(now_s)
-        self._say(leaf.decoder.rows, Quality.REFUSED)
-
-    def _say(self, rows: Int32, reason: Quality) -> None:
-        if len(rows):
-            self._finished.append(Batch.bad(rows, self._clock.now_ns(), reason))
 
 
 def _state(on: bool | None) -> str:  # noqa: FBT001 - it is the thing that is put into words

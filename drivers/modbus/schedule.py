@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from drivers.modbus.options import InstrumentOptions, Options
 from drivers.modbus.plan import Block, character_s, plan_instrument, silence_s
-from drivers.modbus.polls import Job, Unit
+from drivers.modbus.polls import Job, Leaf, Poll, Unit
 from gateway.core.plugin import InstrumentPlan
 
 SWITCHING, URGENT, REST = range(3)
@@ -47,6 +47,19 @@ class Waiting:
         number = next(self._front) if front else next(self._numbers)
         heapq.heappush(queues[job.rank], (job.deadline_s, number, job))
         self._size += 1
+
+    def add_leaves(self, poll: Poll, leaves: Sequence[Leaf], *, front: bool = False) -> None:
+        """Queue what a poll asks for, in that order."""
+        poll.open += len(leaves)
+        patience_s = poll.begun_s + min(PATIENCE_PERIODS * poll.period_s, poll.stale_after_s)
+        deadline_s = poll.begun_s + poll.period_s
+        rank = URGENT if poll.urgent else REST
+        for leaf in reversed(leaves) if front else leaves:
+            job = Job(
+                poll.unit, leaf.request, rank, deadline_s, patience_s,
+                timeout_s=poll.timeout_s, leaf=leaf, poll=poll,
+            )  # fmt: skip
+            self.add(job, front=front)
 
     def take(self, now_s: float) -> Job | None:
         """Take out the request whose turn it is, or None where none may be sent now."""
