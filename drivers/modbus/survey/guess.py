@@ -314,7 +314,5 @@ def _advice(guesses: tuple[Guess, ...], samples: Sequence[Sample]) -> str:
         return sure if len(guesses) == 1 else "One way of reading is by far the likeliest; the others are chance."
     if not _has_moved(samples):
         left = "One way is left, and may be chance. " if _is_alone(guesses) else ""
-        return (
-            f"{left}Give a value that differs: let the instrument see test gas or warmth, then read its display again."
-        )
+        return f"{left}Give a value that differs: apply test gas or warmth, then read the display again."
     return f"{len(guesses)} ways of reading explain the values so far. Give one more, as far from these as you can."

@@ -108,6 +108,8 @@ class Scan:
                 reached = True
             except NotConnectedError as error:
                 unreached.append(error)
+                if len(self._plan.endpoints) == 1:
+                    raise
                 self._tell(Hint(endpoint, None, f"cannot be opened: {error.reason}"))
         if unreached and not reached:
             raise unreached[0]
