@@ -303,10 +303,13 @@ def _nothing(samples: Sequence[Sample]) -> str:
     )
 
 
+def _same_place(one: Guess, other: Guess) -> bool:
+    places = [(each.address, each.type, each.order, each.scale) for each in (one, other)]
+    return one.table != other.table and places[0] == places[1]
+
+
 def _advice(guesses: tuple[Guess, ...], samples: Sequence[Sample]) -> str:
     """Say what to do next."""
-    if len({guess.table for guess in guesses}) > 1 and guesses[0].share < SURE and not guesses[0].twins:
-        return "More than one table holds it; take the one that the manual names, or give one more value."
     if guesses[0].matched < len(samples):
         return "One of the values does not fit: mistyped, or the value moved. Give one more."
     if _is_unique(guesses, samples):
@@ -315,4 +318,6 @@ def _advice(guesses: tuple[Guess, ...], samples: Sequence[Sample]) -> str:
     if not _has_moved(samples):
         left = "One way is left, and may be chance. " if _is_alone(guesses) else ""
         return f"{left}Give a value that differs: apply test gas or warmth, then read the display again."
+    if any(_same_place(guesses[0], other) for other in guesses[1:]):
+        return "Two tables hold it at the same address: take the one that the manual names."
     return f"{len(guesses)} ways of reading explain the values so far. Give one more, as far from these as you can."

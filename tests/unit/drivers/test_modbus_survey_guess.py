@@ -89,6 +89,7 @@ def test_a_value_in_two_tables_is_not_called_unique() -> None:
     verdict = rank({"holding": samples, "input": samples}, 0, "%LEL")
     assert not verdict.unique
     assert {guess.table for guess in verdict.guesses} == {"holding", "input"}
+    assert "Two tables" in verdict.advice
 
 
 def test_one_mistyped_value_does_not_hide_the_answer() -> None:
