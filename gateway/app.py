@@ -107,8 +107,7 @@ class App:
         self._connections = Connections(
             self.inbox.put, clock, lambda name, why: self._system(f"system/connection/{name}", why)
         )
-        for connection, driver in made:
-            self._connections.start(connection, driver)
+        self._made = made
         self._outgoing = Outgoing(
             self.disk,
             self.recorder,
@@ -168,6 +167,10 @@ class App:
 
     def _parts(self) -> list[tuple[str, Any]]:
         """Everything that runs beside the recorder, by name."""
+        # Not sooner: from here on silence counts, and what came before may have taken long.
+        for connection, driver in self._made:
+            self._connections.start(connection, driver)
+        self._made.clear()
         self._acknowledge()
         about = assembly.info(self.site, self.disk.journal.epoch)
         for destination, sink in assembly.sinks(self.site, self.site.uplinks, about, self.clock):
@@ -288,9 +291,9 @@ class App:
         if after.outputs is not None and self._group is not None:
             self._run_outputs(self._group, after.outputs)
         self._outputs.restore(self.book)
-        open_alarms = {alarm.id for alarm in self.book.alarms()}
+        failing = {alarm.id for alarm in self.book.alarms() if alarm.event.condition != "normal"}
         for (kind, name), destination, sink in after.sinks:
-            alarmed = f"system/uplink/{name}" in open_alarms
+            alarmed = f"system/uplink/{name}" in failing
             if kind == UPLINK:
                 self._outgoing.start_uplink(destination, sink, alarmed=alarmed)
             else:
