@@ -87,7 +87,6 @@ def _figures(results: dict[str, list[Result]]) -> list[Figure]:
         "link, uvloop": 0.35,
         "driver, uvloop": 0.35,
         "link, burst, uvloop": 1.0,
-        "driver, burst, uvloop": 1.0,
     }
     return [
         at_least(f"{name}: reads/s, of the C client's", _ratio(results, name), goal, digits=3)

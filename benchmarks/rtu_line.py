@@ -55,7 +55,7 @@ def theory_s(baud: int) -> float:
 
 
 def main(short: bool = False) -> list[Figure]:
-    rounds, seconds = (1, 0.4) if short else (3, 6.0)
+    rounds, seconds = (1, 0.4) if short else (3, 4.0)
     rows, figures = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
