@@ -191,7 +191,7 @@ class App:
     def _run_outputs(self, group: asyncio.TaskGroup, outputs: Outputs) -> None:
         self._outputs = outputs
         outputs.restore(self.book)
-        self._output_task = group.create_task(outputs.run(), name="outputs")
+        self._output_task = group.create_task(outputs.run(self._note), name="outputs")
 
     def _acknowledge(self) -> None:
         """Have the drivers whose peers wait for it told what is on disk."""

@@ -37,14 +37,19 @@ OnProblem = Callable[[str, str, Priority], None]
 """Told the output's alarm id, what is wrong (empty: well again), and how urgent that is."""
 
 
+def _nothing(_text: str) -> None:
+    """Keep no note."""
+
+
 class _Line:
-    """One output and how far it is."""
+    """One output and how far it is; `on` is what it last read back, whatever happened since."""
 
     def __init__(self, output: Output, driver: Switching) -> None:
         self.output = output
         self.driver = driver
         self.changed = asyncio.Event()
         self.shown: bool | None = None
+        self.on: bool | None = None
         self.last_ns = 0
         self.failures = 0
         self.reason = ""
@@ -91,6 +96,7 @@ class Outputs:
         self._on_problem = on_problem
         self._started_s = clock.monotonic_s()
         self._restored = False
+        self._note: Callable[[str], object] = _nothing
 
     def restore(self, book: AlarmBook) -> None:
         """Take over how the alarms stand; call it before `run`, and again whenever events may have been missed."""
@@ -112,9 +118,14 @@ class Outputs:
             if self._annunciation.wanted(line.id) is not was:
                 line.changed.set()
 
-    async def run(self) -> None:
-        """Switch until cancelled; returns at once where there are no outputs."""
+    async def run(self, note: Callable[[str], object] = _nothing) -> None:
+        """Switch until cancelled; returns at once where there are no outputs.
+
+        Args:
+            note: Told in words, for the journal, when an output has gone on or off.
+        """
         assert self._restored, "before the alarms are known nothing may be switched off"
+        self._note = note
         self._started_s = self._clock.monotonic_s()
         async with asyncio.TaskGroup() as group:
             for line in self._lines:
@@ -162,6 +173,9 @@ class Outputs:
     def _followed(self, line: _Line, *, on: bool) -> None:
         if line.shown is not on:
             log.info("output switched", output=line.id, on=on, alarms=self._annunciation.holding(line.id)[:3])
+        if line.on is not on:
+            self._tell(line, on=on)
+        line.on = on
         first = not line.last_ns
         line.shown, line.failures, line.reason = on, 0, ""
         line.last_ns = self._clock.now_ns()
@@ -169,6 +183,15 @@ class Outputs:
         if line.told or first:
             line.told = False
             self._on_problem(OUTPUT_ALARM + line.id, "", Priority.ORANGE)
+
+    def _tell(self, line: _Line, *, on: bool) -> None:
+        """Say that an output went on or off; one that is off at the start and was not on is no news."""
+        holding = self._annunciation.holding(line.id)
+        more = f" and {len(holding) - 1} more" if len(holding) > 1 else ""
+        if on:
+            self._note(f"output {line.id} is on: {holding[0]}{more}" if holding else f"output {line.id} is on")
+        elif line.on is not None:
+            self._note(f"output {line.id} is off")
 
     def _failed(self, line: _Line, reason: str, *, on: bool) -> None:
         line.shown = None

@@ -135,6 +135,7 @@ def _add_reads(app: FastAPI, reads: Reads, access: Access) -> None:
     _add(app, access, f"{PREFIX}/events", reads.events, view, answers=(payloads.Events,))
     _add(app, access, f"{PREFIX}/instruments", reads.instruments, view, answers=(payloads.Instruments,))
     _add(app, access, f"{PREFIX}/uplinks", reads.uplinks, view, answers=(payloads.Uplinks,))
+    _add(app, access, f"{PREFIX}/outputs", reads.outputs, view, answers=(payloads.OutputList,))
     _add(app, access, f"{PREFIX}/statistics", reads.statistics, view, answers=(payloads.Statistics,))
     _add(app, access, f"{PREFIX}/stream", reads.stream, view, media_type="text/event-stream")
     _add(app, access, "/metrics", reads.metrics, view, media_type="text/plain")
@@ -224,6 +225,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         payloads.Events,
         payloads.Instruments,
         payloads.Uplinks,
+        payloads.OutputList,
         payloads.Statistics,
         payloads.CommandDone,
         payloads.ReloadDone,

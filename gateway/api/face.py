@@ -10,7 +10,7 @@ from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock
 from gateway.core.model import Channel, Float64, Int64, UInt8
 from gateway.core.plugin import Driver
-from gateway.core.status import InstrumentStatus, UplinkStatus
+from gateway.core.status import InstrumentStatus, OutputStatus, UplinkStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,10 @@ class Gateway(Protocol):
 
     def uplinks(self) -> list[UplinkStatus]:
         """Return the state of every store and uplink."""
+        ...
+
+    def outputs(self) -> list[OutputStatus]:
+        """Return the state of every sounder and beacon."""
         ...
 
     def connections(self) -> list[Running]:

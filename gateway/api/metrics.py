@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from gateway.api.face import Gateway
 from gateway.core.alarm import Alarm
 from gateway.core.clock import NS_PER_S
-from gateway.core.status import InstrumentStatus, UplinkStatus
+from gateway.core.status import InstrumentStatus, OutputStatus, UplinkStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _NAME = re.compile(r"[^a-zA-Z0-9_]")
@@ -26,6 +26,7 @@ class Figures(Collector):
     alarms: Sequence[Alarm]
     instruments: Sequence[InstrumentStatus]
     uplinks: Sequence[UplinkStatus]
+    outputs: Sequence[OutputStatus]
     statistics: Mapping[str, float]
     streams: int
 
@@ -38,6 +39,7 @@ class Figures(Collector):
             gateway.alarms(),
             gateway.instruments(),
             gateway.uplinks(),
+            gateway.outputs(),
             gateway.statistics(),
             streams,
         )
@@ -54,6 +56,7 @@ class Figures(Collector):
         yield self._alarms()
         yield from self._instruments()
         yield from self._uplinks()
+        yield from self._outputs()
         yield from self._statistics()
 
     def _alarms(self) -> Metric:
@@ -95,6 +98,16 @@ class Figures(Collector):
             delivered.add_metric(key, one.delivered)
             dead.add_metric(key, one.dead)
         yield from (up, waiting, age, delivered, dead)
+
+    def _outputs(self) -> Iterator[Metric]:
+        wanted = GaugeMetricFamily("hazgate_output_wanted", "1 while alarms ask for it to be on.", labels=["output"])
+        follows = GaugeMetricFamily(
+            "hazgate_output_follows", "1 while it reads back as the alarms ask.", labels=["output"]
+        )
+        for one in self.outputs:
+            wanted.add_metric((one.id,), one.wanted)
+            follows.add_metric((one.id,), one.shown is one.wanted)
+        yield from (wanted, follows)
 
     def _statistics(self) -> Iterator[Metric]:
         for name, value in self.statistics.items():

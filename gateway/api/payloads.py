@@ -207,6 +207,26 @@ class Uplinks(View):
     uplinks: list[UplinkView]
 
 
+class OutputView(View):
+    """How a sounder or beacon is doing; `shown` is null while nobody knows what it does."""
+
+    id: str
+    label: str
+    connection: str
+    wanted: bool
+    shown: bool | None
+    alarms: int
+    last: str | None
+    reason: str
+
+
+class OutputList(View):
+    """All sounders and beacons."""
+
+    time: str
+    outputs: list[OutputView]
+
+
 class Statistics(View):
     """Counters and gauges by name."""
 

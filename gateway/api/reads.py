@@ -1,4 +1,4 @@
-"""What can be read: health, channels, history, alarms, events, instruments, uplinks, statistics, the live stream."""
+"""What can be read: health, channels, history, alarms, events, instruments, uplinks, outputs, figures, the stream."""
 
 import asyncio
 import math
@@ -22,6 +22,8 @@ from gateway.api.payloads import (
     History,
     Instruments,
     InstrumentView,
+    OutputList,
+    OutputView,
     Statistics,
     Uplinks,
     UplinkView,
@@ -232,6 +234,23 @@ class Reads:
             for one in self._gateway.uplinks()
         ]
         return await reply(request, Uplinks(time=self._now(), uplinks=views))
+
+    async def outputs(self, request: Request) -> Response:
+        """List sounders and beacons: what the alarms ask of them, and what they do."""
+        views = [
+            OutputView(
+                id=one.id,
+                label=one.label,
+                connection=one.connection,
+                wanted=one.wanted,
+                shown=one.shown,
+                alarms=one.alarms,
+                last=moment(one.last_ns),
+                reason=one.reason,
+            )
+            for one in self._gateway.outputs()
+        ]
+        return await reply(request, OutputList(time=self._now(), outputs=views))
 
     async def statistics(self, request: Request) -> Response:
         """Return counters and gauges by name."""

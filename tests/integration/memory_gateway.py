@@ -15,7 +15,7 @@ from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StorageError
 from gateway.core.model import Channel, Level, Quality, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
-from gateway.core.status import InstrumentStatus, UplinkStatus
+from gateway.core.status import InstrumentStatus, OutputStatus, UplinkStatus
 
 KINDS = (("ch4", "%LEL", 1, 10.0), ("temperature", "°C", 1, 60.0), ("co", "ppm", 0, 24.0))
 AREAS = (("Tank farm", "储罐区"), ("Boiler room", "锅炉房"), ("Loading bay", "装卸站台"), ("Workshop", "车间"))
@@ -178,6 +178,9 @@ class MemoryGateway:
                 reason="refused",
             )
         ]
+
+    def outputs(self) -> list[OutputStatus]:
+        return [OutputStatus(id="horn", connection="line1", label="Horn", wanted=True, shown=None, alarms=2, last_ns=0)]
 
     def connections(self) -> list[Running]:
         return self.running

@@ -94,6 +94,7 @@ class Site:
         self.sections = sections
         self.drivers = drivers or {f"line{k + 1}": self.board for k in range(lines)}
         self.problems: list[tuple[str, str, Priority]] = []
+        self.notes: list[str] = []
         self.outputs = self.made()
 
     def made(self) -> Outputs:
@@ -116,7 +117,7 @@ class Site:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Site"]:
         self.outputs.restore(self.book)
-        task = asyncio.create_task(self.outputs.run())
+        task = asyncio.create_task(self.outputs.run(self.notes.append))
         await settle()
         try:
             yield self
@@ -176,6 +177,24 @@ async def test_gas_switches_the_sounder_on_at_once_and_a_silence_off() -> None:
         await settle()
         assert site.board.coils == {"sounder": True, "beacon": True}
         assert site.clock.monotonic_s() == 0
+
+
+async def test_what_went_on_and_off_is_noted_once_each_and_a_quiet_start_is_no_news() -> None:
+    async with Site(section(repeat_s=2)).running() as site:
+        await site.clock.go(10)
+        assert site.notes == []
+        site.gas(Level.LOW)
+        site.gas(Level.HIGH, index=1)
+        await site.clock.go(10)
+        site.board.broken.add("sounder")
+        await site.clock.go(10)
+        site.board.broken.clear()
+        await site.clock.go(10)
+        site.order(Verb.SILENCE)
+        await site.clock.go(10)
+        on, off = site.notes
+        assert on == f"output sounder is on: {GAS} and 1 more"
+        assert off == "output sounder is off"
 
 
 async def test_the_state_is_written_again_every_repetition() -> None:

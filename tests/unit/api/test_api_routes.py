@@ -38,6 +38,7 @@ ROLES = {
     ("GET", f"{V1}/events"): Role.VIEWER,
     ("GET", f"{V1}/instruments"): Role.VIEWER,
     ("GET", f"{V1}/uplinks"): Role.VIEWER,
+    ("GET", f"{V1}/outputs"): Role.VIEWER,
     ("GET", f"{V1}/statistics"): Role.VIEWER,
     ("GET", f"{V1}/stream"): Role.VIEWER,
     ("POST", f"{V1}/silence"): Role.OPERATOR,
@@ -283,6 +284,11 @@ async def test_a_defect_tells_the_caller_nothing_of_the_inside(site: Site, monke
     assert "secret" not in problem(await site.get(f"{V1}/uplinks"), 500)
 
 
+async def test_a_sounder_that_nobody_has_heard_of_is_neither_on_nor_off(site: Site) -> None:
+    (horn,) = (await site.get(f"{V1}/outputs")).json()["outputs"]
+    assert (horn["id"], horn["wanted"], horn["shown"], horn["last"]) == ("horn", True, None, None)
+
+
 async def test_the_journal_is_read_by_parts_both_ways(site: Site) -> None:
     for row in range(6):
         site.gateway.judge(row, Level.LOW)
@@ -344,6 +350,8 @@ async def test_prometheus_reads_the_metrics(site: Site) -> None:
     assert samples["hazgate_instrument_up", "bus-1", "gd-02"] == 1
     assert samples["hazgate_uplink_waiting", "park", "uplink"] == 2
     assert samples["hazgate_uplink_oldest_age_seconds", "park", "uplink"] == pytest.approx(5.0)
+    assert samples["hazgate_output_wanted", "horn"] == 1
+    assert samples["hazgate_output_follows", "horn"] == 0, "nobody knows what it does: it does not follow"
     assert samples[("hazgate_readings_total",)] == 42
     assert samples[("hazgate_uptime_seconds",)] == 3.5
 
