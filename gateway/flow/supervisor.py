@@ -1,6 +1,7 @@
 """Keeps one connection read: connects, backs off, and makes silence a reading."""
 
 import asyncio
+import math
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,9 @@ SWITCHING_BACKOFF_MAX_S = 2.0
 RETRY_MIN_S = 0.1
 """Shortest wait before the next attempt, whatever a driver says makes sense."""
 CONNECT_TIMEOUT_S = 15.0
+HELD_S = 5.0
+"""A connection that stood for so long, or brought a reading, was one; a peer that accepts and closes is tried less and
+less often."""
 
 
 class Supervisor:
@@ -69,7 +73,7 @@ class Supervisor:
         self._slot[self._rows] = np.arange(len(channels))
         self._heard_s: Float64 = np.full(len(channels), clock.monotonic_s())
         self._emitted_s: Float64 = np.full(len(channels), -np.inf)
-        self._lost_said = False
+        self._lost_said = self._has_read = False
 
     async def run(self) -> None:
         """Read until cancelled; errors other than a lost connection leave, for they are mistakes in the program."""
@@ -84,24 +88,28 @@ class Supervisor:
     async def _keep_connected(self) -> None:
         attempt = 0
         while True:
+            since_s = math.inf
             try:
                 # Not `wait_for`: on Python 3.11 it can swallow a cancellation that meets the result.
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await self.driver.connect()
+                since_s = self._clock.monotonic_s()
                 self._found()
-                attempt = 0
                 await self._read_on()
             except EndOfRecordingError:
                 log.info("recording ended", connection=self.name)
                 await asyncio.Event().wait()
             except (NotConnectedError, TimeoutError) as error:
                 self._lost(str(error) or f"no answer within {CONNECT_TIMEOUT_S:g} s")
+                if self._has_read or self._clock.monotonic_s() - since_s >= HELD_S:
+                    attempt = 0
                 await self._clock.sleep(self._wait_s(error, attempt))
                 attempt += 1
 
     async def _read_on(self) -> None:
         while True:
             batch = await self.driver.read()
+            self._has_read = True
             live = batch.row[batch.quality != Quality.BACKFILLED]
             self._heard_s[self._slot[live]] = self._clock.monotonic_s()
             self._put(self._in_site_rows(batch))
@@ -138,7 +146,7 @@ class Supervisor:
     def _found(self) -> None:
         if self._lost_said:
             log.info("connection is back", connection=self.name)
-        self._lost_said = False
+        self._lost_said = self._has_read = False
         self.connected, self.reason = True, ""
         self._heard_s[:] = self._clock.monotonic_s()
         self._on_change("")

@@ -89,6 +89,7 @@ class _Builder(Findings):
         self.unique("rules", self.file.rules)
         self.unique("stores", self.file.stores)
         self.unique("uplinks", self.file.uplinks)
+        self.apart()
         self.unique("outputs", self.file.outputs)
         channels, connections = self.connections()
         rules = self.rules(channels)
@@ -110,6 +111,13 @@ class _Builder(Findings):
             if item.id in seen:
                 self.complain((section, i, "id"), f"{item.id!r} is already the id of {section}[{seen[item.id]}]")
             seen.setdefault(item.id, i)
+
+    def apart(self) -> None:
+        """Complain of an uplink that is called like a store: how far each has come is kept under its id."""
+        stores = {store.id: k for k, store in enumerate(self.file.stores)}
+        for i, uplink in enumerate(self.file.uplinks):
+            if uplink.id in stores:
+                self.complain(("uplinks", i, "id"), f"{uplink.id!r} is already the id of stores[{stores[uplink.id]}]")
 
     def connections(self) -> tuple[tuple[Channel, ...], tuple[Connection, ...]]:
         connections: list[Connection] = []

@@ -103,6 +103,25 @@ async def test_readings_of_the_past_do_not_keep_a_quiet_channel_from_going_stale
     assert Quality.STALE in qualities(taken, 0)
 
 
+async def test_a_peer_that_accepts_and_closes_at_once_is_tried_less_and_less_often() -> None:
+    class Closing(Script):
+        async def read(self) -> Batch:
+            await asyncio.sleep(0)
+            raise NotConnectedError("tcp://x", "closed")
+
+    clock, script = ManualClock(), Closing([])
+    await run_for(Supervisor("c", script, CHANNELS, lambda _batch: None, clock), clock, 600)
+    assert 15 < script.connects < 40
+
+
+async def test_a_connection_that_was_one_is_tried_again_at_once() -> None:
+    clock = ManualClock()
+    lost = NotConnectedError("tcp://x", "reset")
+    script = Script([line for _ in range(20) for line in (Batch.of([0, 1], 1, [1.0, 2.0]), lost)])
+    await run_for(Supervisor("c", script, CHANNELS, lambda _batch: None, clock), clock, 90)
+    assert script.connects >= 20, "each time it had brought a reading"
+
+
 async def test_a_driver_that_hangs_in_connect_is_given_up() -> None:
     class Hanging(Script):
         async def connect(self) -> None:

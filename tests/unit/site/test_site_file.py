@@ -96,6 +96,14 @@ def test_a_mistake_is_told_with_its_line_and_what_is_allowed(tmp_path: Path, old
     assert words in refusal(tmp_path, SITE.replace(old, new, 1))
 
 
+def test_an_uplink_may_not_be_called_like_a_store(tmp_path: Path) -> None:
+    both = """
+stores: [{id: city, type: influxdb, options: {url: "http://127.0.0.1:8086", database: hazgate}}]
+uplinks: [{id: city, type: webhook, options: {url: "http://127.0.0.1:9", secret: s}}]
+"""
+    assert "uplinks[0].id: 'city' is already the id of stores[0]" in refusal(tmp_path, SITE + both)
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     text = SITE.replace("timeout_s", "timeout").replace("low: 10", "lo: 10").replace('"*.ch4"', '"*.ch5"')
     assert len(refusal(tmp_path, text).splitlines()) >= 3
