@@ -1,6 +1,7 @@
 """One look at every channel of a site, as the gateway itself would read it; nothing is kept and nothing is switched."""
 
 import asyncio
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from gateway.site.load import Connection, Site
 AS_A_GUEST = {"client_id": "", "clean_session": True, "share": ""}
 """Options of a connection that a look must not share with the running gateway: a broker would put the gateway out for a
 second client of its name, and would give the look the messages that it keeps for the gateway, or its share of them."""
-SECOND_S = 3.0
-"""A channel that is not good is looked at for so long more: a status word may only come with the next poll."""
+SECOND_S = 8.0
+"""A channel that is doubtful is looked at for so long more: a heartbeat is believed only when it has been seen to move,
+which takes the slowest of them five seconds. One that is bad gets a second reading."""
 READINGS_MAX = 2
+PORT = re.compile(r"(rtu://)?/")
+"""What names a serial port: the endpoint of a line, or the port of a module that has one to itself."""
 CONNECT_TIMEOUT_S = 15.0
 
 WHY = {
@@ -70,7 +74,7 @@ class Looked:
     @property
     def settled(self) -> bool:
         """Whether a further reading would say nothing new."""
-        return self.quality == Quality.GOOD or self.readings >= READINGS_MAX
+        return self.quality == Quality.GOOD or (self.bad and self.readings >= READINGS_MAX)
 
 
 @dataclass
@@ -206,8 +210,8 @@ def missing_ports(site: Site) -> list[tuple[str, str]]:
     """Return connections whose serial port is not there now, each with the port's path."""
     found: list[tuple[str, str]] = []
     for connection in site.connections:
-        endpoint = str(getattr(connection.options, "endpoint", ""))
-        path = Path(endpoint.removeprefix("rtu://"))
-        if endpoint.startswith("rtu:///") and not path.exists():
+        named = (str(getattr(connection.options, key, "")) for key in ("endpoint", "port"))
+        path = next((Path(text.removeprefix("rtu://")) for text in named if PORT.match(text)), None)
+        if path is not None and not path.exists():
             found.append((connection.id, str(path)))
     return found

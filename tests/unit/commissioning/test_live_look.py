@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.commissioning.live import line_loads, look
+from gateway.commissioning.live import line_loads, look, missing_ports
 from gateway.core.clock import ManualClock
 from gateway.core.errors import EndOfRecordingError, NotConnectedError
 from gateway.core.model import Batch, Quality
@@ -142,3 +142,24 @@ async def test_a_look_takes_neither_the_gateways_name_at_a_broker_nor_its_messag
 
 def test_a_driver_that_knows_no_load_has_none(tmp_path: Path) -> None:
     assert line_loads(site_of(Made([]), tmp_path)) == []
+
+
+def test_ports_that_are_not_there_are_told_whatever_driver_they_are_for(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        """
+site: {id: s}
+connections:
+  - {id: line, type: modbus, options: {endpoint: "rtu:///dev/no-such-line"}}
+  - {id: module, type: uart, options: {port: /dev/no-such-module}}
+  - {id: there, type: uart, options: {port: /dev/null}}
+  - {id: net, type: modbus, options: {endpoint: "tcp://127.0.0.1:1"}}
+instruments:
+  - {id: a, connection: line, profile: xy-md02}
+  - {id: b, connection: module, profile: winsen-9byte}
+  - {id: c, connection: there, profile: winsen-9byte}
+  - {id: d, connection: net, profile: xy-md02}
+""",
+        encoding="utf-8",
+    )
+    assert missing_ports(load_site(site)) == [("line", "/dev/no-such-line"), ("module", "/dev/no-such-module")]
