@@ -7,7 +7,6 @@ unasked is thrown away before each question.
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import termios
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
+from drivers.serial_port import open_port, speed
 from drivers.values import Converter, ValueOptions
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, NotConnectedError
@@ -68,7 +68,7 @@ class Options(PluginOptions):
 
     @model_validator(mode="after")
     def _possible(self) -> "Options":
-        if not hasattr(termios, f"B{self.baud}"):
+        if speed(self.baud) is None:
             raise ValueError(f"{self.baud} baud is no speed that the system offers")
         return self
 
@@ -174,7 +174,8 @@ class UartDriver:
         """Open the port; all instruments are due at once. Raises NotConnectedError."""
         await self.close()
         try:
-            self._descriptor = await asyncio.to_thread(_open, self._options)
+            given = self._options
+            self._descriptor = await asyncio.to_thread(open_port, given.port, given.baud, given.parity, given.stop_bits)
         except OSError as error:
             raise NotConnectedError(self._options.port, error.strerror or str(error), REOPEN_S) from error
         self._lost = ""
@@ -301,24 +302,3 @@ def _poll(plan: InstrumentPlan) -> Poll:
         head=bytes.fromhex(options.reply_head),
         rows=np.array([n.row for n in numbers], np.int32),
     )
-
-
-def _open(options: Options) -> int:
-    """Open a serial port raw, non-blocking and for this process alone. Raises OSError."""
-    descriptor = os.open(options.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        rate = getattr(termios, f"B{options.baud}")
-        control = termios.CS8 | termios.CREAD | termios.CLOCAL
-        control |= termios.CSTOPB if options.stop_bits == 2 else 0
-        control |= {"N": 0, "E": termios.PARENB, "O": termios.PARENB | termios.PARODD}[options.parity]
-        checked = 0 if options.parity == "N" else termios.INPCK
-        characters = termios.tcgetattr(descriptor)[6]
-        termios.tcsetattr(descriptor, termios.TCSANOW, [checked, 0, control, 0, rate, rate, characters])
-    except termios.error as error:
-        os.close(descriptor)
-        raise OSError(*error.args) from error
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor

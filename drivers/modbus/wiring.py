@@ -13,12 +13,12 @@ from drivers.modbus.options import InstrumentOptions, Options, Scheme
 from drivers.modbus.outputs import outputs_of
 from drivers.modbus.plan import Address, Block, blocks, character_s, plan_instrument, read_through, silence_s
 from drivers.modbus.polls import Backoff, Poll, Unit
-from drivers.modbus.ports import open_port, open_socket, speed
 from drivers.modbus.rtu import SerialLink
 from drivers.modbus.schedule import load
 from drivers.modbus.status import InstrumentState
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.udp import UdpLink
+from drivers.serial_port import open_port, open_socket, speed
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.core.plugin import Driver, InstrumentPlan, OutputPlan
@@ -175,9 +175,8 @@ def link_maker(options: Options) -> Callable[[Done[AskT]], Link[AskT]]:
         if scheme is Scheme.UDP:
             return UdpLink(host, port, timeout_s, done)
         if scheme is Scheme.RTU:
-            return SerialLink(
-                options.endpoint, lambda: open_port(path, options), _timing(options), done, retry_s=PORT_RETRY_S
-            )
+            opener = partial(open_port, path, options.baud, options.parity, options.stop_bits)
+            return SerialLink(options.endpoint, opener, _timing(options), done, retry_s=PORT_RETRY_S)
         return SerialLink(options.endpoint, lambda: open_socket(host, port, timeout_s), _timing(options), done)
 
     return make

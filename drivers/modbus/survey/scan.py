@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from drivers.modbus.frames import FUNCTIONS, UNIT_ABSENT, Refused, Request
 from drivers.modbus.link import Answer, Miss
 from drivers.modbus.options import Scheme, parse_endpoint
-from drivers.modbus.ports import speed
 from drivers.modbus.survey.bus import LinkAsker, ModbusBus, options_of
 from drivers.modbus.survey.identify import identify
+from drivers.serial_port import speed
 from gateway.core.clock import Clock
 from gateway.core.commissioning import Found, Hint, LineSettings, Progress, ScanPlan, Tell
 from gateway.core.errors import ConfigError, NotConnectedError

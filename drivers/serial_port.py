@@ -1,11 +1,9 @@
-"""Opening what a line's thread reads from: a serial port, or a TCP connection to a transparent serial server."""
+"""Opening what is read like a serial line: a port, or a TCP connection to a transparent serial server."""
 
 import fcntl
 import os
 import socket
 import termios
-
-from drivers.modbus.options import Options
 
 CONNECT_TIMEOUT_MIN_S = 1.0
 
@@ -16,8 +14,14 @@ def speed(baud: int) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def open_port(path: str, options: Options) -> int:
-    """Open a serial port raw, non-blocking and for this process alone.
+def open_port(path: str, baud: int, parity: str, stop_bits: int) -> int:
+    """Open a serial port raw, non-blocking and for this process alone, and return its descriptor.
+
+    Args:
+        path: The port.
+        baud: Bits a second; one that `speed` knows.
+        parity: `N`, `E` or `O`.
+        stop_bits: 1 or 2.
 
     Raises:
         OSError: No such port, no permission, or another process has it.
@@ -25,7 +29,7 @@ def open_port(path: str, options: Options) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _configure(descriptor, options)
+        _configure(descriptor, baud, parity, stop_bits)
     except termios.error as error:
         os.close(descriptor)
         raise OSError(*error.args) from error
@@ -35,15 +39,15 @@ def open_port(path: str, options: Options) -> int:
     return descriptor
 
 
-def _configure(descriptor: int, options: Options) -> None:
-    rate = speed(options.baud)
+def _configure(descriptor: int, baud: int, parity: str, stop_bits: int) -> None:
+    rate = speed(baud)
     assert rate is not None
     control = termios.CS8 | termios.CREAD | termios.CLOCAL
-    if options.stop_bits == 2:
+    if stop_bits == 2:
         control |= termios.CSTOPB
     checked = 0
-    if options.parity != "N":
-        control |= termios.PARENB | (termios.PARODD if options.parity == "O" else 0)
+    if parity != "N":
+        control |= termios.PARENB | (termios.PARODD if parity == "O" else 0)
         checked = termios.INPCK
     characters = termios.tcgetattr(descriptor)[6]
     termios.tcsetattr(descriptor, termios.TCSANOW, [checked, 0, control, 0, rate, rate, characters])
