@@ -116,7 +116,7 @@ class ModbusDriver:
         for unit in self._units.values():
             unit.begin()
         for poll in self._polls:
-            poll.due_s, poll.open = now_s, 0
+            poll.due_s, poll.open, poll.first = now_s, 0, True
         self._gone = False
         self._connected = True
 
@@ -359,6 +359,7 @@ class ModbusDriver:
             if root.broken and not (leaves and leaves[0] is root.whole):
                 for leaf in root.refused_leaves():
                     self._outcomes.say_refused(leaf, now_s)
+        poll.first = False
 
     # --- outcomes --------------------------------------------------------------------------------------------------
 

@@ -227,6 +227,7 @@ class Poll:
         open: Its requests that are queued or on the way.
         failed: It has gone without an answer; its other requests are not asked.
         splits: Blocks cut up in this poll.
+        first: It has not begun since the connection was made.
         due_s: When it is due next.
         begun_s: When the poll that runs, or ran last, was due.
     """
@@ -235,6 +236,7 @@ class Poll:
         "begun_s",
         "due_s",
         "failed",
+        "first",
         "instrument",
         "open",
         "period_s",
@@ -271,6 +273,7 @@ class Poll:
         self.rows: Int32 = np.concatenate([root.whole.decoder.rows for root in self.roots])
         self.open = self.splits = 0
         self.failed = False
+        self.first = True
         self.due_s = self.begun_s = 0.0
 
     def next_due_s(self, now_s: float) -> float:

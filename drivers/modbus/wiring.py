@@ -4,7 +4,6 @@ import os
 import ssl
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from itertools import groupby
 
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.line import GAP_S, Timing
@@ -145,19 +144,18 @@ def _polls_of(options: Options, plan: InstrumentPlan, unit: Unit) -> list[Poll]:
         return blocks(instrument.unit, block.places, instrument.registers_max, through, refused)
 
     state = InstrumentState(plan)
-    planned = sorted(plan_instrument(options, plan), key=_together)
+    groups: dict[tuple[bool, float], list[Block]] = {}
+    for block in plan_instrument(options, plan):
+        # In the order of the plan, which has a word before the values that it speaks of.
+        groups.setdefault((block.urgent, block.period_s), []).append(block)
     stale_after_s = min(channel.channel.stale_after_s for channel in plan.channels)
     return [
         Poll(
-            plan.id, unit, list(group), state,
+            plan.id, unit, group, state,
             timeout_s=instrument.timeout_s, replan=replan, stale_after_s=stale_after_s,
         )
-        for _, group in groupby(planned, key=_together)
+        for group in groups.values()
     ]  # fmt: skip
-
-
-def _together(block: Block) -> tuple[bool, float]:
-    return not block.urgent, block.period_s
 
 
 def link_maker(options: Options) -> Callable[[Done[AskT]], Link[AskT]]:

@@ -133,3 +133,12 @@ async def test_files_queues_and_selected_registers_come_with_the_rest() -> None:
         assert found[4][1] == Quality.REFUSED
         registers.queues[70].append(34)
         await until(driver, 1, (33.0, GOOD), (34.0, GOOD))
+
+
+async def test_a_scale_that_is_read_once_a_minute_is_known_before_the_first_value() -> None:
+    registers = holding()
+    registers.write("holding", 0, struct.pack(">H", 123))
+    registers.write("holding", 40, struct.pack(">H", 1))
+    scale = {"address": 40, "period_s": 60, "values": {0: 1, 1: 0.1}}
+    async with reading(registers, plan([{"address": 0, "scale_from": scale}])) as driver:
+        assert await until(driver, 0, (12.3, GOOD)) == [(12.3, GOOD)]
