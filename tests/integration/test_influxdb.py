@@ -24,6 +24,7 @@ from gateway.core.plugin import SiteInfo
 from gateway.outbox import READING_PACE, Outbox
 from gateway.store.influxdb import InfluxStore, Options, create
 from gateway.store.logs import ReadingLog
+from gateway.store.table import Table
 
 CHANNELS = [
     Channel(row=row, id=f"gd-{row:02}.ch4", instrument=f"gd-{row:02}", quantity="ch4", unit="%LEL", area="tank farm")
@@ -270,7 +271,7 @@ class MemorySpool:
         self.durable = 0
         self.first_number = 0
 
-    def read(self, start: int, limit: int) -> tuple[Batch, int]:
+    def read(self, start: int, limit: int, table: Table | None = None) -> tuple[Batch, int]:
         stop = min(self.durable, start + limit)
         return readings(stop - start, start), stop
 
