@@ -156,7 +156,7 @@ class Bar(Lines):
 
 def describe(found: Found) -> str:
     """Return a find in one line."""
-    guess = f"perhaps {found.profiles[0]}" if found.profiles else "not identified"
+    guess = f"perhaps {found.profiles[0]}" if found.profiles else "not recognised"
     name = found.profiles[0] if found.sure else " ".join(found.identification.values()) or guess
     line = f" {found.line}" if found.line else ""
     return f"{found.endpoint}{line} unit {found.unit}: {name}"
@@ -183,7 +183,15 @@ def _print(view: Lines, stopped: str, failed: str, *, as_json: bool) -> None:
         from gateway.commissioning.paste import of_finds  # noqa: PLC0415
 
         yaml = of_finds(view.found, names) if view.found else ""
-        asking.print_json({"found": view.found, "hints": view.hints, "stopped": bool(stopped), "yaml": yaml})
+        asking.print_json(
+            {
+                "found": view.found,
+                "hints": view.hints,
+                "stopped": bool(stopped),
+                "failed": failed,
+                "yaml": yaml,
+            }
+        )
         if failed:
             click.echo(f"hazgate: {failed}", err=True)
         return
@@ -203,10 +211,20 @@ def _print_tables(view: Lines, names: dict[str, str], end: str) -> None:
     for hint in view.hints:
         where = f"{hint.endpoint}{f' {hint.line}' if hint.line else ''}"
         console.print(Text.assemble(("!", asking.MARK), " ", f"{where}: {hint.text}"))
+    if any(not found.profiles for found in view.found):
+        console.print(Text.assemble(("!", asking.MARK), " ", _unmarked()))
     if end:
         console.print(Text(end, "bold"))
     if view.found:
         asking.print_yaml(of_finds(view.found, names), "for the site file")
+
+
+def _unmarked() -> str:
+    """Return which profiles a scan cannot recognise: their instruments may well be there."""
+    from gateway.commissioning.wing import fingerprints  # noqa: PLC0415
+
+    names = [known.profile for known in fingerprints() if not known.marks and not known.identification]
+    return f"not recognised: may still be one of {', '.join(names)}, which only the type plate tells"
 
 
 def _table(finds: list[Found]) -> Any:
@@ -239,5 +257,5 @@ def _profile(found: Found) -> Any:
     from rich.text import Text  # noqa: PLC0415
 
     if not found.profiles:
-        return Text("no profile fits", "dim")
+        return Text("not recognised", "dim")
     return Text(found.profiles[0], "green") if found.sure else Text(f"perhaps {found.profiles[0]}")

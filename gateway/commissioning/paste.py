@@ -1,7 +1,7 @@
 """What commissioning has found, as YAML for a site file."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.core.commissioning import Found, Guess, LineSettings
@@ -28,39 +28,62 @@ def flow(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def item(value: Mapping[str, Any], indent: str = "  ") -> list[str]:
+def item(value: Mapping[str, Any], indent: str = "  ", width: int = WIDTH) -> list[str]:
     """Return an entry of a list: on one line where it fits, else one line a key.
 
     >>> item({"id": "line1", "type": "modbus"})
     ['  - {id: line1, type: modbus}']
     """
     line = f"{indent}- {flow(value)}"
-    if len(line) <= WIDTH:
+    if len(line) <= width:
         return [line]
     lines = [f"{indent}  {flow(str(key))}: {flow(part)}" for key, part in value.items()]
     return [f"{indent}- {lines[0].lstrip()}", *lines[1:]]
 
 
 def of_finds(finds: Sequence[Found], paths: Mapping[str, str]) -> str:
-    """Return connections and instruments for what a scan has found; what no profile fits is commented out.
+    """Return connections and instruments for what a scan has found; what is not sure is commented out.
+
+    A port can be opened once, and with one setting: the first that an instrument answered at. Where others answer is
+    told in a comment.
 
     Args:
         finds: What was found.
         paths: Endpoints and what to write in their place: a port's stable name.
     """
-    buses: dict[tuple[str, LineSettings | None], str] = {}
+    lines: dict[str, LineSettings | None] = {}
     for found in finds:
-        kind = "line" if found.line else "net"
-        number = 1 + sum(name.startswith(kind) for name in buses.values())
-        buses.setdefault((found.endpoint, found.line), f"{kind}{number}")
+        lines.setdefault(found.endpoint, found.line)
+    names: dict[str, str] = {}
+    for endpoint, line in lines.items():
+        kind = "line" if line else "net"
+        names[endpoint] = f"{kind}{1 + sum(name.startswith(kind) for name in names.values())}"
     text = ["connections:"]
-    for (endpoint, line), name in buses.items():
+    for endpoint, line in lines.items():
         options = {"endpoint": paths.get(endpoint, endpoint), **_unusual(line)}
-        text += item({"id": name, "type": "modbus", "options": options})
+        text += item({"id": names[endpoint], "type": "modbus", "options": options})
     text.append("instruments:")
     for found in finds:
-        text += _instrument(found, buses[found.endpoint, found.line])
-    return "\n".join(text)
+        if found.line == lines[found.endpoint]:
+            text += _instrument(found, names[found.endpoint])
+    return "\n".join([*text, *_elsewhere(finds, lines)])
+
+
+def _elsewhere(finds: Sequence[Found], lines: Mapping[str, LineSettings | None]) -> Iterator[str]:
+    """Yield what has answered with other settings than the line's."""
+    here = {(found.endpoint, found.unit) for found in finds if found.line == lines[found.endpoint]}
+    others: dict[tuple[str, LineSettings | None, bool], list[int]] = {}
+    for found in finds:
+        if found.line != lines[found.endpoint]:
+            key = (found.endpoint, found.line, (found.endpoint, found.unit) in here)
+            others.setdefault(key, []).append(found.unit)
+    for (endpoint, line, too), units in others.items():
+        which = f"{'Unit' if len(units) == 1 else 'Units'} {', '.join(map(str, units))}"
+        verb = "answers" if len(units) == 1 else "answer"
+        if too:
+            yield f"  # {which} {verb} at {line} too."
+        else:
+            yield f"  # {which} {verb} at {line} only, and a line has one setting: set to {lines[endpoint]}."
 
 
 def _unusual(line: LineSettings | None) -> dict[str, Any]:
@@ -85,13 +108,14 @@ def _instrument(found: Found, bus: str) -> list[str]:
             *_commented({**own, "profile": found.profiles[0], "options": options}),
         ]
     return [
-        f"  # No profile fits unit {found.unit}: `hazgate read` and `guess` find its channels.",
+        f"  # Unit {found.unit} was not recognised: take its profile by its type plate,",
+        "  # or find its channels with `hazgate read` and `hazgate guess`.",
         *_commented({**own, "options": options, "channels": []}),
     ]
 
 
 def _commented(value: Mapping[str, Any]) -> list[str]:
-    return [f"  # {line}" for line in item(value, "")]
+    return [f"  # {line}" for line in item(value, "", WIDTH - len("  # "))]
 
 
 def of_channel(

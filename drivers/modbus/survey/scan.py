@@ -6,6 +6,7 @@ unit's, because a reply says whose it is.
 """
 
 import itertools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -80,6 +81,12 @@ class Finds:
         self._waiting.clear()
 
 
+def _said(error: NotConnectedError) -> str:
+    """Return the system's words, which asyncio hides behind its own; a name that does not resolve has no number."""
+    number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+    return os.strerror(number) if number and number > 0 else error.reason
+
+
 class Scan:
     """A scan that is under way.
 
@@ -110,7 +117,7 @@ class Scan:
                 unreached.append(error)
                 if len(self._plan.endpoints) == 1:
                     raise
-                self._tell(Hint(endpoint, None, f"cannot be opened: {error.reason}"))
+                self._tell(Hint(endpoint, None, f"cannot be opened: {_said(error)}"))
         if unreached and not reached:
             raise unreached[0]
 

@@ -65,10 +65,25 @@ def test_a_find_that_is_not_sure_is_written_as_a_comment_only() -> None:
     assert "may be xy-md02 or renke" in text
 
 
-def test_each_line_setting_is_a_connection_of_its_own() -> None:
-    finds = [Found("rtu:///a", 1, LineSettings()), Found("rtu:///a", 2, LineSettings(4800)), Found("tcp://b:1", 1)]
-    data = YAML(typ="safe").load(paste.of_finds(finds, {}))
-    assert [c["id"] for c in data["connections"]] == ["line1", "line2", "net1"]
+def test_a_port_is_one_connection_with_the_setting_that_answered_first() -> None:
+    even = LineSettings(9600, "E")
+    finds = [
+        Found("rtu:///a", 1, LineSettings(), profiles=("xy-md02",), sure=True),
+        Found("rtu:///a", 1, even, profiles=("xy-md02",), sure=True),
+        Found("rtu:///a", 2, LineSettings(4800), profiles=("xy-md02",), sure=True),
+        Found("tcp://b:1", 1, profiles=("xy-md02",), sure=True),
+    ]
+    text = paste.of_finds(finds, {})
+    data = YAML(typ="safe").load(text)
+    assert [c["id"] for c in data["connections"]] == ["line1", "net1"]
+    assert [(i["connection"], i["options"]["unit"]) for i in data["instruments"]] == [("line1", 1), ("net1", 1)]
+    assert "# Unit 1 answers at 9600 8E1 too." in text
+    assert "# Unit 2 answers at 4800 8N1 only" in text
+
+
+def test_no_line_to_paste_is_wider_than_a_terminal() -> None:
+    finds = [Found("tcp://127.0.0.1:15030", unit, profiles=("bacharach-mgs-400",)) for unit in (1, 26, 247)]
+    assert max(map(len, paste.of_finds(finds, {}).splitlines())) <= paste.WIDTH
 
 
 def test_a_guess_becomes_a_channel_that_the_site_file_takes(tmp_path: Path) -> None:
