@@ -139,10 +139,28 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(main)
 
 
+def runner() -> asyncio.Runner:
+    """Return what runs several pieces of work in one loop, with people being asked in between."""
+    logs.set_up(as_json=False, silent=True)
+    return asyncio.Runner()
+
+
 def console(*, error: bool = False) -> Console:
     """Return a console; without a terminal it is wide and has no colours."""
     stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False, soft_wrap=False)
+    if stream.isatty():
+        return Console(file=stream, highlight=False, soft_wrap=False)
+    return _Plain(file=stream, width=PIPE_WIDTH, highlight=False, soft_wrap=False)
+
+
+class _Plain(Console):
+    """Prints without the spaces that fill a table up to its width: they would wrap wherever the text is read."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, each line without the spaces at its end."""
+        with self.capture() as drawn:
+            super().print(*objects, **options)
+        self.file.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
 
 def print_json(value: Any, *, lines: bool = False) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import textwrap
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,11 @@ from gateway.core.errors import NotConnectedError
 
 TABLES = ("holding", "input")
 SHOWN = 8
+SHARE_SHOWN = 0.005
+"""Less than that prints as 0 %."""
 VALUES_MAX = 32
 NOTHING = Verdict((), unique=False, advice="")
+Run = Callable[[Coroutine[Any, Any, None]], None]
 NUMBER = re.compile(r"-?\d+(?:\.(\d+))?")
 
 
@@ -91,7 +95,8 @@ def command(*, endpoint: str | None, site: Path | None, connection: str | None, 
     question = Question(bus, unit_id, tables or TABLES, address, count, unit, full_scale)
     question.load(keep)
     try:
-        asking.run(_guess(question, list(values), asks=asks))
+        with asking.runner() as runner:
+            _guess(question, list(values), runner.run, asks=asks)
     except NotConnectedError as error:
         _fail(asking.unreachable(error))
     except NoAnswerError as error:
@@ -190,29 +195,44 @@ def decimals(text: str) -> int:
     return len(match[1]) if match and match[1] else 0
 
 
-async def _guess(question: Question, values: list[str], *, asks: bool) -> None:
-    """Take the given values, then ask for more until one way is left."""
+def _guess(
+    question: Question, values: list[str], run: Callable[[Coroutine[Any, Any, None]], None], *, asks: bool
+) -> None:
+    """Take the given values, then ask for more until one way is left.
+
+    The loop runs only while registers are read: inside of it a prompt would not hear Ctrl-C.
+    """
     try:
-        await question.bus.open()
-        await question.look(values[0])
+        run(question.bus.open())
+        run(question.look(values[0]))
         for value in values[1:]:
             click.prompt(f"press Enter when the display shows {value}", default="", show_default=False)
-            await question.look(value)
+            run(question.look(value))
         while asks:
             _print(question)
             if question.verdict.unique or question.asked >= VALUES_MAX:
                 return
-            value = click.prompt("the display now shows (Enter ends)", default="", show_default=False)
-            if not value.strip():
+            shown = _ask()
+            if not shown:
                 return
-            if NUMBER.fullmatch(value.strip()):
-                await question.look(value.strip())
-            else:
-                click.echo(f"{value!r} is no number as a display shows it, such as 17.2")
+            run(question.look(shown))
         if not asks:
             _print(question, error=True)
     finally:
-        await question.bus.close()
+        run(question.bus.close())
+
+
+def _ask() -> str:
+    """Return the next value that the display shows; empty when there is to be none, Ctrl-C included."""
+    while True:
+        try:
+            value = str(click.prompt("the display now shows (Enter ends)", default="", show_default=False)).strip()
+        except click.Abort:
+            click.echo()
+            return ""
+        if not value or NUMBER.fullmatch(value):
+            return value
+        click.echo(f"{value!r} is no number as a display shows it, such as 17.2")
 
 
 def _print(question: Question, *, error: bool = False) -> None:
@@ -224,12 +244,13 @@ def _print(question: Question, *, error: bool = False) -> None:
         for name, justify in (("table", "left"), ("address", "right"), ("type", "left"), ("order", "left"),
                               ("scale", "right"), ("reads", "right"), ("likely", "right")):  # fmt: skip
             table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich's literal
-        for guess in guesses[:SHOWN]:
+        shown = [guess for guess in guesses[:SHOWN] if guess.share >= SHARE_SHOWN] or guesses[:1]
+        for guess in shown:
             table.add_row(guess.table, str(guess.address), guess.type, guess.order, f"{guess.scale:g}",
                           f"{guess.value:.6g}", f"{guess.share * 100:.0f} %")  # fmt: skip
         console.print(table)
-        if len(guesses) > SHOWN:
-            console.print(Text(f"and {len(guesses) - SHOWN} more", "dim"))
+        if len(guesses) > len(shown):
+            console.print(Text(f"and {len(guesses) - len(shown)} less likely", "dim"))
         for twin in guesses[0].twins[:3]:
             console.print(Text.assemble(("  the same so far: ", "dim"), twin))
     console.print(Text(question.verdict.advice, "bold green" if question.verdict.unique else "bold"))

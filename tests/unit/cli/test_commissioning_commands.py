@@ -1,14 +1,16 @@
 """What the commissioning commands refuse before they ask anything, and what they print."""
 
+import asyncio
 import io
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from gateway.cli import check, guess, ports, read, scan
+from gateway.cli import check, guess, ports, profiles, read, scan
 from gateway.cli.read import register_table
 from gateway.core.commissioning import Found, LineSettings, Words
 
@@ -111,4 +113,38 @@ def test_a_find_is_described_as_far_as_it_is_sure() -> None:
     line = LineSettings(4800, "E")
     assert scan.describe(Found("rtu:///a", 3, line, profiles=("x",), sure=True)) == "rtu:///a 4800 8E1 unit 3: x"
     assert scan.describe(Found("tcp://a", 3, profiles=("x",))).endswith("perhaps x")
-    assert scan.describe(Found("tcp://a", 3)).endswith("not identified")
+    assert scan.describe(Found("tcp://a", 3)).endswith("not recognised")
+
+
+class StillBus:
+    """An instrument whose registers hold 209, and nothing else."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def read(self, unit: int, table: str, address: int, count: int) -> Words:
+        assert unit == 1
+        return Words(table, address, (209,) * count)
+
+
+def test_ctrl_c_at_a_prompt_of_guess_ends_it_with_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    loops: list[object] = []
+
+    def interrupted(*_: object, **__: object) -> str:
+        loops.append(asyncio._get_running_loop())
+        raise click.Abort
+
+    monkeypatch.setattr(click, "prompt", interrupted)
+    question = guess.Question(StillBus(), 1, ("holding",), 0, 2, "%VOL", None)  # type: ignore[arg-type]  # its reads only
+    with asyncio.Runner() as runner:
+        guess._guess(question, ["20.9"], runner.run, asks=True)
+    assert loops == [None], "a running loop would keep Ctrl-C from the prompt"
+    assert question.best is not None
+
+
+def test_what_is_piped_has_no_spaces_at_the_ends_of_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    profiles.command(["xy-md02"], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 5
+    assert lines == [line.rstrip() for line in lines]
