@@ -116,7 +116,7 @@ class ModbusDriver:
         for unit in self._units.values():
             unit.begin()
         for poll in self._polls:
-            poll.due_s, poll.open, poll.first = now_s, 0, True
+            poll.due_s, poll.open = now_s, 0
         self._gone = False
         self._connected = True
 
@@ -375,8 +375,20 @@ class ModbusDriver:
         if job.poll is None or job.leaf is None:
             self._answer_question(job, answer)
         else:
+            silent = unit.failures > 1
             self._outcomes.take(job, job.poll, job.leaf, answer, self._link.took_s)
+            if silent and not unit.failures:
+                self._ask_words(unit)
         self._wake()
+
+    def _ask_words(self, unit: Unit) -> None:
+        """Have a unit that is back asked at once for the words that it said before its silence."""
+        now_s = self._clock.monotonic_s()
+        for poll in unit.polls:
+            if poll.first and poll.leads:
+                poll.due_s = now_s
+        self._schedule = [(self._polls[index].due_s, index) for _, index in self._schedule]
+        heapq.heapify(self._schedule)
 
     def _answer_question(self, job: Job, answer: Answer) -> None:
         future = self._questions.get(job)

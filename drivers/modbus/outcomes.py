@@ -107,6 +107,7 @@ class Outcomes:
             return
         unit.fail(self._clock.monotonic_s(), self._backoff)
         if unit.failures == 2:
+            unit.doubt()
             log.warning("instrument does not answer", instrument=unit.name, endpoint=self._endpoint, reason=reason)
 
     def _refused(self, job: Job, poll: Poll, leaf: Leaf, code: int) -> None:

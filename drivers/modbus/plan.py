@@ -77,6 +77,12 @@ class Block:
         """What it reads, for messages: ids of channels, names of words."""
         return [place.name for place in self.places]
 
+    @property
+    def leads(self) -> bool:
+        """Whether it holds a word that speaks of a value in another block."""
+        rows = {place.channel.row for place in self.places if place.channel is not None}
+        return any(place.word is not None and not place.word.rows <= rows for place in self.places)
+
     def request(self) -> Request:
         """Return the request that reads it."""
         first = self.places[0]
@@ -150,13 +156,7 @@ def blocks(
         barriers = sorted(address for table, address in refused if table == kind.table)
         runs = _runs(kinds[kind], _Terms.of(kind, registers_max, read_through), barriers)
         found.extend(Block(unit, tuple(run.places)) for run in sorted(runs, key=lambda run: run.start))
-    return sorted(found, key=lambda block: (not block.urgent, not _leads(block)))
-
-
-def _leads(block: Block) -> bool:
-    """Return whether it holds a word that speaks of a value in another block."""
-    rows = {place.channel.row for place in block.places if place.channel is not None}
-    return any(place.word is not None and not place.word.rows <= rows for place in block.places)
+    return sorted(found, key=lambda block: (not block.urgent, not block.leads))
 
 
 def _queue(place: Place) -> int | None:

@@ -83,6 +83,13 @@ class Unit:
         """Start on a new connection: nothing is on the way, and it is asked at once, also where it was left alone."""
         self.flying = 0
         self.retry_s = self.free_s = 0.0
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Believe no word any more that its instruments have said: they may have been started anew."""
+        for poll in self.polls:
+            poll.state.doubt()
+            poll.first = True
 
     def fail(self, now_s: float, backoff: Backoff) -> None:
         """Count a poll without an answer.
@@ -104,15 +111,17 @@ class Leaf:
     Attributes:
         refused: The instrument refuses it and it cannot be cut further.
         answered: It has been read at least once.
+        leads: It holds a word that speaks of a value in another block, and goes before that.
         took_s: Seconds from the last request to its reply; None before the first.
     """
 
-    __slots__ = ("answered", "block", "decoder", "refused", "request", "root", "took_s")
+    __slots__ = ("answered", "block", "decoder", "leads", "refused", "request", "root", "took_s")
 
     def __init__(self, block: Block, root: "Root") -> None:
         self.block = block
         self.root = root
         self.request = block.request()
+        self.leads = block.leads
         self.decoder = Decoder(block, root.state)
         self.refused = self.answered = False
         self.took_s: float | None = None
@@ -156,7 +165,7 @@ class Root:
             self.again_s = now_s + REFUSED_AGAIN_S
             return [self.whole]
         self._settle()
-        return [leaf for leaf in self.leaves if not leaf.refused]
+        return _words_first([leaf for leaf in self.leaves if not leaf.refused])
 
     def refused_leaves(self) -> list[Leaf]:
         """Return what the instrument does not have."""
@@ -167,7 +176,7 @@ class Root:
         parts = [leaf for leaf in self.leaves if leaf is not self.whole]
         for leaf in parts:
             leaf.refused = False
-        return parts
+        return _words_first(parts)
 
     def mend(self) -> None:
         """Take the whole back into use."""
@@ -186,7 +195,7 @@ class Root:
         new = [Leaf(half, self) for half in halves]
         at = self.leaves.index(leaf)
         self.leaves[at : at + 1] = new
-        return new
+        return _words_first(new)
 
     def _settle(self) -> None:
         """Plan anew when the search is over.
@@ -210,6 +219,11 @@ class Root:
         self.leaves = new
 
 
+def _words_first(leaves: list[Leaf]) -> list[Leaf]:
+    """Return leaves in the order of asking: a value must not be judged by what its word said a period ago."""
+    return sorted(leaves, key=lambda leaf: not leaf.leads)
+
+
 class Poll:
     """The blocks of one instrument that are due together.
 
@@ -227,7 +241,7 @@ class Poll:
         open: Its requests that are queued or on the way.
         failed: It has gone without an answer; its other requests are not asked.
         splits: Blocks cut up in this poll.
-        first: It has not begun since the connection was made.
+        first: It has not begun since the connection was made, or the unit was silent.
         due_s: When it is due next.
         begun_s: When the poll that runs, or ran last, was due.
     """
@@ -275,6 +289,11 @@ class Poll:
         self.failed = False
         self.first = True
         self.due_s = self.begun_s = 0.0
+
+    @property
+    def leads(self) -> bool:
+        """Whether it asks for words that speak of values of other requests."""
+        return any(root.whole.leads for root in self.roots)
 
     def next_due_s(self, now_s: float) -> float:
         """Return the next poll's time on its own grid; periods that have passed are skipped."""

@@ -52,12 +52,14 @@ class Waiting:
         """Queue what a poll asks for, in that order."""
         poll.open += len(leaves)
         patience_s = poll.begun_s + min(PATIENCE_PERIODS * poll.period_s, poll.stale_after_s)
-        # The first time they go as planned: a word that is read once an hour must be known before the values are.
         deadline_s = poll.begun_s if poll.first else poll.begun_s + poll.period_s
         rank = URGENT if poll.urgent else REST
         for leaf in reversed(leaves) if front else leaves:
             job = Job(
-                poll.unit, leaf.request, rank, deadline_s, patience_s,
+                poll.unit, leaf.request, rank,
+                # The first time a word that is read once an hour must be known before the values are.
+                -math.inf if poll.first and leaf.leads else deadline_s,
+                patience_s,
                 timeout_s=poll.timeout_s, leaf=leaf, poll=poll,
             )  # fmt: skip
             self.add(job, front=front)

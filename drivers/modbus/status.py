@@ -130,8 +130,8 @@ class _Heartbeat(_Entry):
 class InstrumentState:
     """What the words of one instrument said last, and what follows for its channels.
 
-    Whoever decodes keeps `version`: as long as it stands, so do `quality`, `factor` and `divisor`. It survives a lost
-    connection: what is not confirmed in time counts as never read.
+    Whoever decodes keeps `version`: as long as it stands, so do `quality`, `factor` and `divisor`. What is not
+    confirmed in time counts as never read, and so does all but heartbeats after a silence: the supply may have failed.
 
     Args:
         plan: The instrument.
@@ -203,6 +203,13 @@ class InstrumentState:
     def _forget(self, entries: Sequence[_Entry]) -> None:
         if sum([entry.forget() for entry in entries]):
             self._settle()
+
+    def doubt(self) -> None:
+        """Take that the instrument may have been started anew: words count as never read.
+
+        But not heartbeats, which are believed only while they are seen to change.
+        """
+        self._forget([entry for entry in self._entries if not isinstance(entry, _Heartbeat)])
 
     def complaints(self) -> list[str]:
         """Return what people must know of units and scales that contradict the site file, each only once."""
