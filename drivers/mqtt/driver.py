@@ -15,6 +15,7 @@ from drivers.mqtt.options import Options
 from drivers.mqtt.presence import Heartbeat
 from drivers.mqtt.readings import Readings
 from drivers.mqtt.topics import Routes, subscriptions, unshared
+from drivers.mqtt.trust import Status
 from drivers.mqtt.vigil import Vigil
 from drivers.mqtt.wiring import Instrument, Target
 from gateway.core.clock import Clock
@@ -45,15 +46,17 @@ class MqttDriver:
         options: The connection's.
         targets: Every topic filter, and what it leads to.
         heartbeats: What is to be told when a connection stands.
+        statuses: What is to be told when a connection was lost.
         vigil: Looks at what may fall silent.
         clock: Time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what the wiring has made, each of another kind
         self,
         options: Options,
         targets: Sequence[Target],
         heartbeats: Sequence[Heartbeat],
+        statuses: Sequence[Status],
         vigil: Vigil,
         clock: Clock,
     ) -> None:
@@ -63,6 +66,7 @@ class MqttDriver:
         self._routes = Routes([(target.filter, target) for target in targets])
         self._filters = subscriptions([target.filter for target in targets])
         self._heartbeats = heartbeats
+        self._statuses = statuses
         self._vigil = vigil
         self._nap: asyncio.Task[None] | None = None
         self._nap_until_s = 0.0
@@ -194,6 +198,9 @@ class MqttDriver:
     def session(self, *, resumed: bool) -> None:
         """See `link.Ear`: messages that wait in the queue are known by their identifiers only in the same session."""
         self._ledger.opened(resumed=resumed and not self._options.clean_session)
+        # Also in the same session: what instruments publish with QoS 0, no broker need keep.
+        for status in self._statuses:
+            status.miss()
 
     def message(self, message: Publish) -> None:
         """See `link.Ear`."""
@@ -346,7 +353,8 @@ def create(options: Options, instruments: Sequence[InstrumentPlan], clock: Clock
     targets = [target for item in wired for target in item.targets]
     heartbeats = [item.heartbeat for item in wired if item.heartbeat is not None]
     _warn_of_late_backlog(options, targets)
-    return MqttDriver(options, targets, heartbeats, vigil, clock)
+    statuses = [status for item in wired for status in item.statuses]
+    return MqttDriver(options, targets, heartbeats, statuses, vigil, clock)
 
 
 def _warn_of_late_backlog(options: Options, targets: Sequence[Target]) -> None:

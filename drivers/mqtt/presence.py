@@ -6,7 +6,7 @@ from drivers.mqtt.channels import ChannelDecoder
 from drivers.mqtt.decode import BROKEN, parse, text_of
 from drivers.mqtt.paths import MISSING, Path
 from drivers.mqtt.readings import Readings
-from drivers.mqtt.trust import Source
+from drivers.mqtt.trust import Source, Status
 from drivers.mqtt.trust_options import AvailabilityOptions, HeartbeatOptions
 from drivers.mqtt.vigil import Vigil
 from drivers.values import GOOD, as_text
@@ -36,13 +36,17 @@ class Presence:
 
     Args:
         channels: The instrument's.
+        statuses: The instrument's; what they said before it left no longer vouches for its values.
         every_s: How often to say that it is gone.
         vigil: Who looks again.
     """
 
-    def __init__(self, channels: Sequence[ChannelDecoder], every_s: float, vigil: Vigil) -> None:
+    def __init__(
+        self, channels: Sequence[ChannelDecoder], statuses: Sequence[Status], every_s: float, vigil: Vigil
+    ) -> None:
         self.gone: set[int] = set()
         self._channels = channels
+        self._statuses = statuses
         self._every_s = every_s
         self._vigil = vigil
         self._watched = False
@@ -50,6 +54,8 @@ class Presence:
     def left(self, source: int, arrival_ns: int, out: Readings) -> None:
         """Take that a topic says that it is gone."""
         self.gone.add(source)
+        for status in self._statuses:
+            status.doubt()
         self._say(arrival_ns, out)
         if not self._watched:
             self._watched = True

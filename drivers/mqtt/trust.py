@@ -75,7 +75,7 @@ class Trust:
 
 
 class Status(Source):
-    """One status of an instrument; what it last said holds until it says something else.
+    """One status of an instrument; what it last said holds until it says something else, or may have.
 
     Attributes:
         path, field, column: Where it stands in a payload.
@@ -91,6 +91,7 @@ class Status(Source):
         self.whole = not (options.path or options.field or options.column is not None)
         self.optional = options.optional
         self._assume = int(options.assume)
+        self._missed = False
         self._other = int(options.other)
         self._flags = [(bit, int(quality)) for bit, quality in options.flags.items()]
         self._texts: dict[str, int] = {}
@@ -106,6 +107,7 @@ class Status(Source):
 
     def told(self, raw: object) -> None:
         """Take what a payload holds in its place."""
+        self._missed = False
         if raw is not MISSING:
             self.mean(self.judge(raw))
         elif not self.optional:
@@ -114,14 +116,27 @@ class Status(Source):
     def remembered(self, raw: object) -> bool:
         """Take what the broker has kept: it is believed where it speaks against a value, for it may be of any age.
 
+        A good one is believed where it was good before the connection was lost: nothing else was told meanwhile.
+
         Returns:
             Whether it was believed.
         """
         code = GOOD if raw is MISSING else self.judge(raw)
-        if code == GOOD:
+        if code == GOOD and (raw is MISSING or not self._missed):
             return False
+        self._missed = False
         self.mean(code)
         return True
+
+    def miss(self) -> None:
+        """Take that nobody listened for a while: a good word from before may have been taken back."""
+        self._missed = self._missed or self.code == GOOD
+        self.mean(worst([self.code, self._assume]))
+
+    def doubt(self) -> None:
+        """Take that the instrument was gone: it may have been started anew, and no good word from before counts."""
+        self._missed = False
+        self.mean(worst([self.code, self._assume]))
 
     def deny(self) -> None:
         """Take that nothing will ever be told, because the broker refuses the topic."""

@@ -65,6 +65,7 @@ class Wiring:
 
     targets: list[Target] = field(default_factory=list)
     heartbeat: Heartbeat | None = None
+    statuses: list[Status] = field(default_factory=list)
 
 
 class Instrument:
@@ -94,8 +95,8 @@ class Instrument:
         made = Wiring()
         presence = None
         if self._options.availability:
-            presence = Presence(self._channels, self._every_s, self._vigil)
-        made.targets += self._messages(presence)
+            presence = Presence(self._channels, made.statuses, self._every_s, self._vigil)
+        made.targets += self._messages(presence, made.statuses)
         for i, availability in enumerate(self._options.availability):
             topic = self._topic(availability.topic, "availability", i, "topic")
             assert presence is not None
@@ -108,7 +109,7 @@ class Instrument:
             made.targets.insert(0, target)  # a beat in a message with values vouches for these already
         return made
 
-    def _messages(self, presence: Presence | None) -> Iterable[Target]:
+    def _messages(self, presence: Presence | None, statuses: list[Status]) -> Iterable[Target]:
         channels: dict[str, list[ChannelDecoder]] = {}
         said: dict[str, list[Said]] = {}
         for item, channel in zip(self._plan.channels, self._channels, strict=True):
@@ -118,6 +119,7 @@ class Instrument:
             where = (*self._plan.path, "options", "status", i)
             topic = self._topic(options.topic, "status", i, "topic") if options.topic else ""
             told = self._status(options, where)
+            statuses.append(told[0])
             said.setdefault(topic or self._joined(options.topic_suffix, where), []).append(told)
         for topic in dict.fromkeys([*channels, *said]):
             # Each topic by itself: a server may tell of several things under one key.

@@ -506,3 +506,43 @@ async def test_a_counter_that_stands_still_is_no_heartbeat() -> None:
     assert await rig.after(11) == [("co", 0, None, "stale")]
     assert await rig.tell("a", {"co": 5, "n": 1}) == [("co", 0, None, "stale")]
     assert await rig.tell("a", {"co": 5, "n": 2}) == [("co", 0, 5, "good")]
+
+
+# What an instrument said before somebody stopped listening.
+
+
+async def test_a_good_word_from_before_a_lost_connection_vouches_for_nothing() -> None:
+    rig = Rig(SHELLY, SHELLY_CHANNELS)
+    await rig.tell(f"{BASE}/sensor/operation", "normal")
+    assert await rig.tell(f"{BASE}/sensor/concentration", "3") == [("gas", 0, 3, "good")]
+    rig.driver.session(resumed=True)  # meanwhile it has said that it is warming up
+    assert await rig.tell(f"{BASE}/sensor/concentration", "0") == [("gas", 0, 0, "uncertain")]
+    await rig.tell(f"{BASE}/sensor/operation", "normal")
+    assert await rig.tell(f"{BASE}/sensor/concentration", "3") == [("gas", 0, 3, "good")]
+
+
+async def test_a_good_word_is_believed_again_where_it_is_still_the_last_that_the_broker_has_kept() -> None:
+    rig = Rig(SHELLY, SHELLY_CHANNELS)
+    await rig.tell(f"{BASE}/sensor/operation", "normal")
+    rig.driver.session(resumed=True)
+    assert await rig.tell(f"{BASE}/sensor/operation", "normal", retain=True) == []
+    assert await rig.tell(f"{BASE}/sensor/concentration", "3") == [("gas", 0, 3, "good")]
+
+
+async def test_a_bad_word_stands_through_a_lost_connection() -> None:
+    rig = Rig(SHELLY, SHELLY_CHANNELS)
+    await rig.tell(f"{BASE}/sensor/operation", "fault")
+    rig.driver.session(resumed=True)
+    assert await rig.tell(f"{BASE}/sensor/concentration", "0") == [("gas", 0, None, "sensor_fault")]
+    await rig.tell(f"{BASE}/sensor/operation", "normal", retain=True)
+    assert await rig.tell(f"{BASE}/sensor/concentration", "0") == [("gas", 0, None, "sensor_fault")]
+
+
+async def test_a_good_word_from_before_its_last_will_vouches_for_nothing() -> None:
+    rig = Rig(SHELLY, SHELLY_CHANNELS)
+    await rig.tell(f"{BASE}/sensor/operation", "normal")
+    await rig.tell(f"{BASE}/online", "false")
+    await rig.tell(f"{BASE}/online", "true")
+    assert await rig.tell(f"{BASE}/sensor/concentration", "0") == [("gas", 0, 0, "uncertain")]
+    await rig.tell(f"{BASE}/sensor/operation", "normal", retain=True)
+    assert await rig.tell(f"{BASE}/sensor/concentration", "0") == [("gas", 0, 0, "uncertain")]
