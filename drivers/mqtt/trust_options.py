@@ -48,11 +48,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_text_list), AfterValidator(_
 
 
 class StatusOptions(PluginOptions):
-    """A text or number that tells how far an instrument's values can be trusted; it holds until another is told.
-
-    A good one ends with the connection to the broker too, unless the broker has kept it, and with the instrument's last
-    will: it may have been taken back unheard.
-    """
+    """A text or number that tells how far an instrument's values can be trusted; it holds until another may have come."""
 
     topic: Template = Field(
         "", description="Topic it comes on, where that is not the instrument's.", examples=["stat/{name}/STATUS"]
