@@ -210,6 +210,12 @@ class ModbusDriver:
                             return leaf.took_s
         return None
 
+    def why(self, row: int) -> str:
+        """Return what contradicts the site file of a channel, or why its instrument does not answer."""
+        polls = [poll for poll in self._polls if row in poll.rows]
+        silent = (poll.unit.reason for poll in polls if poll.unit.failures)
+        return next(silent, "") or next((poll.state.said[row] for poll in polls if row in poll.state.said), "")
+
     async def _question(self, request: Request, rank: int, timeout_s: float | None) -> Answer:
         if not self._connected:
             raise NotConnectedError(self.endpoint, "not connected")

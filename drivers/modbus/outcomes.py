@@ -105,6 +105,7 @@ class Outcomes:
             other_poll.failed = True
         if not first:
             return
+        unit.reason = reason
         unit.fail(self._clock.monotonic_s(), self._backoff)
         if unit.failures == 2:
             unit.doubt()

@@ -45,6 +45,7 @@ class Unit:
         retry_s: Until then it is left alone.
         free_s: Until then it needs its pause.
         polls: All of its polls.
+        reason: Why it gave no answer last.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Unit:
         "in_flight",
         "name",
         "polls",
+        "reason",
         "retry_s",
         "turnaround_s",
     )
@@ -65,6 +67,7 @@ class Unit:
         self.turnaround_s = turnaround_s
         self.in_flight = in_flight
         self.polls: list[Poll] = []
+        self.reason = ""
         self.flying = self.failures = 0
         self.retry_s = self.free_s = 0.0
 

@@ -144,6 +144,7 @@ class InstrumentState:
         divisor: float64[n], what it is divided by as well.
         scaled: bool[n], whether a word says the channel's scale.
         positions: Each channel's position in those, by row.
+        said: What contradicted the site file last, by the row of a channel that it made unreadable.
 
     Raises:
         ConfigError: Words that contradict themselves, as in `plan_instrument`.
@@ -152,6 +153,7 @@ class InstrumentState:
     def __init__(self, plan: InstrumentPlan) -> None:
         self._complaints: list[str] = []
         self._told: set[tuple[int, int]] = set()
+        self.said: dict[int, str] = {}
         self._plan = plan
         self._entries = [self._entry(place) for place in words(plan)]
         self.positions = {channel.channel.row: i for i, channel in enumerate(plan.channels)}
@@ -267,10 +269,12 @@ class InstrumentState:
 
     def _complain(self, place: Place, raw: int, problem: str) -> None:
         assert place.word is not None
+        said = f"{raw} in {place.table} {place.address} {problem}"
+        self.said.update(dict.fromkeys(place.word.rows, said))
         key = (place.word.index, raw)
         if key not in self._told and len(self._told) < COMPLAINTS_MAX:
             self._told.add(key)
-            self._complaints.append(f"{place.word.name}: {raw} in {place.table} {place.address} {problem}")
+            self._complaints.append(f"{place.word.name}: {said}")
 
 
 def _precedence(entry: _Entry) -> int:

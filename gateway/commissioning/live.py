@@ -11,7 +11,7 @@ from gateway.commissioning.reasons import reason
 from gateway.core.clock import Clock
 from gateway.core.errors import EndOfRecordingError, NotConnectedError
 from gateway.core.model import BAD_FROM, Channel, Quality
-from gateway.core.plugin import Driver, Timed
+from gateway.core.plugin import Driver, Explaining, Timed
 from gateway.site.load import Connection, Site
 
 AS_A_GUEST = {"client_id": "", "clean_session": True, "share": ""}
@@ -42,6 +42,8 @@ WHY = {
     Quality.TEST: "says it is being tested",
 }
 """Few words, for a column of a table; the subject is the instrument."""
+TOLD = frozenset({Quality.COMMS_LOST, Quality.UNREADABLE})
+"""Of these a driver may know more."""
 
 
 @dataclass(slots=True)
@@ -187,12 +189,21 @@ def _explained(looked: Looked, bus: _Bus, timeout_s: float) -> Looked:
         looked.why = bus.reason or f"nothing came within {timeout_s:g} s"
     elif looked.quality == Quality.COMMS_LOST and bus.reason:
         looked.why = bus.reason
+    elif said := _said(looked, bus):
+        looked.why = said
     elif looked.quality != Quality.GOOD:
         try:
             looked.why = WHY.get(Quality(looked.quality), "")
         except ValueError:
             looked.why = f"quality {looked.quality}"
     return looked
+
+
+def _said(looked: Looked, bus: _Bus) -> str:
+    """Return what the driver knows of a bad reading."""
+    if looked.quality in TOLD and isinstance(bus.driver, Explaining):
+        return bus.driver.why(looked.channel.row)
+    return ""
 
 
 def line_loads(site: Site) -> list[tuple[Connection, float]]:
@@ -204,6 +215,24 @@ def line_loads(site: Site) -> list[tuple[Connection, float]]:
         if share is not None:
             found.append((connection, float(share)))
     return found
+
+
+def twins(site: Site) -> list[tuple[str, str, str]]:
+    """Return pairs of instruments that read the same registers of the same unit, with where: one was pasted twice.
+
+    Of two heads that are set to one address nobody can tell which has answered; of one that stands in the file twice,
+    the other is not watched.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for connection in site.connections:
+        seen: dict[tuple[Any, str], str] = {}
+        for instrument in connection.instruments:
+            unit = getattr(instrument.options, "unit", None)
+            for plan in instrument.channels if unit is not None else ():
+                first = seen.setdefault((unit, plan.options.model_dump_json()), instrument.id)
+                if first != instrument.id:
+                    found.setdefault((first, instrument.id), f"unit {unit} of {connection.id}")
+    return [(first, second, where) for (first, second), where in found.items()]
 
 
 def missing_ports(site: Site) -> list[tuple[str, str]]:

@@ -159,6 +159,15 @@ class Timed(Protocol):
         ...
 
 
+@runtime_checkable
+class Explaining(Protocol):
+    """A driver that can say more of a bad reading than its quality does."""
+
+    def why(self, row: int) -> str:
+        """Return why a channel's last reading is bad, in few words for people; empty where nothing more is known."""
+        ...
+
+
 class Detector(Protocol):
     """Judges: all rules of its type at once. No clock, no I/O, no `await`, nothing random.
 

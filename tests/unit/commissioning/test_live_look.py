@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.commissioning.live import line_loads, look, missing_ports
+from gateway.commissioning.live import line_loads, look, missing_ports, twins
 from gateway.core.clock import ManualClock
 from gateway.core.errors import EndOfRecordingError, NotConnectedError
 from gateway.core.model import Batch, Quality
@@ -103,6 +103,21 @@ async def test_a_channel_that_stays_bad_is_told_with_the_reason(tmp_path: Path) 
     assert "warming up" in warm[1]
 
 
+class Telling(Made):
+    """A driver that knows more of what is bad."""
+
+    def why(self, row: int) -> str:
+        return "says ppm" if row == 1 else ""
+
+
+async def test_a_driver_that_knows_more_of_a_bad_reading_is_heard(tmp_path: Path) -> None:
+    made = Telling([Batch.of([0, 1], t, [0, 0], Quality.UNREADABLE) for t in (1, 2)])
+    assert await shown(made, tmp_path) == [
+        (Quality.UNREADABLE, "no value: see type, scale, unit"),
+        (Quality.UNREADABLE, "says ppm"),
+    ]
+
+
 async def test_what_the_instrument_remembers_is_no_reading_of_now(tmp_path: Path) -> None:
     made = Made([Batch.of([0, 1], 1, [9, 9], Quality.BACKFILLED)])
     assert await shown(made, tmp_path, 0.1) == [(None, "nothing came within 0.1 s")] * 2
@@ -163,3 +178,17 @@ instruments:
         encoding="utf-8",
     )
     assert missing_ports(load_site(site)) == [("line", "/dev/no-such-line"), ("module", "/dev/no-such-module")]
+
+
+def test_instruments_that_read_the_same_registers_are_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(
+        "site: {id: s}\nconnections: [{id: net, type: modbus, options: {endpoint: 'tcp://127.0.0.1:1'}}]\ninstruments:\n"
+        + "".join(
+            f"  - {{id: {name}, connection: net, profile: xy-md02, options: {{unit: {unit}}}}}\n"
+            for name, unit in (("a", 1), ("b", 2), ("c", 1))
+        )  # fmt: skip
+        + "  - {id: d, connection: net, options: {unit: 1}, channels: [{id: x, options: {address: 99}}]}\n",
+        encoding="utf-8",
+    )
+    assert twins(load_site(path)) == [("a", "c", "unit 1 of net")]

@@ -343,6 +343,7 @@ def test_a_unit_other_than_the_site_files_makes_the_value_unreadable(raw: int, q
     told = bench.state.complaints()
     assert len(told) == (0 if words is None else 1)
     assert words is None or words in told[0]
+    assert [words in text for text in bench.state.said.values()] == ([] if words is None else [True])
 
 
 def test_a_register_full_of_noise_does_not_fill_the_log() -> None:
