@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,13 @@ import click
 from gateway.cli import asking, logs
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from gateway.commissioning.live import Looked
     from gateway.site.load import Site
 
 FULL = 0.8
 """A line with less than a fifth of its time to spare has none for a retry."""
-DOUBTS_SHOWN = 20
 NAMES_SHOWN = 4
 
 
@@ -34,17 +36,25 @@ def command(site: Path, timeout_s: float, *, live: bool, json_: bool) -> None:
     logs.set_up(as_json=False, quiet=True, silent=live)
     from gateway import assembly  # noqa: PLC0415 - `--help` loads nothing heavy
     from gateway.core.clock import SystemClock  # noqa: PLC0415
+    from gateway.core.errors import SiteFileError  # noqa: PLC0415
     from gateway.site.load import load_site  # noqa: PLC0415
 
-    loaded = load_site(site)
-    assembly.check(loaded, SystemClock())
-    warnings = list(_warnings(loaded))
+    try:
+        loaded = load_site(site)
+        assembly.check(loaded, SystemClock())
+    except SiteFileError as error:
+        if json_:
+            asking.print_json({"mistakes": error.lines})
+        raise
+    remarks = list(_remarks(loaded))
     looked = _look(loaded, timeout_s) if live else []
     bad = sum(each.bad for each in looked)
     if json_:
-        asking.print_json({**_counts(loaded), "warnings": warnings, "channels": [_row(each) for each in looked]})
+        warnings = [remark.plain() for remark in remarks]
+        channels = [_row(each) for each in looked]
+        asking.print_json({"mistakes": [], **_counts(loaded), "warnings": warnings, "channels": channels})
     else:
-        _print(site, loaded, warnings, looked)
+        _print(site, loaded, remarks, looked, live=live)
     sys.exit(1 if bad else 0)
 
 
@@ -67,26 +77,53 @@ def _counts(site: "Site") -> dict[str, Any]:
     }
 
 
-def _warnings(site: "Site") -> Iterator[dict[str, str]]:
-    """Yield what is allowed and yet should be looked at, each with where, what and what to do."""
-    from gateway.commissioning.live import line_loads, missing_ports  # noqa: PLC0415
-    from gateway.site.profiles import doubts  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is allowed and yet should be looked at.
+
+    Attributes:
+        where: Which part of the site.
+        title: What it is about, where there is more to say; else empty.
+        what: What is so.
+        check: What to do.
+    """
+
+    where: str
+    title: str
+    what: str
+    check: str
+
+    def plain(self) -> dict[str, str]:
+        """Return it for a program."""
+        return {"where": self.where, "what": ": ".join(filter(None, (self.title, self.what))), "check": self.check}
+
+
+def _remarks(site: "Site") -> Iterator[Remark]:
+    """Yield what is allowed and yet should be looked at; what can be seen of the site first, then profiles' doubts."""
+    from gateway.commissioning.live import line_loads, missing_ports, twins  # noqa: PLC0415
 
     for connection, path in missing_ports(site):
-        todo = "plug it in; `hazgate ports` lists those there are"
-        yield {"where": connection, "what": f"{path} is not there now", "check": todo}
+        yield Remark(connection, "", f"{path} is not there now", "plug it in; `hazgate ports` lists those there are")
     for line, load in line_loads(site):
         if load >= FULL:
             what = f"its polls need {load * 100:.0f} % of the line's time"
-            yield {"where": line.id, "what": what, "check": "raise period_s or baud, or use a second line"}
-    # Thirty heads of one kind share their doubts: each doubt is told once.
-    who: dict[tuple[str, str, str], list[str]] = {}
+            yield Remark(line.id, "", what, "raise period_s or baud, or use a second line")
+    for first, second, where in twins(site):
+        check = "give each instrument a unit address of its own, or take one of them out"
+        yield Remark(f"{first}, {second}", "", f"both read the same registers of {where}", check)
+    yield from _doubts(site)
+
+
+def _doubts(site: "Site") -> Iterator[Remark]:
+    """Yield what is uncertain in profiles. Thirty heads of one kind share their doubts: each doubt is told once."""
+    from gateway.site.profiles import doubts  # noqa: PLC0415
+
+    who: dict[tuple[str, str, str, str], list[str]] = {}
     for doubt in doubts(site):
-        what = f"{doubt.what}{f': {doubt.why}' if doubt.why else ''}"
-        who.setdefault((doubt.profile, what, doubt.check), []).append(doubt.instrument)
-    for (profile, what, check), names in who.items():
+        who.setdefault((doubt.profile, doubt.what, doubt.why, doubt.check), []).append(doubt.instrument)
+    for (profile, what, why, check), names in who.items():
         more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-        yield {"where": f"{', '.join(names[:NAMES_SHOWN])}{more} ({profile})", "what": what, "check": check}
+        yield Remark(f"{', '.join(names[:NAMES_SHOWN])}{more} ({profile})", what, why, check)
 
 
 def _row(looked: "Looked") -> dict[str, Any]:
@@ -103,29 +140,42 @@ def _row(looked: "Looked") -> dict[str, Any]:
     }
 
 
-def _print(path: Path, site: "Site", warnings: list[dict[str, str]], looked: list["Looked"]) -> None:
-    from rich.text import Text  # noqa: PLC0415
-
+def _print(path: Path, site: "Site", remarks: list[Remark], looked: list["Looked"], *, live: bool) -> None:
     console = asking.console()
-    if warnings:
-        console.print(_marked(warnings[:DOUBTS_SHOWN]))
-    if len(warnings) > DOUBTS_SHOWN:
-        console.print(Text(f"! and {len(warnings) - DOUBTS_SHOWN} more; --json lists all", "bold"))
+    if remarks:
+        console.print(_marked(remarks, short=live))
     if looked:
         console.print(_table(looked))
-    _say_total(path, site, looked)
+    _say_total(console, path, site, remarks, looked)
 
 
-def _marked(warnings: list[dict[str, str]]) -> Any:
-    """Return warnings with their marks in a column of their own, so that one begins where the eye looks for it."""
+def _marked(remarks: list[Remark], *, short: bool) -> Any:
+    """Return remarks by the part of the site that they are about, each part with a mark where the eye looks for it.
+
+    Args:
+        remarks: The remarks.
+        short: Leave of doubts their titles only: a table is to follow.
+    """
+    from rich.padding import Padding  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    parts: dict[str, list[Remark]] = {}
+    for remark in remarks:
+        parts.setdefault(remark.where, []).append(remark)
     grid = Table.grid(padding=(0, 1, 0, 0))
-    for warning in warnings:
-        check = f" {_sentence(warning['check'])}" if warning["check"] else ""
-        text = Text.assemble((warning["where"], "bold"), f"  {_sentence(warning['what'])}{check}")
-        grid.add_row(Text("!", asking.MARK), text)
+    for where, told in parts.items():
+        mark, name = Text("!", asking.MARK), Text(where, "bold")
+        if all(not remark.title for remark in told):
+            text = " ".join(_sentence(part) for remark in told for part in (remark.what, remark.check))
+            grid.add_row(mark, Text.assemble(name, "  ", text))
+        elif short:
+            grid.add_row(mark, Text.assemble(name, "  not verified: ", "; ".join(remark.title for remark in told)))
+        else:
+            grid.add_row(mark, name)
+            for remark in told:
+                rest = " ".join(_sentence(part) for part in (remark.what, remark.check) if part)
+                grid.add_row("", Padding(Text(f"{remark.title}: {rest}"), (0, 0, 0, 2)))
     return grid
 
 
@@ -135,19 +185,25 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _say_total(path: Path, site: "Site", looked: list["Looked"]) -> None:
-    count = _counts(site)
-    text = (
-        f"{path}: {count['connections']} connections, {count['instruments']} instruments, "
-        f"{count['channels_total']} channels, {count['rules']} rules, {count['stores']} stores, "
-        f"{count['uplinks']} uplinks: all right"
-    )
-    click.echo(text)
+def _say_total(console: "Console", path: Path, site: "Site", remarks: list[Remark], looked: list["Looked"]) -> None:
+    """Say the verdict, last of all so that nothing scrolls it away."""
+    from rich.text import Text  # noqa: PLC0415
+
+    counts = ", ".join(f"{count} {_noun(name, count)}" for name, count in _counts(site).items())
+    console.print(Text(f"{path}: no mistakes; {counts}"))
+    if remarks:
+        hint = f"; `hazgate check {path}` says how to settle them" if looked else ""
+        console.print(Text(f"to look at: {len(remarks)}, above{hint}"))
     if looked:
         bad = sum(each.bad for each in looked)
         doubtful = sum(not each.bad and bool(each.why) for each in looked)
         good = len(looked) - bad - doubtful
-        click.echo(f"live: {good} good, {doubtful} doubtful, {bad} bad; nothing was written")
+        console.print(Text(f"live: {good} good, {doubtful} doubtful, {bad} bad; nothing was written", "bold"))
+
+
+def _noun(name: str, count: int) -> str:
+    noun = name.removesuffix("_total")
+    return noun.removesuffix("s") if count == 1 else noun
 
 
 def _table(looked: list["Looked"]) -> Any:
@@ -165,7 +221,9 @@ def _table(looked: list["Looked"]) -> Any:
         row = _row(each)
         style = "bold red" if each.bad else asking.MARK if each.why else "green"
         value = "— —" if math.isnan(each.value) else f"{each.value:.{each.channel.decimals}f}"
-        latency = "" if each.latency_s is None else f"{each.latency_s * 1000:.0f} ms"
+        # A silent instrument's latency is that of its last answer: here it would say that it had answered.
+        none = each.latency_s is None or row["quality"] == "comms_lost"
+        latency = "" if none else f"{(each.latency_s or 0.0) * 1000:.0f} ms"
         table.add_row(
             each.channel.id, Text(value, "bold"), each.channel.unit, Text(row["quality"], style), latency, each.why
         )

@@ -68,7 +68,7 @@ async def test_an_example_shows_every_channel_good_and_ends_promptly(site: str, 
 async def test_an_example_is_a_valid_site(site: str, tmp_path: Path) -> None:
     with Process("check", str(ROOT / "config" / "sites" / f"{site}.yaml"), log=tmp_path / "log") as check:
         assert await check.ended(20) == 0
-    assert "all right" in check.output()
+    assert "no mistakes" in check.output()
 
 
 @pytest.mark.parametrize(

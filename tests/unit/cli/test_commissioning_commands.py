@@ -148,3 +148,31 @@ def test_what_is_piped_has_no_spaces_at_the_ends_of_its_lines(capsys: pytest.Cap
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 5
     assert lines == [line.rstrip() for line in lines]
+
+
+TWO_HEADS = """\
+site: {id: s}
+connections: [{id: net, type: modbus, options: {endpoint: "tcp://127.0.0.1:1"}}]
+instruments:
+  - {id: gd-01, connection: net, profile: honeywell-xcd, options: {unit: 1}}
+  - {id: gd-02, connection: net, profile: honeywell-xcd, options: {unit: 2}}
+"""
+
+
+def test_doubts_are_told_by_instrument_and_the_verdict_comes_last(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(TWO_HEADS, encoding="utf-8")
+    lines = CliRunner().invoke(check.command, [str(site)]).output.splitlines()
+    assert [line for line in lines if line.startswith("!")] == ["! gd-01, gd-02 (honeywell-sensepoint-xcd-rfd)"]
+    assert any(line.startswith("    word order: ") for line in lines)
+    assert "no mistakes; 1 connection, 2 instruments" in " ".join(lines[-3:])
+    assert lines[-1].startswith("to look at: ")
+
+
+def test_mistakes_are_json_where_json_is_asked_for(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(TWO_HEADS.replace("unit: 2", "unit: x"), encoding="utf-8")
+    ended = CliRunner().invoke(check.command, [str(site), "--json"])
+    assert ended.exit_code != 0
+    (mistake,) = json.loads(ended.stdout)["mistakes"]
+    assert mistake.startswith("site.yaml:5:")
