@@ -187,7 +187,7 @@ def test_instruments_that_read_the_same_registers_are_told_once(tmp_path: Path) 
         + "".join(
             f"  - {{id: {name}, connection: net, profile: xy-md02, options: {{unit: {unit}}}}}\n"
             for name, unit in (("a", 1), ("b", 2), ("c", 1))
-        )  # fmt: skip
+        )
         + "  - {id: d, connection: net, options: {unit: 1}, channels: [{id: x, options: {address: 99}}]}\n",
         encoding="utf-8",
     )
