@@ -48,7 +48,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_text_list), AfterValidator(_
 
 
 class StatusOptions(PluginOptions):
-    """A text or number that tells how far an instrument's values can be trusted; it holds until another is, or may be, told."""
+    """A text or number that tells how far values can be trusted; it holds until another may have come."""
 
     topic: Template = Field(
         "", description="Topic it comes on, where that is not the instrument's.", examples=["stat/{name}/STATUS"]
