@@ -368,7 +368,7 @@ class App:
 
     def connections(self) -> list[Running]:
         """Return every connection with its driver."""
-        return [Running(c.id, c.type, c.options, driver) for c, driver in self._connections.running()]
+        return [Running(c.id, c.type, c.options, s.driver, s.latencies_s) for c, s in self._connections.running()]
 
     def statistics(self) -> Mapping[str, float]:
         """Return counters and gauges by name."""

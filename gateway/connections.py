@@ -101,9 +101,9 @@ class Connections:
         """Return why each connection is down, by its id; empty where it is up."""
         return {name: line.supervisor.reason for name, line in self._lines.items()}
 
-    def running(self) -> list[tuple[Connection, Driver]]:
-        """Return the connections that are read, with their drivers."""
-        return [(line.connection, line.driver) for line in self._lines.values()]
+    def running(self) -> list[tuple[Connection, Supervisor]]:
+        """Return the connections that are read, with what reads them."""
+        return [(line.connection, line.supervisor) for line in self._lines.values()]
 
     def drivers(self) -> dict[str, Driver]:
         """Return the drivers by connection."""

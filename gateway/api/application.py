@@ -168,6 +168,7 @@ def _add_commissioning(app: FastAPI, commission: Commissioning, access: Access) 
     add("scan", commission.scan_state, asked.ScanView)
     add("scan", commission.scan, asked.ScanView, asked.ScanOrder)
     add("scan/stop", commission.scan_stop, asked.ScanView, asked.NoOrder)
+    add("check", commission.check, asked.Checked)
     add("read", commission.read, asked.Registers, asked.ReadOrder)
     add("guess", commission.guess, asked.Guesses, asked.GuessOrder)
 

@@ -16,6 +16,8 @@ from fastapi import Request, Response
 
 from gateway.api.commissioning_payloads import (
     SAMPLES_MAX,
+    Checked,
+    CheckedView,
     FoundView,
     Guesses,
     GuessOrder,
@@ -32,14 +34,16 @@ from gateway.api.commissioning_payloads import (
     ScanView,
 )
 from gateway.api.face import Gateway, Running
+from gateway.api.payloads import moment
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
 from gateway.commissioning import choices, paste
 from gateway.commissioning.adapters import Adapter, adapters
 from gateway.commissioning.jobs import Scanned, Scans
 from gateway.commissioning.looks import look
-from gateway.commissioning.reasons import reason
+from gateway.commissioning.reasons import reason, why
 from gateway.commissioning.wing import fingerprints, survey
+from gateway.core.clock import rfc3339
 from gateway.core.commissioning import (
     UNKNOWN_WORD,
     Bus,
@@ -51,6 +55,7 @@ from gateway.core.commissioning import (
     Survey,
 )
 from gateway.core.errors import ConfigError, NotConnectedError
+from gateway.core.model import BAD_FROM, quality_name
 
 log = structlog.get_logger()
 
@@ -115,6 +120,32 @@ class Commissioning:
         latency_s = round(words.latency_s, 4)
         return await reply(
             request, Registers(table=words.table, latency_s=latency_s, registers=views, refused=dict(words.refused))
+        )
+
+    async def check(self, request: Request, connection: str) -> Response:
+        """Return every channel of a running connection: value, unit, quality, latency, and why it is not good."""
+        gateway = self._gateway
+        named = next((one for one in gateway.connections() if one.id == connection), None)
+        if named is None:
+            raise ProblemError(404, f"there is no running connection {connection!r}")
+        mine = {one.id for one in gateway.instruments() if one.connection == connection}
+        latest, took_s = gateway.latest(), named.latencies_s()
+        channels = [
+            CheckedView(
+                channel=channel.id,
+                value=None if quality >= int(BAD_FROM) else float(latest.value[channel.row]),
+                unit=channel.unit,
+                quality=quality_name(quality),
+                time=moment(int(latest.time_ns[channel.row])),
+                latency_s=took_s.get(channel.row),
+                why=why(quality),
+            )
+            for channel in gateway.channels
+            if channel.instrument in mine
+            for quality in (int(latest.quality[channel.row]),)
+        ]
+        return await reply(
+            request, Checked(time=rfc3339(gateway.clock.now_ns()), connection=connection, channels=channels)
         )
 
     async def guess(self, request: Request) -> Response:

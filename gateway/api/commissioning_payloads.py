@@ -69,6 +69,26 @@ class ScanOrder(View, forbid_unknown_fields=True):
     thorough: bool = False
 
 
+class CheckedView(View):
+    """What one channel shows; `value` is null exactly where its quality is bad, and `why` says why it is not good."""
+
+    channel: str
+    value: float | None
+    unit: str
+    quality: str
+    time: str | None
+    latency_s: float | None
+    why: str
+
+
+class Checked(View):
+    """Every channel of a connection as it stands."""
+
+    time: str
+    connection: str
+    channels: list[CheckedView]
+
+
 class NoOrder(View, forbid_unknown_fields=True):
     """An empty body."""
 
@@ -168,5 +188,5 @@ class Guesses(View):
     yaml: str
 
 
-ANSWERS = (Ports, ScanView, Registers, Guesses)
+ANSWERS = (Ports, ScanView, Checked, Registers, Guesses)
 ORDERS = (ScanOrder, ReadOrder, GuessOrder, NoOrder)

@@ -1,6 +1,6 @@
 """What the API needs of the running gateway; `gateway.app` provides it, tests provide a small one."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,12 +52,14 @@ class Running:
         type: Its driver's name.
         options: The connection's options, validated.
         driver: What reads it; may be down at any time.
+        latencies_s: Returns seconds from request to reply of its channels' last readings, by row, where known.
     """
 
     id: str
     type: str
     options: BaseModel
     driver: Driver
+    latencies_s: Callable[[], Mapping[int, float]] = dict
 
 
 @dataclass(frozen=True, slots=True)

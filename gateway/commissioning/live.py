@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import assembly
-from gateway.commissioning.reasons import reason
+from gateway.commissioning.reasons import reason, why
 from gateway.core.clock import Clock
 from gateway.core.errors import EndOfRecordingError, NotConnectedError
 from gateway.core.model import BAD_FROM, Channel, Quality
@@ -24,24 +24,6 @@ READINGS_MAX = 2
 PORT = re.compile(r"(rtu://)?/")
 """What names a serial port: the endpoint of a line, or the port of a module that has one to itself."""
 CONNECT_TIMEOUT_S = 15.0
-
-WHY = {
-    Quality.COMMS_LOST: "does not answer",
-    Quality.REFUSED: "refuses the register",
-    Quality.UNREADABLE: "no value: see type, scale, unit",
-    Quality.SENSOR_FAULT: "reports a fault of its sensor",
-    Quality.WARM_UP: "warming up",
-    Quality.CALIBRATION: "being calibrated",
-    Quality.INHIBITED: "inhibited: its value is held",
-    Quality.UNDER_RANGE: "far below its range",
-    Quality.FROZEN: "heartbeat or value stands still",
-    Quality.OVER_RANGE: "above its range",
-    Quality.UNCERTAIN: "it or its status leaves a doubt",
-    Quality.CLOCK_DOUBTFUL: "its clock is wrong",
-    Quality.MAINTENANCE: "says it is in maintenance",
-    Quality.TEST: "says it is being tested",
-}
-"""Few words, for a column of a table; the subject is the instrument."""
 TOLD = frozenset({Quality.COMMS_LOST, Quality.UNREADABLE})
 """Of these a driver may know more."""
 
@@ -192,10 +174,7 @@ def _explained(looked: Looked, bus: _Bus, timeout_s: float) -> Looked:
     elif said := _said(looked, bus):
         looked.why = said
     elif looked.quality != Quality.GOOD:
-        try:
-            looked.why = WHY.get(Quality(looked.quality), "")
-        except ValueError:
-            looked.why = f"quality {looked.quality}"
+        looked.why = why(looked.quality)
     return looked
 
 

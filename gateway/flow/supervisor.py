@@ -11,7 +11,7 @@ import structlog
 from gateway.core.clock import Clock
 from gateway.core.errors import EndOfRecordingError, NotConnectedError
 from gateway.core.model import Batch, Channel, Float64, Int32, Quality
-from gateway.core.plugin import Driver
+from gateway.core.plugin import Driver, Timed
 
 log = structlog.get_logger()
 
@@ -126,6 +126,13 @@ class Supervisor:
         if not np.array_equal(rows, self._rows):
             self._site_row_of = np.full(len(self._slot), -1, np.int32)
             self._site_row_of[self._rows] = rows
+
+    def latencies_s(self) -> dict[int, float]:
+        """Return seconds from request to reply of the channels' last readings, by the site's rows, where known."""
+        if not isinstance(self.driver, Timed):
+            return {}
+        known = ((row, self.driver.latency_s(int(own))) for own, row in zip(self._rows, self._site_rows, strict=True))
+        return {int(row): took_s for row, took_s in known if took_s is not None}
 
     def _in_site_rows(self, batch: Batch) -> Batch:
         if self._site_row_of is None:

@@ -17,6 +17,7 @@ from gateway.api.face import Running
 from gateway.core.clock import Clock, ManualClock
 from gateway.core.commissioning import Found, Progress, ScanPlan, Tell
 from gateway.core.errors import NotConnectedError
+from gateway.core.model import Quality
 from tests.integration.memory_gateway import MemoryGateway
 
 V1 = "/api/v1/commissioning"
@@ -222,3 +223,17 @@ async def test_an_operator_may_not_take_time_of_the_line(site: Site) -> None:
     )
     assert answer.status_code == 403
     assert site.line.asked == []
+
+
+async def test_a_connection_is_checked_channel_by_channel(site: Site) -> None:
+    plain = Options.model_validate({"endpoint": "tcp://10.9.9.9:502"})
+    site.gateway.running.append(Running("bus-1", "modbus", plain, cast("Any", object()), lambda: {0: 0.025}))
+    site.gateway.read(0, 17.2, Quality.GOOD)
+    site.gateway.read(1, 0, Quality.INHIBITED)
+    answer = await site.client.get(f"{V1}/check", params={"connection": "bus-1"})
+    good, bad, *_ = answer.json()["channels"]
+    assert (good["value"], good["quality"], good["latency_s"], good["why"]) == (17.2, "good", 0.025, "")
+    assert (bad["value"], bad["quality"], bad["latency_s"]) == (None, "inhibited", None)
+    assert "held" in bad["why"]
+    assert (await site.client.get(f"{V1}/check", params={"connection": "nix"})).status_code == 404
+    assert (await site.client.get(f"{V1}/check")).status_code == 422

@@ -51,6 +51,7 @@ ROLES = {
     ("POST", f"{V1}/alarms/{{alarm_id}}/return-to-service"): Role.ENGINEER,
     ("GET", f"{V1}/commissioning/ports"): Role.ENGINEER,
     ("GET", f"{V1}/commissioning/scan"): Role.ENGINEER,
+    ("GET", f"{V1}/commissioning/check"): Role.ENGINEER,
     ("POST", f"{V1}/commissioning/scan"): Role.ENGINEER,
     ("POST", f"{V1}/commissioning/scan/stop"): Role.ENGINEER,
     ("POST", f"{V1}/commissioning/read"): Role.ENGINEER,
