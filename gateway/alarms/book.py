@@ -218,6 +218,7 @@ class AlarmBook:
                 self._last[event.alarm] = event
         for alarm, event in list(self._last.items()):
             if alarm in self._sources:
+                self._last[alarm] = source.as_now(self._sources[alarm], event)
                 continue
             if alarm.startswith(SYSTEM):
                 self._sources[alarm] = source.of_event(event)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from gateway.alarms.level import default_priorities
 from gateway.alarms.words import Words
 from gateway.core.alarm import AlarmEvent, EventKind
@@ -72,6 +74,28 @@ def of_rule(rule: Rule) -> Source:
 def of_system(alarm: str, area: str) -> Source:
     """Return a system alarm."""
     return Source(id=alarm, words=Words("", "", 0), blank=_blank(alarm, area))
+
+
+def as_now(alarm: Source, event: AlarmEvent) -> AlarmEvent:
+    """Return an alarm's last event as the site now is: in its present area, and without a value in another unit."""
+    blank = alarm.blank
+    if alarm.index < 0 or _place(event) == _place(blank):
+        return event
+    told = msgspec.structs.replace(
+        event,
+        channel=blank.channel,
+        instrument=blank.instrument,
+        area=blank.area,
+        quantity=blank.quantity,
+        unit=blank.unit,
+    )
+    if _place(event)[1:] == _place(blank)[1:]:
+        return told
+    return msgspec.structs.replace(told, value=None, limit=None)
+
+
+def _place(event: AlarmEvent) -> tuple[str, ...]:
+    return event.area, event.channel, event.instrument, event.quantity, event.unit
 
 
 def of_event(event: AlarmEvent) -> Source:

@@ -183,3 +183,29 @@ def test_a_saved_state_of_another_shape_starts_its_rules_afresh_and_no_others() 
     after = pipeline(now, rules(now, on_delay_s=10))
     after.restore(state)
     assert [e.alarm for e in after.process(Batch.of([2], 12 * S, [12.0]))] == ["threshold:gd-2.ch4"]
+
+
+def test_an_old_value_is_never_told_in_a_new_unit() -> None:
+    was, now = table(NAMES), table(NAMES, **{"gd-1": "ppm"})
+    before, after = pipeline(was, rules(was, on_delay_s=0)), pipeline(now, rules(now, on_delay_s=0))
+    before.process(Batch.of([1, 2], S, [40.0, 40.0], 0))
+    succeed(before, after, 2 * S)
+    for name, unit, value in (("gd-1", "ppm", None), ("gd-2", "%LEL", 40.0)):
+        (event,) = after.command(Command(verb=Verb.ACKNOWLEDGE, alarm=f"threshold:{name}.ch4", who="wang"), 3 * S)
+        assert (event.level, event.condition, event.unit, event.value) == ("high", "high", unit, value)
+        shown = after.book.alarm(event.alarm)
+        assert shown is not None
+        assert (shown.event.unit, shown.event.value) == (unit, value)
+
+
+def test_an_alarm_that_stands_goes_with_its_instrument_to_another_area() -> None:
+    was = table(NAMES)
+    now = [replace(c, area="hall") for c in was]
+    moved = [replace(rule, area="hall") for rule in rules(now, on_delay_s=0)]
+    before, after = pipeline(was, rules(was, on_delay_s=0)), pipeline(now, moved)
+    before.process(Batch.of([1], S, [40.0], 0))
+    succeed(before, after, 2 * S)
+    assert [event.area for event in after.book.last_events()] == ["hall"]
+    assert [alarm.event.area for alarm in after.book.alarms()] == ["hall"], (
+        "its sounder is that of the hall from now on"
+    )
