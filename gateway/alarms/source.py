@@ -77,25 +77,20 @@ def of_system(alarm: str, area: str) -> Source:
 
 
 def as_now(alarm: Source, event: AlarmEvent) -> AlarmEvent:
-    """Return an alarm's last event as the site now is: in its present area, and without a value in another unit."""
+    """Return an alarm's last event as the site now is: in its present area, and without a value of something else.
+
+    What was raised by another channel stays where it was raised: people are to go there.
+    """
     blank = alarm.blank
-    if alarm.index < 0 or _place(event) == _place(blank):
+    if alarm.index < 0:
         return event
-    told = msgspec.structs.replace(
-        event,
-        channel=blank.channel,
-        instrument=blank.instrument,
-        area=blank.area,
-        quantity=blank.quantity,
-        unit=blank.unit,
-    )
-    if _place(event)[1:] == _place(blank)[1:]:
-        return told
-    return msgspec.structs.replace(told, value=None, limit=None)
-
-
-def _place(event: AlarmEvent) -> tuple[str, ...]:
-    return event.area, event.channel, event.instrument, event.quantity, event.unit
+    if event.channel != blank.channel:
+        return msgspec.structs.replace(event, value=None, limit=None)
+    if (event.quantity, event.unit) != (blank.quantity, blank.unit):
+        event = msgspec.structs.replace(event, quantity=blank.quantity, unit=blank.unit, value=None, limit=None)
+    if event.area != blank.area:
+        event = msgspec.structs.replace(event, area=blank.area)
+    return event
 
 
 def of_event(event: AlarmEvent) -> Source:

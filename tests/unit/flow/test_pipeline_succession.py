@@ -209,3 +209,16 @@ def test_an_alarm_that_stands_goes_with_its_instrument_to_another_area() -> None
     assert [alarm.event.area for alarm in after.book.alarms()] == ["hall"], (
         "its sounder is that of the hall from now on"
     )
+
+
+def test_an_alarm_whose_rule_judges_another_channel_now_stays_where_it_was_raised_and_lends_it_no_value() -> None:
+    channels = table(NAMES)
+    was = [replace(rule, id="gas") for rule in rules(channels[:1], on_delay_s=0)[:1]]
+    now = [replace(rule, id="gas", channels=(channels[1],)) for rule in was]
+    before, after = pipeline(channels, was), pipeline(channels, now)
+    before.process(Batch.of([0], S, [40.0], 0))
+    succeed(before, after, 2 * S)
+    (shown,) = after.book.alarms()
+    assert shown.event.channel == "gd-0.ch4"
+    (event,) = after.command(Command(verb=Verb.ACKNOWLEDGE, alarm="gas", who="wang"), 3 * S)
+    assert (event.channel, event.value) == ("gd-1.ch4", None)
