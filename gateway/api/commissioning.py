@@ -219,7 +219,7 @@ class Commissioning:
         except NoAnswerError as error:
             raise ProblemError(504, str(error)) from error
         except NotConnectedError as error:
-            raise ProblemError(502, f"{error.endpoint}: {reason(error)}") from error
+            raise ProblemError(502, f"{error.endpoint}: {await asyncio.to_thread(reason, error)}") from error
         except TimeoutError as error:
             raise ProblemError(504, f"no answer within {PATIENCE_S:g} s") from error
         finally:

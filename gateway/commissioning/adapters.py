@@ -85,6 +85,19 @@ def stable_path(device: str, root: Path = Path("/")) -> str:
     return next((adapter.path for adapter in adapters(root) if adapter.device in (device, real)), device)
 
 
+def users_of(device: str, root: Path = Path("/")) -> tuple[str, ...]:
+    """Return who has a port open, as `name (pid)`; nobody where this user may not see them.
+
+    Args:
+        device: Its device file or a link to it.
+        root: Where `dev` and `proc` are.
+    """
+    real = Path(os.path.realpath(device))
+    if not real.is_relative_to("/dev") or not (root / real.relative_to("/")).exists():
+        return ()
+    return tuple(_users(root, str(real.relative_to("/dev"))))
+
+
 def udev_rule(adapter: Adapter, name: str) -> str:
     """Return the udev rule that gives an adapter a name of its own, `/dev/NAME`.
 

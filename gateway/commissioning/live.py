@@ -125,8 +125,9 @@ async def _look(bus: _Bus, clock: Clock) -> None:
         except EndOfRecordingError:
             bus.reason = "the recording ended"
         except (NotConnectedError, TimeoutError) as error:
-            late = f"no answer within {CONNECT_TIMEOUT_S:g} s"
-            bus.reason = reason(error) if isinstance(error, NotConnectedError) else late
+            bus.reason = f"no answer within {CONNECT_TIMEOUT_S:g} s"
+            if isinstance(error, NotConnectedError):
+                bus.reason = await asyncio.to_thread(reason, error)
             bus.lost = True
             if bus.tried:
                 # Two attempts tell a refused connection from one that was being closed.

@@ -2,15 +2,18 @@
 
 import os
 
+from gateway.commissioning.adapters import users_of
 from gateway.core.errors import NotConnectedError
 from gateway.core.model import UNCERTAIN_FROM, Quality
 
+TAKEN = "another process has the port; `hazgate ports` names it"
 HINTS = {
     "Permission denied": "you may not open the port; `hazgate ports` says which group to join",
-    "Resource temporarily unavailable": "another process has the port; `hazgate ports` names it",
-    "Device or resource busy": "another process has the port; `hazgate ports` names it",
+    "Resource temporarily unavailable": TAKEN,
+    "Device or resource busy": TAKEN,
     "No such file or directory": "there is no such port; `hazgate ports` lists those there are",
     "Connection refused": "connection refused: nothing listens on that port of the host",
+    "Inappropriate ioctl for device": "that is no serial port; `hazgate ports` lists those there are",
     "No route to host": "no route to the host: is it on, is the address right",
 }
 
@@ -42,7 +45,17 @@ def reason(error: NotConnectedError) -> str:
     cause = error.__cause__
     # asyncio hides the system's words behind its own.
     said = os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else error.reason
-    return next((text for key, text in HINTS.items() if key.lower() in said.lower()), error.reason)
+    hint = next((text for key, text in HINTS.items() if key.lower() in said.lower()), error.reason)
+    return _taken(error.endpoint) if hint is TAKEN else hint
+
+
+def _taken(endpoint: str) -> str:
+    """Return who has a port, and what a gateway that has it offers."""
+    users = users_of(endpoint.removeprefix("rtu://"))
+    if not users:
+        return TAKEN
+    more = "; a running gateway answers the same questions over its API" if any("hazgate" in u for u in users) else ""
+    return f"in use by {', '.join(users)}{more}"
 
 
 def why(quality: int) -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commissioning.adapters import Adapter, adapters, stable_path, udev_rule
+from gateway.commissioning import reasons
+from gateway.commissioning.adapters import Adapter, adapters, stable_path, udev_rule, users_of
+from gateway.core.errors import NotConnectedError
 
 Plug = Callable[..., None]
 
@@ -100,7 +102,8 @@ def test_a_process_that_has_the_port_open_is_named(plug: Plug, tmp_path: Path) -
     (tmp_path / "proc/4242/comm").write_text("minicom\n")
     (tmp_path / "proc/4242/fd/7").symlink_to(tmp_path / "dev/ttyUSB0")
     adapter = only(tmp_path)
-    assert adapter.users == ("minicom (4242)",)
+    assert adapter.users == users_of("/dev/ttyUSB0", tmp_path) == ("minicom (4242)",)
+    assert users_of("/dev/ttyUSB1", tmp_path) == users_of("/nix/ttyUSB0", tmp_path) == ()
     assert "minicom (4242)" in adapter.warnings[-1]
 
 
@@ -159,3 +162,18 @@ def test_a_device_is_translated_to_the_name_that_lasts(plug: Plug, tmp_path: Pat
 
 def test_a_machine_without_ports_has_none(tmp_path: Path) -> None:
     assert adapters(tmp_path) == []
+
+
+def test_who_has_a_port_is_named_where_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = NotConnectedError("rtu:///dev/ttyUSB0", "Device or resource busy")
+    asked: list[str] = []
+
+    def users_of(device: str) -> tuple[str, ...]:
+        asked.append(device)
+        return ("hazgate (77)",)
+
+    monkeypatch.setattr(reasons, "users_of", users_of)
+    assert reasons.reason(busy) == "in use by hazgate (77); a running gateway answers the same questions over its API"
+    assert asked == ["/dev/ttyUSB0"]
+    monkeypatch.setattr(reasons, "users_of", lambda _: ())
+    assert "`hazgate ports` names it" in reasons.reason(busy)
