@@ -66,6 +66,8 @@ def running(folder: Path) -> Running:
     """
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise HazgateError(f"no gateway runs with the data folder {folder}: it does not exist") from error
     except OSError as error:
         raise HazgateError(f"{folder}: {error.strerror}") from error
     try:

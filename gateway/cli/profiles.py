@@ -1,5 +1,6 @@
 """`hazgate profiles`: the instruments that are known by name, what each profile says, and what nobody has verified."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def _table(*columns: str, cut: str) -> "Table":
     """Return an empty table of which only the column `cut` gives way on a narrow terminal."""
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, expand=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, expand=sys.stdout.isatty())
     for name in columns:
         width, ratio = (None, 1) if name == cut else (WIDEST[name], None)
         table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, ratio=ratio)
@@ -64,12 +65,15 @@ def _table(*columns: str, cut: str) -> "Table":
 
 
 def _show(profile: "Profile") -> None:
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     from gateway.site.profile_text import example, place  # noqa: PLC0415
 
     file = profile.file
     console = asking.console()
-    console.print(f"[bold]{file.maker} {file.model}[/bold]  {file.name_zh}")
-    console.print(f"{file.kind}, read by {file.driver}; confidence {file.confidence}: {file.source}")
+    console.print(Text.assemble((f"{file.maker} {file.model}", "bold"), f"  {file.name_zh}"))
+    console.print(Text(f"{file.kind}, read by {file.driver}; confidence {file.confidence}: {file.source}"))
     if file.aliases:
         console.print(f"also called {', '.join(file.aliases)}")
     line = file.line
@@ -85,7 +89,9 @@ def _show(profile: "Profile") -> None:
     console.print()
     console.print(table)
     for doubt in file.uncertain:
-        console.print(f"\n[bold]not verified: {doubt.what}[/bold]\n  {doubt.why}\n  {doubt.check}")
+        console.print(Text(f"\nnot verified: {doubt.what}", "bold"))
+        for text in filter(None, (doubt.why, doubt.check)):
+            console.print(Padding(Text(text), (0, 0, 0, 2)))
     if file.notes:
-        console.print(f"\n{file.notes}")
+        console.print(Text(f"\n{file.notes}"))
     asking.print_yaml(example(profile), "paste into the site file")

@@ -30,10 +30,24 @@ def command(site: Path, data: Path | None, timeout_s: float) -> None:
     logs.set_up(as_json=False, quiet=True)
     from gateway.core.errors import SiteFileError  # noqa: PLC0415 - `--help` loads nothing heavy
 
-    found = _asked(site, data or _folder_of(site), timeout_s)
+    found = _asked(site, _running(site, data), timeout_s)
     if not found.applied:
         raise SiteFileError(found.problems)
     click.echo(found.what)
+
+
+def _running(site: Path, data: Path | None) -> Path:
+    """Return the folder of the gateway that is meant. Raises HazgateError where none runs with it."""
+    from gateway.core.errors import HazgateError  # noqa: PLC0415
+    from gateway.notice import running  # noqa: PLC0415
+
+    folder = data or _folder_of(site)
+    try:
+        running(folder)
+    except HazgateError as error:
+        hint = "" if data else "; give the --data that `hazgate run` was given"
+        raise HazgateError(f"{error}{hint}") from error
+    return folder
 
 
 def _asked(site: Path, folder: Path, timeout_s: float) -> "Outcome":

@@ -55,5 +55,5 @@ def test_an_outcome_comes_back_and_nonsense_is_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(HazgateError, match="No such file"):
+    with pytest.raises(HazgateError, match="it does not exist"):
         notice.running(tmp_path / "none")
