@@ -64,10 +64,19 @@ class Binary:
             return
         frame = self._layout.read(data)
         for status in self._statuses:
-            for number in _named(frame, status.field):
-                status.told(number)
+            self._status(status, frame)
         for channel in self.channels:
             self._channel(channel, frame, document, arrival_ns, out)
+
+    @staticmethod
+    def _status(status: Status, frame: Frame) -> None:
+        found = _named(frame, status.field)
+        for number in found:
+            status.told(number)
+        if not found and not frame.cut:
+            status.told(MISSING)
+        elif not found and not status.optional:
+            status.doubt()  # it may stand in what could not be read
 
     @staticmethod
     def _channel(channel: ChannelDecoder, frame: Frame, document: object, arrival_ns: int, out: Readings) -> None:

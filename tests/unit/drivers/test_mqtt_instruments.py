@@ -546,3 +546,24 @@ async def test_a_good_word_from_before_its_last_will_vouches_for_nothing() -> No
     assert await rig.tell(f"{BASE}/sensor/concentration", "0") == [("gas", 0, 0, "uncertain")]
     await rig.tell(f"{BASE}/sensor/operation", "normal", retain=True)
     assert await rig.tell(f"{BASE}/sensor/concentration", "0") == [("gas", 0, 0, "uncertain")]
+
+
+TAGGED: dict[str, Any] = {
+    "topic": "t",
+    "format": "hex",
+    "layout": {
+        "order": "little",
+        "tags": {"01": {"size": 1, "fields": {"co": {}}}, "02": {"size": 1, "fields": {"state": {}}}},
+    },
+    "status": [{"field": "state", "values": {"1": "good", "2": "warm_up"}}],
+}
+
+
+async def test_a_frame_without_the_status_leaves_none_that_is_good() -> None:
+    rig = Rig(TAGGED, {"co": {"field": "co"}})
+    assert await rig.tell("t", "02010105") == [("co", 0, 5, "good")]
+    assert await rig.tell("t", "0105") == [("co", 0, 5, "uncertain")]
+    optional = TAGGED | {"status": [TAGGED["status"][0] | {"optional": True}]}
+    rig = Rig(optional, {"co": {"field": "co"}})
+    assert await rig.tell("t", "02010105") == [("co", 0, 5, "good")]
+    assert await rig.tell("t", "0105") == [("co", 0, 5, "good")]
