@@ -59,6 +59,8 @@ class Binary:
             return
         data = as_bytes(inner, self._form)
         if data is None:
+            for status in self._statuses:
+                status.doubt()
             for channel in self.channels:
                 channel.bad(arrival_ns, out, f"no {self._form}")
             return

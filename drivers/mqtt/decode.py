@@ -183,9 +183,15 @@ class MessageDecoder:
         return any(believed)
 
     def refuse(self, reason: str, arrival_ns: int, out: Readings) -> None:
-        """Append one UNREADABLE reading for each channel."""
+        """Append one UNREADABLE reading for each channel; whatever it said of their state is unknown as well."""
+        self.overlook()
         for channel in self._live:
             channel.bad(arrival_ns, out, reason)
+
+    def overlook(self) -> None:
+        """Take that a message is lost: what it would have said of the values is unknown, and no good word stands."""
+        for status, _ in self._said:
+            status.doubt()
 
     def deny(self) -> list[int]:
         """Take that the broker refuses the topic; return the rows of which nothing can be had."""
@@ -252,6 +258,10 @@ class MessageDecoder:
 
     def _broken(self, reason: str, payload: bytes, arrival_ns: int, out: Readings) -> None:
         """Read what asks for no JSON all the same; a number with a path elsewhere may share its topic."""
+        for status, _ in self._pathed:
+            status.doubt()
+        if self._inner is not None:
+            self.overlook()
         for channel in self._live:
             if not channel.whole or self._inner is not None:
                 channel.bad(arrival_ns, out, reason)

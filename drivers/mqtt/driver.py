@@ -234,6 +234,8 @@ class MqttDriver:
         dropped, _, _ = self._queue.popleft()
         self._queued_bytes -= len(dropped.payload or b"")
         self.counters["dropped"] += 1
+        for target in self._routes.find(dropped.topic)[1]:
+            target.listener.overlook()
         if not self._dropping:
             self._dropping = True
             log.warning(

@@ -103,6 +103,8 @@ class Lines:
         return raw.replace(",", ".") if type(raw) is str and self._options.decimal == "," else raw
 
     def _refuse(self, reason: str, arrival_ns: int, out: Readings) -> None:
+        for status in self._statuses:
+            status.doubt()
         for channel in self.channels:
             channel.bad(arrival_ns, out, reason)
 

@@ -120,6 +120,9 @@ class Availability:
         """Take that the payload was too long: it says nothing."""
         out.trouble = out.trouble or reason
 
+    def overlook(self) -> None:
+        """Take that a message was dropped: an instrument that is gone shows itself by silence."""
+
     def deny(self) -> list[int]:
         """Take that the broker refuses the topic; silence then has to show itself by the channels' own time."""
         return []
@@ -190,6 +193,9 @@ class Heartbeat(Source):
         """Take that the payload was too long; something came all the same, unless its content counts."""
         if self._path is None:
             self.decode(b"", arrival_ns, out)
+
+    def overlook(self) -> None:
+        """Take that a beat was dropped: without others the values become STALE, which is on the side of danger."""
 
     def deny(self) -> list[int]:
         """Take that the broker refuses the topic: it stays silent, and the channels become STALE."""

@@ -39,6 +39,10 @@ class Listener(Protocol):
         """Take that a message came that cannot be read."""
         ...
 
+    def overlook(self) -> None:
+        """Take that a message was dropped unread."""
+        ...
+
     def deny(self) -> list[int]:
         """Take that the broker refuses the topic; return the rows of which nothing can be had."""
         ...

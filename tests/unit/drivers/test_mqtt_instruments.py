@@ -23,7 +23,9 @@ Found = list[tuple[str, float, Any, str]]
 class Rig:
     """One instrument on a driver that is handed messages instead of a connection."""
 
-    def __init__(self, options: dict[str, Any], channels: dict[str, dict[str, Any]], period_s: float = 10.0) -> None:
+    def __init__(
+        self, options: dict[str, Any], channels: dict[str, dict[str, Any]], period_s: float = 10.0, **connection: Any
+    ) -> None:
         self.clock = ManualClock()
         self.names = list(channels)
         plans = tuple(
@@ -35,7 +37,7 @@ class Rig:
             for i, (name, where) in enumerate(channels.items())
         )
         made = mqtt.create(
-            mqtt.Options(),
+            mqtt.Options.model_validate(connection),
             [InstrumentPlan("gd", period_s, mqtt.InstrumentOptions.model_validate(options), plans, ("instruments", 0))],
             self.clock,
         )
@@ -567,3 +569,44 @@ async def test_a_frame_without_the_status_leaves_none_that_is_good() -> None:
     rig = Rig(optional, {"co": {"field": "co"}})
     assert await rig.tell("t", "02010105") == [("co", 0, 5, "good")]
     assert await rig.tell("t", "0105") == [("co", 0, 5, "good")]
+
+
+APART: dict[str, Any] = {
+    "topic": "t",
+    "status": [{"topic": "t/state", "path": "mode", "values": {"run": "good", "heat": "warm_up"}}],
+}
+
+
+async def heard(rig: Rig) -> str:
+    await rig.tell("t/state", {"mode": "run"})
+    ((_, _, _, quality),) = await rig.tell("t", {"co": 5})
+    assert quality == "good"
+    return quality
+
+
+@pytest.mark.parametrize("payload", ["{mode", "", b"\xff\xfe", "17"])
+async def test_a_status_that_cannot_be_read_leaves_none_that_is_good(payload: object) -> None:
+    rig = Rig(APART, {"co": {"path": "co"}})
+    await heard(rig)
+    await rig.tell("t/state", payload)
+    assert await rig.tell("t", {"co": 5}) == [("co", 0, 5, "uncertain")]
+
+
+async def test_a_status_too_long_to_be_read_leaves_none_that_is_good() -> None:
+    rig = Rig(APART, {"co": {"path": "co"}})
+    await heard(rig)
+    rig.driver.message(Publish(b"t/state", None, 0, 0, dup=False, retain=False, size=9_999_999))
+    await rig.read()
+    assert await rig.tell("t", {"co": 5}) == [("co", 0, 5, "uncertain")]
+
+
+async def test_a_status_that_had_to_be_dropped_leaves_none_that_is_good() -> None:
+    rig = Rig(APART, {"co": {"path": "co"}}, qos=0, queue_messages_max=10)
+    await heard(rig)
+    for payload in [b'{"mode": "heat"}', *[b""] * 10]:
+        rig.driver.message(
+            Publish(b"t/state" if payload else b"other", payload, 0, 0, dup=False, retain=False, size=len(payload))
+        )
+    await rig.read()
+    assert rig.driver.counters["dropped"] == 1
+    assert await rig.tell("t", {"co": 5}) == [("co", 0, 5, "uncertain")]
