@@ -77,10 +77,12 @@ def _checked(text: str) -> str:
     return text
 
 
+DOUBTS_AND_FAULTS = [quality.name.lower() for quality in Quality if quality >= Quality.UNCERTAIN]
+
+
 def _quality(name: str) -> str:
-    known = [quality.name.lower() for quality in Quality if quality >= Quality.UNCERTAIN]
-    if name not in known:
-        raise ValueError(f"{name!r} is no doubt or fault; allowed: {', '.join(known)}")
+    if name not in DOUBTS_AND_FAULTS:
+        raise ValueError(f"{name!r} is no doubt or fault; allowed: {', '.join(DOUBTS_AND_FAULTS)}")
     return name
 
 
@@ -115,7 +117,9 @@ def _raw_spans(value: Any) -> Any:
 
 
 def _state(name: str) -> str:
-    return name if name == "good" else _quality(name)
+    if name not in ("good", *DOUBTS_AND_FAULTS):
+        raise ValueError(f"{name!r} is no quality; allowed: good, {', '.join(DOUBTS_AND_FAULTS)}")
+    return name
 
 
 class WordOptions(PluginOptions):

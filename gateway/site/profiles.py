@@ -93,7 +93,9 @@ def _shipped(name: str) -> Profile:
     if not path.is_file():
         aliases = _aliases()
         if name not in aliases:
-            near = get_close_matches(name, [*profile_names(), *aliases], n=3, cutoff=0.4)
+            known = [*profile_names(), *aliases]
+            parts = [each for each in known if name in each.split("-")][:3]
+            near = parts or get_close_matches(name, known, n=3, cutoff=0.4)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; `hazgate profiles` lists them"
             raise ConfigError((), f"there is no profile {name!r}{hint}")
         return _shipped(aliases[name])
@@ -116,7 +118,8 @@ def read_profile(path: Path) -> Profile:
     try:
         file = ProfileFile.model_validate(document.data)
     except ValidationError as error:
-        raise SiteFileError(document.lines(problems(ProfileFile, error))) from error
+        mistakes = [*problems(ProfileFile, error), *_options_as_written(document)]
+        raise SiteFileError(document.lines(mistakes)) from error
     found: list[ConfigError] = []
     ready: tuple[Ready, ...] = ()
     try:
@@ -126,6 +129,29 @@ def read_profile(path: Path) -> Profile:
     if found:
         raise SiteFileError(document.lines(found))
     return Profile(file, document, ready)
+
+
+def _options_as_written(document: Document) -> Iterator[ConfigError]:
+    """Yield what the driver finds wrong in a file whose own keys are wrong: whoever mends it sees all at once."""
+    data, folder = document.data, document.path.parent
+    if not isinstance(data.get("driver"), str):
+        return
+    try:
+        module = load(Kind.DRIVER, data["driver"])
+    except ConfigError as error:
+        yield ConfigError(("driver",), error.problem)
+        return
+    channels = data.get("channels")
+    parts: list[tuple[type[BaseModel], Any, tuple[str | int, ...]]] = [(module.InstrumentOptions, data, ())]
+    for i, channel in enumerate(channels if isinstance(channels, list) else ()):
+        parts.append((module.ChannelOptions, channel, ("channels", i)))
+    for model, section, path in parts:
+        values = section.get("options") if isinstance(section, dict) else None
+        if isinstance(values, dict):
+            try:
+                model.model_validate(values, context={"folder": folder})
+            except ValidationError as error:
+                yield from (problem.under(*path, "options") for problem in problems(model, error))
 
 
 def _ready(file: ProfileFile, document: Document, module: ModuleType, found: list[ConfigError]) -> tuple[Ready, ...]:

@@ -208,6 +208,19 @@ def test_every_mistake_in_a_profile_is_told_once_with_its_line(tmp_path: Path, o
     assert line.startswith(words)
 
 
+def test_mistakes_of_the_profile_and_of_its_drivers_options_are_told_at_once(tmp_path: Path) -> None:
+    bad = MINE.replace("driver: modbus", "driver: modbus\nconfidence: sure")
+    bad = bad.replace("options: {address: 3", "options: {adress: 3")
+    lines = refusal(tmp_path, "{id: a, connection: line1, profile: ./mine.yaml}", mine=bad)
+    peak = "channels[2].options"
+    assert [line.split(": ")[1] for line in lines] == ["confidence", f"{peak}.address", f"{peak}.adress"]
+
+
+def test_a_part_of_a_name_finds_the_name(tmp_path: Path) -> None:
+    (line,) = refusal(tmp_path, "{id: a, connection: line1, profile: xcd}")
+    assert "honeywell-xcd or" in line
+
+
 def test_what_only_the_driver_finds_wrong_is_told_at_the_profiles_line(tmp_path: Path) -> None:
     bad = MINE.replace("options: {address: 3}", "options: {address: 3, table: coil, type: float32}")
     instrument = "{id: a, connection: line1, profile: ./mine.yaml, channels: [{id: peak}]}"
