@@ -14,7 +14,7 @@ from rich.console import Console
 from gateway.cli import logs
 from gateway.commissioning import choices
 from gateway.commissioning.reasons import reason
-from gateway.core.commissioning import Bus, LineSettings
+from gateway.core.commissioning import Bus, LineSettings, NoAnswerError
 from gateway.core.errors import ConfigError, NotConnectedError
 
 T = TypeVar("T")
@@ -172,6 +172,12 @@ def print_yaml(text: str, title: str) -> None:
     """Print what goes into a site file, as it is, so that it can be copied."""
     click.echo(f"\n# {title}")
     click.echo(text)
+
+
+def silent(error: NoAnswerError, line: LineSettings | None) -> str:
+    """Return what to look at where an instrument does not answer."""
+    also = f", and does the line run at {line}" if line else ""
+    return f"{error}; is the unit address right{also}? `hazgate scan` finds those that answer"
 
 
 def unreachable(error: NotConnectedError) -> str:

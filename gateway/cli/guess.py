@@ -100,7 +100,7 @@ def command(*, endpoint: str | None, site: Path | None, connection: str | None, 
     except NotConnectedError as error:
         _fail(asking.unreachable(error))
     except NoAnswerError as error:
-        _fail(f"{error}; is the unit address right? `hazgate scan` finds those that answer")
+        _fail(asking.silent(error, line))
     question.save(keep)
     best = question.best
     if json_:

@@ -1,5 +1,6 @@
 """`hazgate read ENDPOINT`: registers as they are, in every way that they can be read, side by side."""
 
+import itertools
 import math
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ def command(*, endpoint: str | None, site: Path | None, connection: str | None, 
     except NotConnectedError as error:
         _fail(asking.unreachable(error))
     except NoAnswerError as error:
-        _fail(f"{error}; is the unit address right? `hazgate scan` finds those that answer")
+        _fail(asking.silent(error, line))
     if not json_ and look.last is not None:
         _print_yaml(look, where, line)
 
@@ -168,18 +169,30 @@ def register_table(words: Words, before: Words | None, groups: list[str]) -> Tab
     )
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
-    for view, old in zip(_views(words), words.values if before is None else before.values, strict=True):
-        style = CHANGED if view.word != old else ""
-        if view.word is None:
-            code = words.refused.get(view.address, 0)
-            said = ["refused", f"{code:#04x}"] if code else ["not asked", ""]
-            cells = said[:1] if bits else ["", *said]
-            table.add_row(str(view.address), *(Text(cell, "dim") for cell in cells))
-        elif bits:
-            table.add_row(str(view.address), Text(str(view.word), style))
-        else:
-            table.add_row(*_cells(view, groups, style))
+    old = dict(enumerate((before or words).values, words.address))
+    for code, run in itertools.groupby(_views(words), lambda view: _refusal(words, view)):
+        views = list(run)
+        if code is not None:
+            table.add_row(*_gap(views[0].address, views[-1].address, code, bits=bits))
+            continue
+        for view in views:
+            style = CHANGED if view.word != old[view.address] else ""
+            table.add_row(
+                *([Text(str(view.address)), Text(str(view.word), style)] if bits else _cells(view, groups, style))
+            )
     return table
+
+
+def _refusal(words: Words, view: View) -> int | None:
+    """Return the exception that a register was refused with, 0 where it was not asked, None where it has a value."""
+    return None if view.word is not None else words.refused.get(view.address, 0)
+
+
+def _gap(first: int, last: int, code: int, *, bits: bool) -> list[Text]:
+    """Return one row for neighbours that have no value: a refused table would push what there is off the screen."""
+    address = str(first) if first == last else f"{first}-{last}"
+    said = ["refused", f"{code:#04x}"] if code else ["not asked", ""]
+    return [Text(address), *(Text(cell, "dim") for cell in ([" ".join(said).strip()] if bits else ["", *said]))]
 
 
 def _cells(view: View, groups: list[str], style: str) -> list[Text]:

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from gateway.cli import check, guess, ports, profiles, read, scan
+from gateway.cli import asking, check, guess, ports, profiles, read, scan
 from gateway.cli.read import register_table
-from gateway.core.commissioning import Found, LineSettings, Words
+from gateway.core.commissioning import Found, LineSettings, NoAnswerError, Words
 
 COMMANDS = {"scan": scan.command, "read": read.command, "guess": guess.command, "ports": ports.command}
 
@@ -176,3 +176,16 @@ def test_mistakes_are_json_where_json_is_asked_for(tmp_path: Path) -> None:
     assert ended.exit_code != 0
     (mistake,) = json.loads(ended.stdout)["mistakes"]
     assert mistake.startswith("site.yaml:5:")
+
+
+def test_neighbours_that_are_refused_share_one_row() -> None:
+    words = Words("holding", 10, (1, None, None, None, 2), {11: 2, 12: 2, 13: 2})
+    rows = [line.split() for line in drawn(register_table(words, None, ["float32"]), 80)[2:]]
+    assert [row[0] for row in rows] == ["10", "11-13", "14"]
+    assert rows[1] == ["11-13", "refused", "0x02"]
+
+
+def test_silence_on_a_line_may_be_its_settings() -> None:
+    error = NoAnswerError("rtu:///a unit 7: no reply")
+    assert "9600 8N1" in asking.silent(error, LineSettings())
+    assert "run at" not in asking.silent(error, None)
