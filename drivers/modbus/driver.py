@@ -260,13 +260,18 @@ class ModbusDriver:
         sleeper = None
         if wake_s < math.inf:
             sleeper = loop.create_task(self._clock.sleep(wake_s - self._clock.monotonic_s()))
-            sleeper.add_done_callback(lambda _: self._wake())
+            sleeper.add_done_callback(self._slept)
         try:
             await self._waiter
         finally:
             self._waiter = None
             if sleeper is not None:
                 sleeper.cancel()
+
+    def _slept(self, sleeper: asyncio.Task[None]) -> None:
+        # One that was cancelled belongs to a rest that is over; waking the next by it would go on for ever.
+        if not sleeper.cancelled():
+            self._wake()
 
     def _wake(self) -> None:
         """Have the work looked at: by whoever is in `read`, else from the event loop."""

@@ -354,6 +354,26 @@ async def test_a_cancelled_read_loses_nothing() -> None:
 # --- several periods, urgency, units, and lines that are too slow ------------------------------------------------
 
 
+async def test_waiting_for_the_next_poll_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, _, clock = make(holding, [(1, [0], 5.0)], in_flight=2, each=2)
+    sleeps: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    await driver.connect()
+    await driver.read()
+    waiting = asyncio.create_task(driver.read())
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert len(sleeps) <= 3, "it looks again when something has happened, and else sleeps until the poll is due"
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await driver.close()
+
+
 def drive(polls: list[Poll], answer: Callable[[Request], Answer], **options: Any) -> tuple[ModbusDriver, ScriptedLink]:
     clock = HoldingClock()
     link = ScriptedLink(answer, clock)
