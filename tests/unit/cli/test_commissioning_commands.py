@@ -186,6 +186,6 @@ def test_neighbours_that_are_refused_share_one_row() -> None:
 
 
 def test_silence_on_a_line_may_be_its_settings() -> None:
-    error = NoAnswerError("rtu:///a unit 7: no reply")
+    error = NoAnswerError("rtu:///a unit 7", "no reply")
     assert "9600 8N1" in asking.silent(error, LineSettings())
     assert "run at" not in asking.silent(error, None)
