@@ -28,6 +28,8 @@ FILE_MAX = 121
 EXCEPTION = 0x80
 UNIT_ABSENT = (0x0A, 0x0B)
 """Exceptions of a gateway that cannot reach the unit: path unavailable, target failed to respond."""
+NO_SUCH = (0x01, 0x02, 0x03)
+"""Exceptions that say what an instrument does not have: function, address, value (so many registers)."""
 BUSY = (0x05, 0x06)
 """Exceptions that pass by themselves: acknowledge, server busy."""
 MBAP_SIZE = 6

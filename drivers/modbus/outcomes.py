@@ -3,7 +3,7 @@
 import numpy as np
 import structlog
 
-from drivers.modbus.frames import BUSY, UNIT_ABSENT
+from drivers.modbus.frames import BUSY, NO_SUCH, UNIT_ABSENT
 from drivers.modbus.link import Answer, Fault, Miss
 from drivers.modbus.polls import Backoff, Job, Leaf, Poll, Root, Unit
 from drivers.modbus.schedule import Waiting
@@ -121,15 +121,20 @@ class Outcomes:
         if unit.failures:
             self._answered(unit)
         root = leaf.root
+        root.fails = code not in NO_SUCH
         if leaf is root.whole and root.broken:
-            self._ask_parts(poll, root)
+            self._still_refused(poll, root)
         elif code in BUSY or poll.splits >= SPLITS_MAX:
             self.say_refused(leaf, self._clock.monotonic_s())
         else:
             self._cut(poll, leaf, code)
 
-    def _ask_parts(self, poll: Poll, root: Root) -> None:
+    def _still_refused(self, poll: Poll, root: Root) -> None:
         """Ask the parts of a block that is still refused as a whole, each once, the refused ones too."""
+        if not root.thorough:
+            for leaf in root.refused_leaves():
+                self.say_refused(leaf, self._clock.monotonic_s())
+            return
         parts = root.parts()
         if not parts:
             root.whole.refused = True

@@ -16,6 +16,8 @@ from gateway.core.model import Int32  # noqa: TC001 - one place for all imports
 BACKOFF_JITTER = 0.25
 REFUSED_AGAIN_S = 60.0
 """After how long a refused register is asked again."""
+FAILED_AGAIN_S = 5.0
+"""The same where nothing of a block is answered, and not because it has no such registers: a failure may pass."""
 Replan = Callable[[Block, Collection[Address]], list[Block]]
 """Returns the requests that read a block's places without crossing refused addresses."""
 
@@ -142,9 +144,11 @@ class Root:
         state: The same.
         planned: The leaves are those of a new plan, and no longer of the search.
         told: Names of refused places that have been logged.
+        thorough: When the whole was last asked again, its parts were to be asked too.
+        fails: It was last refused for another reason than that there is no such register.
     """
 
-    __slots__ = ("_replan", "again_s", "leaves", "planned", "state", "told", "whole")
+    __slots__ = ("_glance_s", "_replan", "again_s", "fails", "leaves", "planned", "state", "thorough", "told", "whole")
 
     def __init__(self, block: Block, state: InstrumentState, replan: Replan | None = None) -> None:
         self.state = state
@@ -153,7 +157,8 @@ class Root:
         self.leaves = [self.whole]
         self.planned = False
         self.told: set[str] = set()
-        self.again_s = 0.0
+        self.again_s = self._glance_s = 0.0
+        self.thorough, self.fails = True, False
 
     @property
     def broken(self) -> bool:
@@ -165,7 +170,12 @@ class Root:
         if not self.broken:
             return self.leaves
         if now_s >= self.again_s:
-            self.again_s = now_s + REFUSED_AGAIN_S
+            self.thorough = True
+            self.again_s, self._glance_s = now_s + REFUSED_AGAIN_S, now_s + FAILED_AGAIN_S
+            return [self.whole]
+        if self.fails and now_s >= self._glance_s and all(leaf.refused for leaf in self.leaves):
+            self.thorough = False
+            self._glance_s = now_s + FAILED_AGAIN_S
             return [self.whole]
         self._settle()
         return _words_first([leaf for leaf in self.leaves if not leaf.refused])
@@ -190,7 +200,7 @@ class Root:
     def cut(self, leaf: Leaf, now_s: float) -> list[Leaf]:
         """Replace a refused leaf by its halves and return them, or mark it where it cannot be cut."""
         if not self.broken:
-            self.again_s = now_s + REFUSED_AGAIN_S
+            self.again_s, self._glance_s = now_s + REFUSED_AGAIN_S, now_s + FAILED_AGAIN_S
         halves = leaf.block.halves()
         if halves is None:
             leaf.refused = True

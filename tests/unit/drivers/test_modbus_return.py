@@ -25,6 +25,7 @@ class Wire:
     def __init__(self, clock: ManualClock, done: Done[Job]) -> None:
         self.registers: dict[int, int] = {}
         self.refused: set[int] = set()
+        self.code = 2
         self.silent = self.cut = self.is_open = False
         self.asked: list[tuple[float, Request]] = []
         self.took_s = 0.0
@@ -55,7 +56,7 @@ class Wire:
             return SILENCE
         at = range(request.address, request.address + request.count)
         if not self.refused.isdisjoint(at):
-            return Refused(2)
+            return Refused(self.code)
         return struct.pack(f">{request.count}H", *(self.registers.get(a, 0) for a in at))
 
     async def close(self) -> None:
@@ -169,3 +170,29 @@ async def test_a_word_is_asked_before_its_values_also_where_their_block_was_cut_
     for at, request in rig.wire.asked:
         rounds.setdefault(at, []).append(request.address)
     assert rounds[2.0] == rounds[3.0] == [2, 0]
+
+
+async def test_an_instrument_that_fails_for_a_moment_is_read_again_soon() -> None:
+    rig = Rig([({"address": a}, 1.0) for a in range(4)])
+    await rig.driver.connect()
+    await rig.seconds(3.0)
+    rig.wire.refused, rig.wire.code = set(range(4)), 4
+    await rig.seconds(3.0)
+    rig.wire.refused = set()
+    asked = len(rig.wire.asked)
+    found = await rig.seconds(20.0)
+    assert len([at for at, row, quality in found if row == 0 and quality is Quality.REFUSED]) <= 6
+    assert of(found[-8:]) == {Quality.GOOD}
+    assert len(rig.wire.asked) - asked <= 22
+
+
+async def test_one_that_fails_for_good_costs_a_request_every_few_seconds() -> None:
+    rig = Rig([({"address": a}, 1.0) for a in range(4)])
+    rig.wire.refused, rig.wire.code = set(range(4)), 4
+    await rig.driver.connect()
+    await rig.seconds(10.0)
+    before = len(rig.wire.asked)
+    found = await rig.seconds(40.0)
+    assert len(rig.wire.asked) - before <= 9
+    assert all(sum(row == r for _, row, _ in found) >= 39 for r in range(4)), "and is told every period"
+    assert {quality for _, _, quality in found} == {Quality.REFUSED}
