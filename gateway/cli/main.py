@@ -1,7 +1,9 @@
 """The command `hazgate`: finds the subcommand and turns expected errors into exit codes."""
 
 import importlib
+import shutil
 import sys
+import textwrap
 from typing import Final
 
 import click
@@ -56,6 +58,14 @@ def cli() -> None:
     """Monitoring gateway for hazard sources."""
 
 
+def _folded(line: str) -> str:
+    """Return a line folded between words where a terminal would cut it, and as it is for a file or another program."""
+    if not sys.stderr.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
 def main() -> None:
     """Run the command line; the one place that catches configuration errors."""
     try:
@@ -69,7 +79,7 @@ def main() -> None:
         sys.exit(130)
     except SiteFileError as error:
         for line in error.lines:
-            click.echo(line, err=True)
+            click.echo(_folded(line), err=True)
         sys.exit(EXIT_CONFIG)
     except ConfigError as error:
         click.echo(str(error), err=True)

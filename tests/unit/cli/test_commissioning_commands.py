@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from gateway.cli import asking, check, guess, ports, profiles, read, scan
+from gateway.cli import asking, check, guess, main, ports, profiles, read, scan
 from gateway.cli.read import register_table
 from gateway.core.commissioning import Found, LineSettings, NoAnswerError, Words
 
@@ -189,3 +189,15 @@ def test_silence_on_a_line_may_be_its_settings() -> None:
     error = NoAnswerError("rtu:///a unit 7", "no reply")
     assert "9600 8N1" in asking.silent(error, LineSettings())
     assert "run at" not in asking.silent(error, None)
+
+
+def test_mistakes_are_folded_between_words_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = (
+        "site.yaml:7:40: connections[2].options.endpoint: unknown key; allowed are clean_session, client_id, host, port"
+    )
+    assert main._folded(line) == line
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    folded = main._folded(line)
+    assert max(map(len, folded.splitlines())) <= 60
+    assert " ".join(folded.split()) == line
