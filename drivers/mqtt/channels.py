@@ -240,6 +240,7 @@ class ChannelDecoder:
         ]
         out.lost += len(raws) - len(kept)
         if kept:
+            out.past += len(kept)
             out.add_columns(
                 self.row,
                 np.array([time_ns for time_ns, _ in kept], np.int64),

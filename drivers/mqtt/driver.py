@@ -277,7 +277,7 @@ class MqttDriver:
             out.trouble = ""
 
     def _deliver(self, target: Target, message: Publish, arrival_ns: int, out: Readings) -> None:
-        listener, before = target.listener, out.count
+        listener, before = target.listener, out.count - out.past
         if message.retain and message.payload is None and not listener.accepts_retained:
             self.counters["retained"] += 1
         elif message.payload is None:
@@ -289,7 +289,7 @@ class MqttDriver:
             return
         else:
             listener.decode(message.payload, arrival_ns, out)
-        if target.presence is not None and target.presence.gone and out.count > before:
+        if target.presence is not None and target.presence.gone and out.count - out.past > before:
             target.presence.heard()
 
     def _room(self) -> None:

@@ -19,6 +19,7 @@ class Readings:
 
     Attributes:
         count: Readings so far.
+        past: How many of them are BACKFILLED.
         unreadable: UNREADABLE readings added by `bad`.
         repeated: Messages dropped because they had come before.
         lost: Values of the past that could not be kept.
@@ -26,7 +27,7 @@ class Readings:
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.past = 0
         self.unreadable = 0
         self.repeated = 0
         self.lost = 0

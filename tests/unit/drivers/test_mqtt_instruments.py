@@ -610,3 +610,11 @@ async def test_a_status_that_had_to_be_dropped_leaves_none_that_is_good() -> Non
     await rig.read()
     assert rig.driver.counters["dropped"] == 1
     assert await rig.tell("t", {"co": 5}) == [("co", 0, 5, "uncertain")]
+
+
+async def test_what_an_instrument_remembers_does_not_say_that_it_is_there() -> None:
+    rig = Rig(CHIRPSTACK | {"layout": TH, "availability": [{"topic": "gone"}]}, TH_CHANNELS, period_s=10)
+    assert {q for *_, q in await rig.tell("gone", "offline")} == {"comms_lost"}
+    past = b"\x20\xce" + struct.pack("<Ih", int(rig.now(-600)), 215) + bytes([90, 0])
+    assert {q for *_, q in await rig.tell(UP, uplink(rig, past))} == {"backfilled"}
+    assert {q for *_, q in await rig.after(11)} == {"comms_lost"}, "told again, for it is still gone"
