@@ -6,7 +6,7 @@ from drivers.mqtt.channels import ChannelDecoder
 from drivers.mqtt.decode import BROKEN, parse, text_of
 from drivers.mqtt.paths import MISSING, Path
 from drivers.mqtt.readings import Readings
-from drivers.mqtt.trust import Source, Status
+from drivers.mqtt.trust import UNCERTAIN, Source, Status
 from drivers.mqtt.trust_options import AvailabilityOptions, HeartbeatOptions
 from drivers.mqtt.vigil import Vigil
 from drivers.values import GOOD, as_text
@@ -142,7 +142,8 @@ class Availability:
 class Heartbeat(Source):
     """Reads the topic on which something comes as long as an instrument works; a target like `MessageDecoder`.
 
-    While it is silent the instrument's values are STALE, whatever they show.
+    While it is silent the instrument's values are STALE, whatever they show; until it has been heard over a new
+    connection there is no evidence of life, and none of death: UNCERTAIN.
 
     Args:
         options: The topic's.
@@ -157,7 +158,7 @@ class Heartbeat(Source):
     def __init__(
         self, options: HeartbeatOptions, channels: Sequence[ChannelDecoder], every_s: float, vigil: Vigil
     ) -> None:
-        super().__init__(GOOD)
+        super().__init__(UNCERTAIN)
         self._path = Path(options.path) if options.path else None
         self._silent_after_s = options.silent_after_s
         self._every_s = every_s
@@ -170,6 +171,8 @@ class Heartbeat(Source):
     def listen(self) -> None:
         """A connection stands: from now on it can be heard."""
         self._last_s = self._vigil.now_s()
+        if self.code == GOOD:
+            self.mean(UNCERTAIN)
         if not self._watched:
             self._watched = True
             self._vigil.add(self, self._last_s + self._silent_after_s)

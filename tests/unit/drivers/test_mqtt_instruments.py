@@ -488,7 +488,12 @@ async def test_values_without_a_heartbeat_are_stale_whatever_they_show() -> None
     )
     for heartbeat in rig.driver._heartbeats:
         heartbeat.listen()
+    assert await rig.tell("plant/1", {"co": 4}) == [("co", 0, 4, "uncertain")], "nothing vouches for it yet"
+    assert await rig.tell("plant/1/alive", "1") == []
     assert await rig.tell("plant/1", {"co": 4}) == [("co", 0, 4, "good")]
+    for heartbeat in rig.driver._heartbeats:
+        heartbeat.listen()
+    assert await rig.tell("plant/1", {"co": 4}) == [("co", 0, 4, "uncertain")], "over a new connection neither"
     assert await rig.after(59) == []
     assert await rig.tell("plant/1/alive", "1", retain=True) == []
     assert await rig.after(2) == [("co", 0, None, "stale")]
