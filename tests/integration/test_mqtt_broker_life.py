@@ -163,7 +163,7 @@ async def test_a_last_will_is_a_lost_instrument_until_it_speaks_again(broker: Br
 
 
 async def test_a_heartbeat_that_stops_is_noticed_without_any_message(broker: Broker) -> None:
-    plan = instrument("gd/v", {}, heartbeat={"topic": "gd/alive", "silent_after_s": 0.4})
+    plan = instrument("gd/v", {}, heartbeat={"topic": "gd/alive", "silent_after_s": 1.0})
     async with opened(broker, plan) as driver:
         await broker.publish("gd/alive", b"1")
         await broker.publish("gd/v", b"1")
