@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,8 +16,10 @@ from gateway.registry import Kind, load
 from gateway.site.document import Document, parse
 from gateway.site.examples import shipped
 from gateway.site.explain import problems
-from gateway.site.profile_schema import PLACES, IdentifySection, ProfileFile
 from gateway.site.schema import ChannelSection
+
+if TYPE_CHECKING:  # its models take as long to make as all others of a site file together, and most sites have none
+    from gateway.site.profile_schema import IdentifySection, ProfileFile
 
 ALIASES = re.compile(r"^aliases: *\[([^\]]*)\]", re.MULTILINE)
 """Shipped profiles write their aliases in one line, so that finding one needs no parsing of all files."""
@@ -43,7 +45,7 @@ class Profile:
         ready: Its channels, in the order of the file.
     """
 
-    file: ProfileFile
+    file: "ProfileFile"
     document: Document = field(repr=False)
     ready: tuple[Ready, ...] = field(repr=False)
 
@@ -53,7 +55,7 @@ class Profile:
         return self.file.profile
 
     @property
-    def identify(self) -> IdentifySection | None:
+    def identify(self) -> "IdentifySection | None":
         """What a scan knows it by."""
         return self.file.identify
 
@@ -114,6 +116,8 @@ def _aliases() -> dict[str, str]:
 
 def read_profile(path: Path) -> Profile:
     """Read and check a profile file. Raises SiteFileError with every mistake's line."""
+    from gateway.site.profile_schema import ProfileFile  # noqa: PLC0415 - a site without profiles needs none of it
+
     document = parse(path, "a profile is a mapping with the key `profile`")
     try:
         file = ProfileFile.model_validate(document.data)
@@ -154,7 +158,7 @@ def _options_as_written(document: Document) -> Iterator[ConfigError]:
                 yield from (problem.under(*path, "options") for problem in problems(model, error))
 
 
-def _ready(file: ProfileFile, document: Document, module: ModuleType, found: list[ConfigError]) -> tuple[Ready, ...]:
+def _ready(file: "ProfileFile", document: Document, module: ModuleType, found: list[ConfigError]) -> tuple[Ready, ...]:
     """Check what only the driver understands, and return the channels."""
     folder = document.path.parent
     sections = document.data.get("channels") or []
@@ -189,7 +193,7 @@ def _ready(file: ProfileFile, document: Document, module: ModuleType, found: lis
     )
 
 
-def _strangers(file: ProfileFile) -> Iterator[ConfigError]:
+def _strangers(file: "ProfileFile") -> Iterator[ConfigError]:
     """Yield what the profile's words say of channels that it does not have."""
     names = {channel.id for channel in file.channels}
     words: list[tuple[tuple[str | int, ...], Any]] = [
@@ -221,6 +225,8 @@ def point_word(written: dict[str, Any], first: int, n: int) -> dict[str, Any]:
 
 
 def _numbered(text: str, n: int) -> str:
+    from gateway.site.profile_schema import PLACES  # noqa: PLC0415 - as above
+
     for place, value in zip(PLACES, (n, n >> 8, n & 0xFF), strict=True):
         text = text.replace(place, str(value))
     return text
