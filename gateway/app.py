@@ -256,12 +256,22 @@ class App:
             self.port = port
             log.info("console", url=f"http://{self._bind.rpartition(':')[0]}:{port}/")
 
+        told = ""
+
+        def on_problem(why: str) -> None:
+            nonlocal told
+            if why and why != told:
+                # The alarm alone would stand in a console that nobody can open.
+                log.warning("console cannot be served", reason=why)
+            told = why
+            self._system("system/api", why)
+
         await serve(
             self,
             self._bind,
             local_operator=self.site.file.api.local_operator,
             on_port=on_port,
-            on_problem=lambda why: self._system("system/api", why),
+            on_problem=on_problem,
         )
 
     # A changed site file

@@ -64,6 +64,19 @@ async def test_an_example_shows_every_channel_good_and_ends_promptly(site: str, 
         await plant.ended(2.0)
 
 
+async def test_a_console_whose_port_is_taken_is_told_and_the_gateway_runs(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        gateway = Process(
+            "run", str(ROOT / "config" / "sites" / "tank-farm.yaml"), "--data", str(tmp_path / "data"),
+            "--bind", bind, "--json-logs", log=tmp_path / "log",
+        )  # fmt: skip
+        with gateway:
+            assert bind in await gateway.said("console cannot be served")
+            gateway.signal(signal.SIGTERM)
+            assert await gateway.ended(5.0) == 0
+
+
 @pytest.mark.parametrize("site", [*EXAMPLES, "profiles"])
 async def test_an_example_is_a_valid_site(site: str, tmp_path: Path) -> None:
     with Process("check", str(ROOT / "config" / "sites" / f"{site}.yaml"), log=tmp_path / "log") as check:
