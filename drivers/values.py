@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -22,9 +23,33 @@ SPECIAL_NAMES = [quality_name(quality) for quality in Quality if quality >= Qual
 
 GOOD = int(Quality.GOOD)
 UNREADABLE = (math.nan, int(Quality.UNREADABLE))
+UNDER_RANGE = (math.nan, int(Quality.UNDER_RANGE))
+OVER_RANGE = int(Quality.OVER_RANGE)
 
 
 NS_PER_UNIT = {"s": NS_PER_S, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+
+UNDER_RANGE_PART = 0.1
+"""Below the range by more than this part of its span, a value is a fault and not a small negative drift."""
+ROUNDING = 1e-9
+"""3 × 0.1 is more than 0.3 in binary: so much of the range's end is rounding and not over-range."""
+NO_LIMIT = sys.float_info.max
+"""Stands for an unknown end of range; infinity is still beyond it."""
+
+
+def limits(channel: Channel) -> tuple[float, float]:
+    """Return below what a channel's value is UNDER_RANGE, and above what it is OVER_RANGE.
+
+    >>> limits(Channel(0, "gd-01.ch4", "gd-01", "ch4", range_low=0, range_high=100))
+    (-10.0, 100.0000001)
+    """
+    low, high = channel.range_low, channel.range_high
+    span = high - low
+    floor = low - UNDER_RANGE_PART * span if math.isfinite(span) else -NO_LIMIT
+    if not math.isfinite(high):
+        return floor, NO_LIMIT
+    return floor, high + ROUNDING * max(abs(high), abs(span) if math.isfinite(span) else 0.0)
 
 
 def _zone(name: str | None) -> str | None:
@@ -89,18 +114,21 @@ class ValueOptions(PluginOptions):
 class Converter:
     """Turns one raw value (text, number or boolean) into a value in the channel's unit and a quality code.
 
-    What cannot be read is (NaN, UNREADABLE). A special number or text gets its quality; where that quality is
-    UNCERTAIN the value is kept, and a text such as `OL` with `over_range` counts as the end of the channel's range.
+    What cannot be read is (NaN, UNREADABLE); beyond the channel's range a value is OVER_RANGE, and so far below it that
+    only a fault explains it, it is (NaN, UNDER_RANGE). A special number or a word outranks the range. A special number
+    or text gets its quality; where that quality is UNCERTAIN the value is kept, and a text such as `OL` with
+    `over_range` counts as the end of the channel's range.
 
     Raises:
         ConfigError: A special text with an UNCERTAIN quality stands for no number; the path starts at the options.
     """
 
-    __slots__ = ("_listed_only", "_numbers", "_texts", "offset", "plain", "scale")
+    __slots__ = ("_listed_only", "_numbers", "_texts", "ceiling", "floor", "offset", "plain", "scale")
 
     def __init__(self, options: ValueOptions, channel: Channel) -> None:
         self.scale = options.scale
         self.offset = options.offset
+        self.floor, self.ceiling = limits(channel)
         self._listed_only = options.listed_only
         self._texts: dict[str, tuple[float, int]] = {text: (value, GOOD) for text, value in WORDS.items()}
         self._texts |= {text: (value, GOOD) for text, value in options.words.items()}
@@ -154,19 +182,25 @@ class Converter:
             value = raw * self.scale + self.offset
         except OverflowError:  # an integer beyond what a double holds
             return UNREADABLE
-        return (value, GOOD) if math.isfinite(value) else UNREADABLE
+        if self.floor <= value <= self.ceiling:
+            return value, GOOD
+        if not math.isfinite(value):
+            return UNREADABLE
+        return (value, OVER_RANGE) if value > self.ceiling else UNDER_RANGE
 
     def column(self, raw: Float64) -> Float64 | None:
         """Return a column of finite numbers in the channel's unit, or None where one needs to be looked at by itself.
 
+        One that is beyond the range does, and so does one that is no number when scaled.
+
         Only for a `plain` converter. The column is changed in place.
         """
-        if self.scale == 1.0 and self.offset == 0.0:
-            return raw
-        with np.errstate(over="ignore"):
-            raw *= self.scale
-            raw += self.offset
-        return raw if np.isfinite(raw).all() else None
+        if self.scale != 1.0 or self.offset != 0.0:
+            with np.errstate(over="ignore"):
+                raw *= self.scale
+                raw += self.offset
+        # NaN and infinity compare false with every limit.
+        return raw if not len(raw) or (self.floor <= raw.min() and raw.max() <= self.ceiling) else None
 
     def text(self, raw: str) -> tuple[float, int]:
         """Return a text's value and quality code; blanks around it do not matter."""

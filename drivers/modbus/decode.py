@@ -10,6 +10,7 @@ from drivers.modbus.options import HeartbeatOptions, Order, Type
 from drivers.modbus.places import BIT_TABLES, FLOATS, Place, exact
 from drivers.modbus.plan import Block
 from drivers.modbus.status import InstrumentState
+from drivers.values import NO_LIMIT, limits
 from gateway.core.model import BAD_FROM, UNCERTAIN_FROM, Batch, Channel, Float64, Int32, Quality, UInt8
 
 RAW: dict[Type, str] = {
@@ -23,12 +24,6 @@ RAW: dict[Type, str] = {
     "float32": ">f4",
     "float64": ">f8",
 }
-UNDER_RANGE_PART = 0.1
-"""Below the range by more than this part of its span, a value is a fault and not a small negative drift."""
-ROUNDING = 1e-9
-"""3 × 0.1 is more than 0.3 in binary: so much of the range's end is rounding and not over-range."""
-NO_LIMIT = float(np.finfo(np.float64).max)
-"""Stands for an unknown end of range; infinity is still beyond it."""
 
 
 class Decoder:
@@ -298,11 +293,5 @@ def _unless(values: list[float], neutral: float) -> Float64 | None:
 
 
 def _limits(channels: Sequence[Channel]) -> tuple[Float64, Float64]:
-    low = np.array([channel.range_low for channel in channels])
-    high = np.array([channel.range_high for channel in channels])
-    span = high - low
-    floor = np.where(np.isfinite(span), low - UNDER_RANGE_PART * span, -NO_LIMIT)
-    ceiling = np.where(
-        np.isfinite(high), high + ROUNDING * np.maximum(np.abs(high), np.nan_to_num(np.abs(span))), np.nan
-    )
-    return floor, np.where(np.isnan(ceiling), NO_LIMIT, ceiling)
+    ends = [limits(channel) for channel in channels]
+    return np.array([low for low, _ in ends]), np.array([high for _, high in ends])

@@ -170,6 +170,8 @@ class Row:
         self._base = None if time is None else attrgetter(_dotted(tree, time)[0])
         self._scale = np.array([channel.convert.scale for channel in channels])
         self._offset = np.array([channel.convert.offset for channel in channels])
+        self._floor = np.array([channel.convert.floor for channel in channels])
+        self._ceiling = np.array([channel.convert.ceiling for channel in channels])
         self._plain = bool((self._scale == 1.0).all() and (self._offset == 0.0).all())
 
     def take(self, payload: bytes, arrival_ns: int, out: Readings) -> bool:
@@ -184,8 +186,9 @@ class Row:
         if not self._plain:
             with np.errstate(over="ignore"):
                 values = values * self._scale + self._offset
-            if not np.isfinite(values).all():
-                return False
+        # NaN and infinity compare false with every limit.
+        if not ((values >= self._floor) & (values <= self._ceiling)).all():
+            return False
         time_ns, quality = arrival_ns, GOOD
         if self._base is not None:
             time_ns = self._first.reader.one(self._base(document))

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from drivers.values import Converter, ValueOptions
@@ -14,6 +15,38 @@ def converter(**options: object) -> Converter:
 
 
 @pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (100.0, (100.0, Quality.GOOD)),
+        (100.1, (100.1, Quality.OVER_RANGE)),
+        ("250", (250.0, Quality.OVER_RANGE)),
+        (-9.9, (-9.9, Quality.GOOD)),
+        (-50, None),
+        ("-1e2", None),
+    ],
+)
+def test_a_value_beyond_the_range_is_marked_and_one_far_below_it_is_none(
+    raw: object, expected: tuple[float, Quality] | None
+) -> None:
+    channel = Channel(0, "gd-01.ch4", "gd-01", "ch4", unit="%LEL", range_low=0, range_high=100)
+    value, quality = Converter(ValueOptions(), channel)(raw)
+    if expected is None:
+        assert math.isnan(value)
+        assert quality == Quality.UNDER_RANGE
+    else:
+        assert (value, quality) == expected
+    column = Converter(ValueOptions(), channel).column(np.array([1.0, float(str(raw)), 2.0]))
+    assert (column is None) is (quality != Quality.GOOD), "a column with such a value is looked at one by one"
+
+
+def test_a_listed_number_outranks_the_range() -> None:
+    channel = Channel(0, "gd-01.ch4", "gd-01", "ch4", unit="%LEL", range_low=0, range_high=100)
+    read = Converter(ValueOptions.model_validate({"special": {"-50": "warm_up"}, "words": {"900": 12}}), channel)
+    assert read(-50)[1] == Quality.WARM_UP
+    assert read(900) == (12.0, Quality.GOOD)
+
+
+@pytest.mark.parametrize(
     ("raw", "value"),
     [
         (1, 1.0),
@@ -21,7 +54,7 @@ def converter(**options: object) -> Converter:
         (-0.0, 0.0),
         ("12.50", 12.5),
         (" 7 \n", 7.0),
-        ("-1e2", -100.0),
+        ("1e1", 10.0),
         (".5", 0.5),
         ("5.", 5.0),
         (True, 1.0),
