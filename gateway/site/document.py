@@ -61,7 +61,8 @@ def parse(path: Path, whole: str = "a site file is a mapping with the key `site`
             raise SiteFileError([f"{path.name}: larger than {BYTES_MAX >> 20} MiB"])
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SiteFileError([f"{path}: cannot be read: {error}"]) from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SiteFileError([f"{path}: cannot be read: {why}"]) from error
     data = _data(path, text)
     if not isinstance(data, dict):
         raise SiteFileError([f"{path.name}:1:1: {whole}, not {type(data).__name__}"])
