@@ -115,6 +115,7 @@ class _Session(Generic[AskT]):
         self._bell, self._rung = socket.socketpair()
         self._bell.settimeout(0)
         self._rung.settimeout(0)
+        self._bell_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="modbus-line", daemon=True)
 
     async def start(self) -> None:
@@ -146,15 +147,22 @@ class _Session(Generic[AskT]):
         self._ring()
         await asyncio.shield(self._ended)
         self._thread.join()
-        self._bell.close()
-        self._rung.close()
         if self._opened.done() and not self._opened.cancelled():
             self._opened.exception()
         self._drop_rest("line closed")
 
     def _ring(self) -> None:
-        with contextlib.suppress(OSError):  # full: it rings already
+        with self._bell_lock, contextlib.suppress(OSError):  # full: it rings already; closed: nobody is there
             self._bell.send(b"\0")
+
+    def _hang_up(self) -> None:
+        """Close the bell; in the thread, as the last thing it does, so that it happens whoever stopped waiting for it.
+
+        Under the lock: a closed descriptor's number may be another file's the next moment.
+        """
+        with self._bell_lock:
+            self._bell.close()
+            self._rung.close()
 
     def _finish(self, ask: AskT, answer: Answer, took_s: float = 0.0) -> None:
         if ask in self._pending:
@@ -170,6 +178,7 @@ class _Session(Generic[AskT]):
         try:
             descriptor = self._opener()
         except OSError as error:
+            self._hang_up()
             self._post(self._settle, self._opened, error)
             self._post(self._settle, self._ended, None)
             return
@@ -182,6 +191,7 @@ class _Session(Generic[AskT]):
             self._post(self._went_away, error.strerror or str(error))
         finally:
             os.close(descriptor)
+            self._hang_up()
             self._post(self._settle, self._ended, None)
 
     def _serve(self, line: Line) -> None:

@@ -180,7 +180,7 @@ async def test_pymodbus_reads_and_switches_over_udp_and_nonsense_gets_no_answer(
 
 async def test_pymodbus_identifies_and_masks_over_the_serial_line():
     def ask(path: str) -> tuple[Any, Any]:
-        client = ModbusSerialClient(path, baudrate=115200, timeout=1, retries=0)
+        client = ModbusSerialClient(path, baudrate=115200, timeout=2, retries=3)
         assert client.connect()
         try:
             told = client.read_device_information(read_code=1, object_id=0, device_id=9).information

@@ -163,7 +163,7 @@ async def test_mbpoll_reads_the_serial_line_through_its_link(tmp_path: Path):
 
 
 def read_serial(path: str, unit: int, count: int) -> list[int]:
-    client = ModbusSerialClient(path, baudrate=115200, timeout=1, retries=0)
+    client = ModbusSerialClient(path, baudrate=115200, timeout=2, retries=3)
     assert client.connect()
     try:
         return client.read_holding_registers(0, count=count, device_id=unit).registers
