@@ -192,9 +192,7 @@ def test_silence_on_a_line_may_be_its_settings() -> None:
 
 
 def test_mistakes_are_folded_between_words_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = (
-        "site.yaml:7:40: connections[2].options.endpoint: unknown key; allowed are clean_session, client_id, host"
-    )
+    line = "site.yaml:7:40: connections[2].options.endpoint: unknown key; allowed are clean_session, client_id, host"
     assert main._folded(line) == line
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "60")
