@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 
 import aiomqtt
 
@@ -11,6 +10,7 @@ from gateway.core.clock import Clock
 QUEUE_MAX = 10_000
 """Messages that wait while the broker is away; beyond that the oldest are dropped, as small instruments do."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
+_STOP_AGAIN_S = 1.0
 
 
 class Publisher:
@@ -50,6 +50,7 @@ class Publisher:
         self._timers: set[asyncio.TimerHandle] = set()
         self.published = self.dropped = 0
         self.down = False
+        self._over = False
 
     @property
     def address(self) -> str:
@@ -58,6 +59,7 @@ class Publisher:
 
     async def start(self) -> None:
         """Begin to publish; does not wait for the broker."""
+        self._over = False
         self._task = asyncio.create_task(self._run(), name=f"publish to {self.address}")
 
     async def stop(self) -> None:
@@ -65,11 +67,12 @@ class Publisher:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        # aiomqtt loses a cancellation that meets an answer, or a good-bye without one: the task must see for itself.
+        self._over = True
         task, self._task = self._task, None
-        if task is not None:
+        while task is not None and not task.done():
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task], timeout=_STOP_AGAIN_S)
 
     def put(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Publish as soon as the broker takes it; `retained` has the broker keep it for those who come later."""
@@ -99,7 +102,7 @@ class Publisher:
 
     async def _run(self) -> None:
         wait_s = _FIRST_WAIT_S
-        while True:
+        while not self._over:
             try:
                 username, password, identifier = self._login
                 async with aiomqtt.Client(
@@ -113,9 +116,9 @@ class Publisher:
                 wait_s = min(wait_s * 2.0, _LONGEST_WAIT_S)
 
     async def _drain(self, client: aiomqtt.Client) -> None:
-        while True:
+        while not self._over:
             await self._some.wait()
-            while self._waiting:
+            while self._waiting and not self._over:
                 topic, payload, retained = self._waiting[0]
                 await client.publish(topic, payload, qos=self._qos, retain=retained)
                 # Taken off only now: what was under way when the link broke is sent again.

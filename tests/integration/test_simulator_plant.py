@@ -7,10 +7,11 @@ import shutil
 import signal
 import struct
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 from pymodbus.client import AsyncModbusTcpClient, ModbusSerialClient
 
@@ -389,6 +390,24 @@ async def test_what_was_put_while_the_broker_was_away_is_published_when_it_comes
             assert publisher.dropped == 0
     finally:
         await publisher.stop()
+
+
+async def test_a_publisher_stops_also_where_the_end_meets_the_brokers_answer(monkeypatch: pytest.MonkeyPatch):
+    begun = asyncio.Event()
+
+    async def answered_when_cancelled(*_: object, **__: object) -> None:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(aiomqtt.Client, "publish", answered_when_cancelled)
+    async with broker() as port:
+        publisher = Publisher("127.0.0.1", port, SystemClock())
+        await publisher.start()
+        publisher.put("plant/one", b"1")
+        await begun.wait()
+        async with asyncio.timeout(5):
+            await publisher.stop()
 
 
 @pytest.mark.parametrize("embedded", [False, True])
