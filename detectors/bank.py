@@ -21,6 +21,7 @@ from gateway.core.model import (
     Int64,
     Level,
     Quality,
+    Reason,
     Rule,
     UInt8,
     Verdicts,
@@ -31,7 +32,7 @@ Mask = NDArray[np.bool_]
 Steps = tuple[Mask, Mask]
 State = Mapping[str, NDArray[np.generic]]
 
-NORMAL, LOW, HIGH, FAULT = (np.int8(level) for level in Level)
+NORMAL, LOW, HIGH, FAULT, WARNING = (np.int8(level) for level in Level)
 OVER_RANGE: Final = np.uint8(Quality.OVER_RANGE)
 IDLE: Final = np.int64(1 << 62)
 """The start of a delay that does not run: later than any reading, and far enough from both ends to subtract."""
@@ -77,6 +78,13 @@ class Bank:
         """Return the slot of each row; the spare slot for rows without a rule."""
         return self._slot.take(rows, mode="clip")
 
+    def by_slot(self, by_row: Mask) -> Mask:
+        """Return bool[size + 1] from bool[channels]: what holds for each rule's first channel; never for the spare."""
+        found: Mask = np.zeros(self.size + 1, np.bool_)
+        found[self._slot[: len(by_row)]] = by_row[: len(self._slot)]
+        found[self.size] = False
+        return found
+
     @property
     def level(self) -> Int8:
         """int8[size], a view: the level last reported for each rule."""
@@ -99,6 +107,7 @@ class Bank:
         *,
         judged: tuple[Float64, Float64, Float32],
         quality: UInt8 | None = None,
+        reason: tuple[Reason, ...] = (),
     ) -> Verdicts:
         """Take over new levels and return the verdicts.
 
@@ -109,11 +118,52 @@ class Bank:
             level: The new levels.
             judged: The values judged, what they were compared with, and the scores.
             quality: The faults found; by default the readings' own qualities.
+            reason: Why, one for each, or none.
         """
         self.levels[slots] = level
         value, limit, score = judged
         found = batch.quality[at] if quality is None else quality
-        return Verdicts(self._index[slots], level, score, batch.time_ns[at], value, limit, found)
+        return Verdicts(self._index[slots], level, score, batch.time_ns[at], value, limit, found, reason)
+
+
+class Judge:
+    """What every detector is made of: its bank, and state columns that are saved and restored by name.
+
+    A detector adds its columns to `columns`, each with one slot for each rule and the spare one last, and where other
+    things follow from them, sets those anew in `_restored`.
+
+    Args:
+        rules: The rules.
+
+    Attributes:
+        columns: All state, by name; `level` is there already.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._bank = Bank(rules)
+        self.columns: dict[str, NDArray[np.generic]] = {"level": self._bank.levels}
+
+    @property
+    def level(self) -> Int8:
+        """int8[len(rules)], the level last reported for each rule; may be set."""
+        return self._bank.level
+
+    @level.setter
+    def level(self, level: Int8) -> None:
+        self._bank.set_level(level)
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """Return all state but the spare slot's."""
+        return {name: column[:-1].copy() for name, column in self.columns.items()}
+
+    def restore(self, state: State) -> None:
+        """Take over what `save` returned. Raises ValueError where it was saved for other rules."""
+        for name, column in self.columns.items():
+            fill(column, state, name)
+        self._restored()
+
+    def _restored(self) -> None:
+        """Set what follows from the columns, after they have been filled."""
 
 
 def margin(judged: Float64, limit: Float64) -> Float32:
@@ -220,16 +270,62 @@ class Ladder:
         self._busy[slots] = (self._low_on.since_ns[slots] != IDLE) | (self._high_on.since_ns[slots] != IDLE)
         self._any_busy = bool(self._busy.any())
 
-    def save(self) -> dict[str, NDArray[np.generic]]:
-        """Return the running delays."""
-        return {name: delay.since_ns[:-1].copy() for name, delay in self._delays.items()}
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        """Return the running delays, for `Judge.columns`."""
+        return {name: delay.since_ns for name, delay in self._delays.items()}
 
-    def restore(self, state: State) -> None:
-        """Take over what `save` returned."""
-        for name, delay in self._delays.items():
-            fill(delay.since_ns, state, name)
-        self._busy = self._low_on.running() | self._high_on.running()
+    def restored(self) -> None:
+        """Take note of delays that were filled in."""
+        self._busy[:] = self._low_on.running() | self._high_on.running()
         self._any_busy = bool(self._busy.any())
+
+
+class Switch:
+    """One step with its delays: what most warnings and faults need.
+
+    Args:
+        bank: The rules' levels; read here, set by `Bank.report`.
+        level: The level that the step raises.
+        on_delay_ns: int64[size + 1], before it is raised.
+        off_delay_ns: int64[size + 1], before it is over.
+    """
+
+    def __init__(self, bank: Bank, level: Level, on_delay_ns: Int64, off_delay_ns: Int64) -> None:
+        self._bank, self._level = bank, np.int8(level)
+        self._on, self._off = Delay(on_delay_ns), Delay(off_delay_ns)
+        self._any_on = False
+
+    def awake(self, slots: Slots) -> Mask:
+        """Return which of `slots` must be judged in full: raised, or with an on-delay that runs."""
+        awake: Mask = self._bank.levels.take(slots) != NORMAL
+        if self._any_on:
+            awake |= self._on.since_ns.take(slots) != IDLE
+        return awake
+
+    def step(self, slots: Slots, time_ns: Int64, over: Mask, under: Mask, hold: Mask) -> Int8:
+        """Return the levels after these readings.
+
+        Args:
+            slots: The rules.
+            time_ns: The times of their readings.
+            over: Where the condition holds.
+            under: Where it is gone, deadband included.
+            hold: Where the reading clears nothing, and where not `over`, says nothing at all.
+        """
+        before = self._bank.levels[slots]
+        on = self._on.due(slots, time_ns, over, hold)
+        off = self._off.due(slots, time_ns, under & ~hold & (before != NORMAL))
+        self._any_on = bool(self._on.running().any())
+        level: Int8 = np.where(on, self._level, np.where(off, NORMAL, before))
+        return level
+
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        """Return the running delays, for `Judge.columns`."""
+        return {"on_ns": self._on.since_ns, "off_ns": self._off.since_ns}
+
+    def restored(self) -> None:
+        """Take note of delays that were filled in."""
+        self._any_on = bool(self._on.running().any())
 
 
 def fill(column: NDArray[np.generic], state: State, name: str) -> None:

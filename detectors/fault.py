@@ -30,34 +30,33 @@ References:
     values that stand still, jump and drift in real instruments.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 
 from detectors.bank import (
     FAULT,
     IDLE,
     NORMAL,
-    Bank,
     Delay,
+    Judge,
     Mask,
     Slots,
-    fill,
     float_column,
     is_bad,
     is_over_range,
     time_column,
 )
 from gateway.core.errors import ConfigError
-from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Int8, Int64, Quality, Rule, UInt8, Verdicts
+from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Int64, Level, Quality, Rule, UInt8, Verdicts
 from gateway.core.plugin import Detector, PluginOptions
 
 UNDER_RANGE_SHARE: Final = 0.1
 """How far below its range a value may drift and still be believed, as a share of the range."""
 
+LEVELS: Final = (Level.FAULT,)
 _LIVE, _SAYS_NOTHING, _FAULTY = 0, 1, 2
 
 
@@ -149,11 +148,12 @@ def believable(channel: Channel, options: Options) -> tuple[float, float]:
     return (low if np.isfinite(low) else -np.inf), np.inf
 
 
-class Fault:
+class Fault(Judge):
     """All fault rules at once; satisfies `Detector`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        bank = self._bank = Bank(rules)
+        super().__init__(rules)
+        bank = self._bank
         self._on = Delay(time_column(rules, lambda rule: _options(rule).delay_s))
         self._off = Delay(time_column(rules, lambda rule: _options(rule).off_delay_s))
         self._any_on = False
@@ -169,15 +169,14 @@ class Fault:
         self._seen_ns: Int64 = np.full(bank.size + 1, IDLE, np.int64)
         self._gap_ns = time_column(rules, lambda rule: max(rule.channel.stale_after_s, 3.0 * rule.channel.period_s))
         self._frozen: Mask = np.zeros(bank.size + 1, np.bool_)
-
-    @property
-    def level(self) -> Int8:
-        """int8[len(rules)], the level last reported for each rule; may be set."""
-        return self._bank.level
-
-    @level.setter
-    def level(self, level: Int8) -> None:
-        self._bank.set_level(level)
+        self.columns |= {
+            "on_ns": self._on.since_ns,
+            "off_ns": self._off.since_ns,
+            "anchor": self._anchor,
+            "still_since_ns": self._still_since_ns,
+            "seen_ns": self._seen_ns,
+            "frozen": self._frozen,
+        }
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
@@ -248,26 +247,8 @@ class Fault:
         found = np.where(value < self._low[slots], np.uint8(Quality.UNDER_RANGE), found)
         return np.where(own, quality, found)
 
-    def save(self) -> dict[str, NDArray[np.generic]]:
-        """Return the levels, the running delays and how long values have stood still."""
-        return {name: column[:-1].copy() for name, column in self._columns().items()}
-
-    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over what `save` returned. Raises ValueError where it was saved for other rules."""
-        for name, column in self._columns().items():
-            fill(column, state, name)
+    def _restored(self) -> None:
         self._any_on = bool(self._on.running().any())
-
-    def _columns(self) -> dict[str, NDArray[np.generic]]:
-        return {
-            "level": self._bank.levels,
-            "on_ns": self._on.since_ns,
-            "off_ns": self._off.since_ns,
-            "anchor": self._anchor,
-            "still_since_ns": self._still_since_ns,
-            "seen_ns": self._seen_ns,
-            "frozen": self._frozen,
-        }
 
 
 def create(rules: Sequence[Rule]) -> Detector:

@@ -21,19 +21,17 @@ References:
     R. W. Bukowski et al., Performance of Home Smoke Alarms, NIST TN 1455-1 (2008): temperatures of real rooms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 
 from detectors.bank import (
-    Bank,
+    Judge,
     Ladder,
     Mask,
     Slots,
-    fill,
     float_column,
     is_bad,
     is_over_range,
@@ -42,7 +40,7 @@ from detectors.bank import (
 )
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
-from gateway.core.model import BAD_FROM, NO_VERDICTS, Batch, Float64, Int8, Int64, Rule, Verdicts
+from gateway.core.model import BAD_FROM, NO_VERDICTS, Batch, Float64, Int8, Int64, Judged, Rule, Verdicts
 from gateway.core.plugin import Detector, PluginOptions
 
 CELLS: Final = 40
@@ -50,6 +48,8 @@ CELLS: Final = 40
 
 NEVER: Final = np.int64(-(1 << 62))
 """The time of an empty cell: outside every window, and far enough from both ends to subtract."""
+
+JUDGED: Final = Judged("{}/min", "change", "变化")
 
 _NS_PER_MINUTE: Final = 60.0 * NS_PER_S
 
@@ -157,11 +157,12 @@ def _options(rule: Rule) -> Options:
     return rule.options
 
 
-class Rate:
+class Rate(Judge):
     """All rate rules at once; satisfies `Detector`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        bank = self._bank = Bank(rules)
+        super().__init__(rules)
+        bank = self._bank
         self._ladder = Ladder(
             bank,
             time_column(rules, lambda rule: _options(rule).on_delay_s),
@@ -193,15 +194,15 @@ class Rate:
         self._reference: Float64 = np.full(bank.size + 1, np.nan)
         self._quiet_since_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
         self._reference[-1] = 0.0
-
-    @property
-    def level(self) -> Int8:
-        """int8[len(rules)], the level last reported for each rule; may be set."""
-        return self._bank.level
-
-    @level.setter
-    def level(self, level: Int8) -> None:
-        self._bank.set_level(level)
+        self.columns |= {
+            "time_ns": self._time_ns,
+            "value": self._value,
+            "last_ns": self._last_ns,
+            "raised_ns": self._raised_ns,
+            "reference": self._reference,
+            "quiet_since_ns": self._quiet_since_ns,
+            **self._ladder.columns(),
+        }
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
@@ -300,27 +301,8 @@ class Rate:
         enough = (count >= self._readings_min[slots]) & (x.max(axis=1) * 2.0 >= window_ns)
         return np.where(enough, slope, np.nan)
 
-    def save(self) -> dict[str, NDArray[np.generic]]:
-        """Return the levels, the running delays and the kept readings."""
-        columns = {name: column[:-1].copy() for name, column in self._columns().items()}
-        return {**columns, **self._ladder.save()}
-
-    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over what `save` returned. Raises ValueError where it was saved for other rules."""
-        for name, column in self._columns().items():
-            fill(column, state, name)
-        self._ladder.restore(state)
-
-    def _columns(self) -> dict[str, NDArray[np.generic]]:
-        return {
-            "level": self._bank.levels,
-            "time_ns": self._time_ns,
-            "value": self._value,
-            "last_ns": self._last_ns,
-            "raised_ns": self._raised_ns,
-            "reference": self._reference,
-            "quiet_since_ns": self._quiet_since_ns,
-        }
+    def _restored(self) -> None:
+        self._ladder.restored()
 
 
 def create(rules: Sequence[Rule]) -> Detector:

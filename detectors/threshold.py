@@ -23,7 +23,7 @@ References:
     ISA-18.2 / IEC 62682: deadband, on-delay and off-delay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -31,11 +31,10 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from detectors.bank import (
-    Bank,
+    Judge,
     Ladder,
     Mask,
     Slots,
-    fill,
     float_column,
     is_bad,
     is_over_range,
@@ -233,16 +232,17 @@ def _refusal(value: float, allowed: str, ceiling: Ceilings) -> str:
     )
 
 
-class Threshold:
+class Threshold(Judge):
     """All threshold rules at once; satisfies `Detector`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._bank = Bank(rules)
+        super().__init__(rules)
         self._ladder = Ladder(
             self._bank,
             time_column(rules, lambda rule: _options(rule).on_delay_s),
             time_column(rules, lambda rule: _options(rule).off_delay_s),
         )
+        self.columns |= self._ladder.columns()
         self._above: Float64 = np.stack(
             [
                 float_column(rules, lambda rule: _options(rule).rising.low),
@@ -263,15 +263,6 @@ class Threshold:
         self._any_below = bool(np.isfinite(self._trip_below).any())
         # An instrument of unknown range that says it is beyond it is beyond any set point.
         self._range_high = np.nan_to_num(float_column(rules, lambda rule: rule.channel.range_high), nan=np.inf)
-
-    @property
-    def level(self) -> Int8:
-        """int8[len(rules)], the level last reported for each rule; may be set."""
-        return self._bank.level
-
-    @level.setter
-    def level(self, level: Int8) -> None:
-        self._bank.set_level(level)
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
@@ -323,14 +314,8 @@ class Threshold:
             nearer_below = np.abs(judged - below) < np.abs(judged - above)
         return np.where(np.isnan(above) | nearer_below, below, above)
 
-    def save(self) -> dict[str, NDArray[np.generic]]:
-        """Return the levels and the running delays."""
-        return {"level": self.level.copy(), **self._ladder.save()}
-
-    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over what `save` returned. Raises ValueError where it was saved for other rules."""
-        fill(self._bank.levels, state, "level")
-        self._ladder.restore(state)
+    def _restored(self) -> None:
+        self._ladder.restored()
 
 
 def _either(above: NDArray[np.bool_], below: NDArray[np.bool_]) -> tuple[Mask, Mask]:

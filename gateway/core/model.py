@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,12 +71,14 @@ def quality_name(code: int) -> str:
 
 
 class Level(IntEnum):
-    """A rule's opinion now: normal, one of the two alarm steps of GB/T 50493, or fault."""
+    """A rule's opinion now: normal, one of the two alarm steps of GB/T 50493, fault, or a warning of its own kind."""
 
     NORMAL = 0
     LOW = 1
     HIGH = 2
     FAULT = 3
+    WARNING = 4
+    """Something learned is unusual, or a limit will be reached: worth a look, and never a limit alarm."""
 
 
 class Priority(IntEnum):
@@ -209,6 +212,18 @@ class Batch:
         return Batch(self.row[index], self.time_ns[index], self.value[index], self.quality[index])
 
 
+class Reason(NamedTuple):
+    """Why a rule changed its opinion, in one short line with numbers for people.
+
+    Attributes:
+        en: In English, e.g. `+3.2 %LEL in 5 min; normal here ±0.4; reaches 25 %LEL in about 9 min`.
+        zh: The same in Chinese.
+    """
+
+    en: str
+    zh: str
+
+
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """Columns of changed opinions: one entry for each rule whose level changed in a batch.
@@ -221,6 +236,7 @@ class Verdicts:
         value: float64[n], that reading's value, or the rate or residual that was judged; NaN where there is none.
         limit: float64[n], what it was compared with; NaN where nothing.
         quality: uint8[n], that reading's quality, or the fault that the detector found, as a `Quality` code.
+        reason: One for each entry, or empty where the detector gives none beyond value and limit.
     """
 
     rule: Int32
@@ -230,6 +246,7 @@ class Verdicts:
     value: Float64
     limit: Float64
     quality: UInt8
+    reason: tuple[Reason, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rule)
@@ -247,6 +264,21 @@ NO_VERDICTS = Verdicts(
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What the values of a detector's verdicts are, where they are not the reading itself.
+
+    Attributes:
+        unit: Their unit; `{}` stands for the channel's, e.g. `{}/min`.
+        en: What is said after the quantity: `change` makes `Temperature change at 9 K/min`.
+        zh: The same in Chinese.
+    """
+
+    unit: str = "{}"
+    en: str = ""
+    zh: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A detector bound to one or more channels; its id is its alarm's id.
 
@@ -261,6 +293,7 @@ class Rule:
         area: The group it belongs to for first-alarm keeping: its first channel's area.
         response: What the operator is told to do.
         path: Where it stands in the site file, for `ConfigError`.
+        judged: What its verdicts' values are, from its detector's module.
     """
 
     index: int
@@ -273,6 +306,7 @@ class Rule:
     area: str = ""
     response: str = ""
     path: tuple[str | int, ...] = ()
+    judged: Judged = Judged()
 
     @property
     def channel(self) -> Channel:

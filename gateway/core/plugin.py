@@ -1,5 +1,9 @@
 """What a plugin is: one module with `Options` and `create`, satisfying one of three protocols.
 
+A detector's module also says, where it is not the usual: `BINDING`, how rules are made of the channels of a section of
+the site file (one rule a channel where left out); `JUDGED`, what its verdicts' values are; `LEVELS`, the levels it can
+report (LOW and HIGH where left out).
+
 A driver's module also has `InstrumentOptions` and `ChannelOptions`, the options that each instrument and each channel
 on its bus take, and `OutputOptions` where it can switch something. `create` checks everything it can without touching
 a network or a file system it does not own, and raises `ConfigError` with a path that starts at the options it got.
@@ -7,13 +11,14 @@ a network or a file system it does not own, and raises `ConfigError` with a path
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from gateway.core.model import Batch, Channel, Int8, Verdicts
+from gateway.core.model import Batch, Channel, Float64, Int8, Verdicts
 
 
 class PluginOptions(BaseModel):
@@ -168,12 +173,24 @@ class Explaining(Protocol):
         ...
 
 
+class Binding(StrEnum):
+    """How rules are made of the channels that a section of the site file names."""
+
+    EACH = "each"
+    """One rule a channel."""
+    GROUP = "group"
+    """One rule for all channels of an area (or an instrument, or the whole section): `Rule.channels` has them all."""
+    PEERS = "peers"
+    """One rule a channel, with the others of the same quantity, unit and area behind it in `Rule.channels`."""
+
+
 class Detector(Protocol):
     """Judges: all rules of its type at once. No clock, no I/O, no `await`, nothing random.
 
-    The pipeline makes one detector for each set of rules of a type in which no channel occurs twice, and never hands
-    it a batch in which a channel occurs twice; readings of a channel come in order of arrival, and their times may
-    step back (a clock was set): a delay that was running then starts again at the earlier time.
+    The pipeline makes one detector for each set of rules of a type in which no channel occurs twice (with
+    `Binding.PEERS`, no first channel occurs twice), and never hands it a batch in which a channel occurs twice;
+    readings of a channel come in order of arrival, and their times may step back (a clock was set): a delay that was
+    running then starts again at the earlier time.
 
     Attributes:
         level: int8[len(rules)], the level last reported for each rule, in the order of `create`'s list. The pipeline
@@ -196,6 +213,34 @@ class Detector(Protocol):
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take over what `save` returned, for the same rules in the same order."""
+        ...
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """A detector that learns what is normal also has these. It warns; it never reports LOW or HIGH by what it learned.
+
+    The pipeline judges its rules after all others of the same batch.
+
+    Attributes:
+        score: float64[len(rules)], how unusual each rule's last reading was: 0 not at all, 0.999 what one in a
+            thousand readings of its own past reaches; NaN before it has learned.
+        ready: bool[len(rules)], whether it has learned enough to judge.
+    """
+
+    score: Float64
+    ready: NDArray[np.bool_]
+
+    def hold(self, held: NDArray[np.bool_]) -> None:
+        """Learn nothing from channels in alarm or fault, from the next batch on, until told otherwise.
+
+        Args:
+            held: bool[channels], by row.
+        """
+        ...
+
+    def relearn(self, rules: NDArray[np.intp]) -> None:
+        """Forget what was learned of these rules, by their place in `create`'s list: an instrument was changed."""
         ...
 
 

@@ -303,9 +303,9 @@ def _live(batch: Batch) -> Batch:
 def _joined(parts: Sequence[Verdicts]) -> Verdicts:
     if not parts:
         return NO_VERDICTS
-    return Verdicts(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("rule", "level", "score", "time_ns", "value", "limit", "quality")
-        )
+    columns = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("rule", "level", "score", "time_ns", "value", "limit", "quality")
     )
+    # A detector gives a reason for each of its verdicts or for none.
+    return Verdicts(*columns, reason=tuple(reason for part in parts for reason in part.reason))
