@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import structlog
@@ -303,9 +304,18 @@ def _live(batch: Batch) -> Batch:
 def _joined(parts: Sequence[Verdicts]) -> Verdicts:
     if not parts:
         return NO_VERDICTS
-    columns = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("rule", "level", "score", "time_ns", "value", "limit", "quality")
+
+    def column(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Verdicts(
+        rule=column("rule"),
+        level=column("level"),
+        score=column("score"),
+        time_ns=column("time_ns"),
+        value=column("value"),
+        limit=column("limit"),
+        quality=column("quality"),
+        # A detector gives a reason for each of its verdicts or for none.
+        reason=tuple(reason for part in parts for reason in part.reason),
     )
-    # A detector gives a reason for each of its verdicts or for none.
-    return Verdicts(*columns, reason=tuple(reason for part in parts for reason in part.reason))
