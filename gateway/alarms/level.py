@@ -10,12 +10,28 @@ NAME: Mapping[Level, str] = {level: level.name.lower() for level in Level}
 """Levels as they stand in events."""
 BY_NAME: Mapping[str, Level] = {name: level for level, name in NAME.items()}
 
-SEVERITY: Mapping[Level, int] = {Level.NORMAL: 0, Level.FAULT: 1, Level.LOW: 2, Level.HIGH: 3}
+SEVERITY: Mapping[Level, int] = {
+    Level.NORMAL: 0,
+    Level.WARNING: 1,
+    Level.FAULT: 2,
+    Level.LOW: 3,
+    Level.HIGH: 4,
+}
 """How bad a level is. Not the number of the level: gas that is there is worse than an instrument that is not."""
 
 _HAZARDS = frozenset({Level.LOW, Level.HIGH})
-_HAZARDOUS = {Level.LOW: Priority.ORANGE, Level.HIGH: Priority.RED, Level.FAULT: Priority.YELLOW}
-_OTHER = {Level.LOW: Priority.YELLOW, Level.HIGH: Priority.ORANGE, Level.FAULT: Priority.YELLOW}
+_HAZARDOUS = {
+    Level.LOW: Priority.ORANGE,
+    Level.HIGH: Priority.RED,
+    Level.FAULT: Priority.YELLOW,
+    Level.WARNING: Priority.BLUE,
+}
+_OTHER = {
+    Level.LOW: Priority.YELLOW,
+    Level.HIGH: Priority.ORANGE,
+    Level.FAULT: Priority.YELLOW,
+    Level.WARNING: Priority.BLUE,
+}
 
 
 def is_hazard(level: Level) -> bool:
