@@ -222,7 +222,9 @@ class Outputs:
 
 def _selection(output: Output) -> Selection:
     section = output.section
-    return Selection(output.id, section.alarms, section.areas, section.level, section.faults, section.release)
+    return Selection(
+        output.id, section.alarms, section.areas, section.level, section.faults, section.warnings, section.release
+    )
 
 
 def _switching(output: Output, drivers: Mapping[str, object]) -> Switching:

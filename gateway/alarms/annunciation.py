@@ -35,7 +35,8 @@ class Selection:
         alarms: Patterns of alarm ids with `*` and `?`; system alarms only by patterns that begin with `system/`.
         areas: Only alarms of these areas; all where empty.
         level: Lowest level of an alarm that counts.
-        faults: Alarms of level fault count too. System alarms, which know no other level, always do.
+        faults: Alarms of level fault count too. System alarms, whose level that is, always do.
+        warnings: Warnings count too.
         release: What releases it.
     """
 
@@ -44,6 +45,7 @@ class Selection:
     areas: Sequence[str] = ()
     level: Literal["low", "high"] = "low"
     faults: bool = False
+    warnings: bool = False
     release: Literal["silence", "reset"] = "silence"
 
     def names(self, alarm: str, area: str) -> bool:
@@ -56,6 +58,8 @@ class Selection:
         """Whether an alarm of this level is enough, given that it is named."""
         if level == "fault":
             return self.faults or alarm.startswith(SYSTEM)
+        if level == "warning":
+            return self.warnings
         return level in ("high", self.level)
 
     def is_held_by(self, event: AlarmEvent, silenced: int) -> bool:

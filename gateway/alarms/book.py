@@ -18,6 +18,7 @@ from gateway.alarms.transition import (
     next_event,
     seen_before,
     seen_now,
+    sounds_of,
     system_priority,
     system_triggers,
 )
@@ -113,6 +114,7 @@ class AlarmBook:
         *,
         priority: Priority = Priority.YELLOW,
         area: str = "",
+        level: Level = Level.FAULT,
     ) -> list[AlarmEvent]:
         """Tell how one of the gateway's own parts is doing; its alarm follows it and is never latched.
 
@@ -123,6 +125,7 @@ class AlarmBook:
             now_ns: The time.
             priority: What an operator attends to first. A higher one than before, while active, is an escalation.
             area: The area concerned, or empty.
+            level: FAULT, or WARNING for what is to be read and not heard.
 
         Returns:
             Nothing where nothing changes; the words alone are no change.
@@ -137,7 +140,7 @@ class AlarmBook:
                 return []
             self._sources[alarm] = source.of_system(alarm, area)
         known = self._sources[alarm]
-        now = Seen(Level.FAULT if active else Level.NORMAL)
+        now = Seen(level if active else Level.NORMAL)
         events: list[AlarmEvent] = []
         for trigger in system_triggers(self._state(known), priority, active=active):
             last = self._state(known)
@@ -344,7 +347,8 @@ class AlarmBook:
         self._areas.restore((self._sources[event.alarm].area, event) for event in by_number)
 
     def _silence(self, who: str, why: str, now_ns: int) -> list[AlarmEvent]:
-        if not any(self._last[alarm].sounded > self._silenced for alarm in self._open):
+        told = (max(sounds_of(self._last[alarm]).values(), default=0) for alarm in self._open)
+        if not any(seq > self._silenced for seq in told):
             return []
         event = self._site_event(EventKind.SILENCED, who, why, now_ns)
         self._silenced = event.seq
@@ -370,7 +374,7 @@ class AlarmBook:
         return Alarm(
             id=alarm.id,
             event=last,
-            silenced=last.state in UNACKNOWLEDGED and alarm.id not in self._sounding,
+            silenced=last.state in UNACKNOWLEDGED and last.sounded > 0 and alarm.id not in self._sounding,
             latching=alarm.latching,
             response=alarm.response,
             delayed=alarm.delayed,

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from gateway.alarms.state import Trigger
 from gateway.core.alarm import AlarmState
-from gateway.core.model import Level, Priority
+from gateway.core.model import Int8, Level, Priority
 
 NAME: Mapping[Level, str] = {level: level.name.lower() for level in Level}
 """Levels as they stand in events."""
@@ -18,6 +20,8 @@ SEVERITY: Mapping[Level, int] = {
     Level.HIGH: 4,
 }
 """How bad a level is. Not the number of the level: gas that is there is worse than an instrument that is not."""
+SEVERITIES: Int8 = np.array([SEVERITY[level] for level in Level], np.int8)
+"""The same for columns of levels: `SEVERITIES[level]`."""
 
 _HAZARDS = frozenset({Level.LOW, Level.HIGH})
 _HAZARDOUS = {
@@ -56,7 +60,8 @@ def trigger_of(before: Level, now: Level) -> Trigger:
 
     Compared is what the rule said before, not what the alarm holds: gas that rises again to a level which the alarm
     has held since an earlier peak is news. An instrument that fails during an alarm counts as worse, and so does an
-    alarm that comes out of a fault: nobody saw what happened in between.
+    alarm that comes out of a fault: nobody saw what happened in between. What sinks to a warning is seen again, and is
+    less than any of the others.
 
     >>> trigger_of(Level.HIGH, Level.FAULT), trigger_of(Level.HIGH, Level.LOW)
     (<Trigger.ESCALATE: 'escalate'>, <Trigger.DE_ESCALATE: 'de_escalate'>)
@@ -65,7 +70,8 @@ def trigger_of(before: Level, now: Level) -> Trigger:
         return Trigger.RETURN
     if before is Level.NORMAL:
         return Trigger.RAISE
-    return Trigger.DE_ESCALATE if (before, now) == (Level.HIGH, Level.LOW) else Trigger.ESCALATE
+    better = now is Level.WARNING or (before, now) == (Level.HIGH, Level.LOW)
+    return Trigger.DE_ESCALATE if better else Trigger.ESCALATE
 
 
 def is_covered(shelved: Level, now: Level) -> bool:
@@ -97,9 +103,10 @@ def level_after(before: Level, condition: Level, old: AlarmState, new: AlarmStat
         new: The state after.
         latching: Its rule latches.
 
-    A latching alarm keeps the highest level until it is reset. Any other follows its condition, except that an
-    instrument which fails during an alarm lowers nothing: a missing value is no evidence of safety. What is out of
-    service or suppressed keeps what it held before, so that a test gas leaves no latched alarm behind.
+    A latching alarm keeps the highest level since it was LOW or HIGH until it is reset; faults and warnings are never
+    latched. Any other follows its condition, except that an instrument which fails during an alarm lowers nothing: a
+    missing value is no evidence of safety. What is out of service or suppressed keeps what it held before, so that a
+    test gas leaves no latched alarm behind.
     """
     if new is AlarmState.NORMAL:
         return Level.NORMAL
@@ -109,7 +116,7 @@ def level_after(before: Level, condition: Level, old: AlarmState, new: AlarmStat
         return worse(before, condition)
     if new not in (AlarmState.UNACKED, AlarmState.ACKED):
         return before
-    if latching:
+    if latching and is_hazard(before):
         return worse(before, condition)
     blind = condition is Level.FAULT and is_hazard(before)
     return before if blind and old in (AlarmState.UNACKED, AlarmState.ACKED, AlarmState.SHELVED) else condition

@@ -27,7 +27,7 @@ _STATES = {
 _TRIGGERS = {
     Trigger.RAISE: "The condition comes, or is still there after a reset.",
     Trigger.ESCALATE: "The condition gets worse: low to high, fault to low or high, or a fault during an alarm.",
-    Trigger.DE_ESCALATE: "The condition falls from high to low.",
+    Trigger.DE_ESCALATE: "The condition falls from high to low, or from any level to a warning.",
     Trigger.RETURN: "The condition goes.",
     Trigger.ACKNOWLEDGE: "A person acknowledges.",
     Trigger.RESET: "A person resets.",
@@ -53,6 +53,8 @@ def _lines() -> Iterator[str]:
     yield from _glossary("State", {state.value: text for state, text in _STATES.items()})
     yield from _glossary("Trigger", {trigger.value: text for trigger, text in _TRIGGERS.items()})
     yield '"Held" is an alarm whose rule latches and which has reached low or high; a fault is never held.'
+    yield "A warning never sounds, whatever the tables say, is never held and never the first alarm of an area. What a"
+    yield "latch holds at low or high sounds again when it comes back from being put aside, whatever the condition is."
     yield "A trigger that is ignored makes no event; one that is refused is answered with the sentence given."
     yield "A reset while the condition is there leaves `normal` with a condition. The rule's next evaluation raises the"
     yield "alarm again, as a new occurrence with sound; where the condition has gone by then, `cleared` says so."

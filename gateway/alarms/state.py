@@ -23,7 +23,7 @@ class Trigger(StrEnum):
     ESCALATE = "escalate"
     """The condition gets worse: low to high, fault to low or high, or the instrument fails during an alarm."""
     DE_ESCALATE = "de_escalate"
-    """The condition gets better and stays: high to low."""
+    """The condition gets better and stays: high to low, anything to a warning."""
     RETURN = "return"
     """The condition goes."""
     ACKNOWLEDGE = "acknowledge"

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from gateway.alarms.level import BY_NAME, NAME, is_hazard, level_after
 from gateway.alarms.source import Source
-from gateway.alarms.state import ASIDE, ON_THE_LIST, UNACKNOWLEDGED, Step, Trigger
+from gateway.alarms.state import ACKNOWLEDGED, ASIDE, ON_THE_LIST, UNACKNOWLEDGED, Step, Trigger
 from gateway.core.alarm import AlarmEvent, AlarmState, EventKind
 from gateway.core.model import Level, Priority, Quality, quality_name
 
 _SHELVED_NORMAL = Priority.ORANGE
+_NEWS = frozenset({EventKind.RAISED, EventKind.ESCALATED, EventKind.DE_ESCALATED})
 
 
 class Reading(NamedTuple):
@@ -78,6 +79,7 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
     """
     level = level_after(BY_NAME[last.level], seen.condition, last.state, step.state, latching=alarm.latching)
     raised = step.kind is EventKind.RAISED
+    annunciate = step.annunciate and not _is_quiet(step, seen.condition, level)
     acked_by, acked_ns = _acked(last, step, cause)
     return AlarmEvent(
         seq=seq,
@@ -90,7 +92,7 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
         priority=cause.priority or alarm.priority.get(level, last.priority),
         occurrence=last.occurrence + raised,
         raised_ns=cause.time_ns if raised else 0 if last.state is AlarmState.NORMAL else last.raised_ns,
-        annunciate=step.annunciate,
+        annunciate=annunciate,
         channel=alarm.blank.channel,
         instrument=alarm.blank.instrument,
         area=alarm.blank.area,
@@ -105,9 +107,26 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
         until_ns=cause.until_ns or (last.until_ns if step.state is AlarmState.SHELVED else 0),
         acked_by=acked_by,
         acked_ns=acked_ns,
-        sounded=seq if step.annunciate else last.sounded if step.state in ON_THE_LIST else 0,
-        sounds=_sounds(last, step, level, seq),
+        sounded=seq if annunciate else _sounded_before(last, step),
+        sounds=_sounds(last, step, level if annunciate else seen.condition, seq),
     )
+
+
+def _is_quiet(step: Step, condition: Level, level: Level) -> bool:
+    """Whether a step starts no sound whatever the table says: a warning is to be read, not heard.
+
+    An alarm that a latch holds at LOW or HIGH and that comes back from being put aside sounds all the same.
+    """
+    return condition is Level.WARNING and (level is Level.WARNING or step.kind in _NEWS)
+
+
+def _sounded_before(last: AlarmEvent, step: Step) -> int:
+    """Return what goes on to sound after an event that starts no sound itself.
+
+    A warning takes the acknowledgement of a latched alarm away; what was acknowledged must not sound by that.
+    """
+    woken = last.state in ACKNOWLEDGED and step.state in UNACKNOWLEDGED
+    return last.sounded if step.state in ON_THE_LIST and not woken else 0
 
 
 def sounds_of(event: AlarmEvent) -> dict[str, int]:
@@ -148,11 +167,12 @@ def _acked(last: AlarmEvent, step: Step, cause: Cause) -> tuple[str, int]:
     return last.acked_by, last.acked_ns
 
 
-def _sounds(last: AlarmEvent, step: Step, level: Level, seq: int) -> dict[str, int]:
+def _sounds(last: AlarmEvent, step: Step, told: Level, seq: int) -> dict[str, int]:
+    """Return when which level was last told; a warning too, silent as it is, for outputs that follow warnings."""
     if step.state not in ON_THE_LIST:
         return {}
     before = sounds_of(last)
-    return {**before, NAME[level]: seq} if step.annunciate else before
+    return {**before, NAME[told]: seq} if step.annunciate else before
 
 
 def _finite(value: float) -> float | None:

@@ -80,8 +80,10 @@ class Words:
             return f"{self._head} fault{during}{found}"
         if now is Level.NORMAL:
             return f"{self.seen(value)} is back to normal"
-        if (before, now) == (Level.HIGH, Level.LOW):
-            return f"{self.seen(value)} went from HIGH to LOW"
+        if is_hazard(before) and (now is Level.WARNING or before is Level.HIGH):
+            return f"{self.seen(value)} went from {before.name} to {now.name}"
+        if now is Level.WARNING:
+            return f"{self.seen(value)} gives a warning"
         return f"{self.seen(value)} reached {now.name}{_limit(limit)}"
 
     def still(self, now: Level, value: float | None, limit: float | None) -> str:

@@ -61,8 +61,8 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         kind: What happened.
         alarm: The alarm's id (the rule's id, or `system/...`); empty for site-wide events.
         state: The alarm's state after it.
-        level: The alarm's level after it: `normal`, `low`, `high` or `fault`. For a latched alarm, the highest since
-            it was raised.
+        level: The alarm's level after it: `normal`, `warning`, `fault`, `low` or `high`. For a latched alarm, the
+            highest since it was raised.
         condition: What the rule says at this moment, whatever the alarm holds.
         priority: 1 to 4; 0 for site-wide events.
         occurrence: How often this alarm has been raised, this time included.
@@ -87,6 +87,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
             a later `SILENCED` event exists, so that one event silences a whole site.
         sounds: The same apart for each level that sounded since the alarm was last normal or put aside, e.g.
             `{"low": 7, "high": 9}`: an output for HIGH alone must know, also after a restart, what has sunk to LOW.
+            A warning is here too, though it never sounds: an output may follow warnings.
     """
 
     seq: int

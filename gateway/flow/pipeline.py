@@ -9,6 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from gateway.alarms.book import AlarmBook
+from gateway.alarms.level import SEVERITIES
 from gateway.core.alarm import AlarmEvent, Command
 from gateway.core.model import (
     BAD_FROM,
@@ -175,10 +176,11 @@ class Pipeline:
             index = np.array([rule.index for rule in bench.rules], np.intp)
             told = self.book.condition[index]
             found = bench.detector.level
-            worse = found > told
+            worse = SEVERITIES[found] > SEVERITIES[told]
             if worse.any():
                 events += self.book.judge(self._as_verdicts(index[worse], found[worse], now_ns))
-            found[told > found] = told[told > found]
+            better = SEVERITIES[found] < SEVERITIES[told]
+            found[better] = told[better]
         return events
 
     def save(self) -> State:

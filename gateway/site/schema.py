@@ -144,6 +144,7 @@ class OutputSection(Section):
         "low", description="Lowest level that switches it on; a fault does not, unless `faults` says so."
     )
     faults: bool = Field(default=False, description="Alarms of level fault switch it on too.")
+    warnings: bool = Field(default=False, description="Warnings switch it on too: a lamp, not a sounder.")
     release: Literal["silence", "reset"] = Field(
         "silence",
         description="What releases it: silence (a sounder), or only the end of every such alarm, which takes a reset"

@@ -217,10 +217,11 @@ class Life(RuleBasedStateMachine):
         assert not any(event.alarm in SYSTEM for event in firsts)
 
     @invariant()
-    def whatever_waits_for_a_person_sounds_or_was_silenced(self) -> None:
+    def whatever_waits_for_a_person_sounds_or_was_silenced_or_is_a_warning(self) -> None:
         waiting = [alarm for alarm in self.book.alarms() if alarm.event.state in WAITS]
-        assert self.book.audible() is any(not alarm.silenced for alarm in waiting)
-        assert all(alarm.event.sounded > 0 for alarm in waiting)
+        assert self.book.audible() is any(alarm.event.sounded > 0 and not alarm.silenced for alarm in waiting)
+        assert all(alarm.event.sounded > 0 or "warning" in alarm.event.sounds for alarm in waiting)
+        assert not any(event.annunciate and event.level == "warning" for event in self.journal[-9:])
 
 
 TestLife = Life.TestCase

@@ -18,17 +18,19 @@ def test_every_change_for_the_worse_or_into_the_unknown_is_an_escalation():
     found = {change: trigger_of(*change) for change in CHANGES}
     assert {k for k, v in found.items() if v is Trigger.RETURN} == {(k, Level.NORMAL) for k in Level if k}
     assert {k for k, v in found.items() if v is Trigger.RAISE} == {(Level.NORMAL, k) for k in Level if k}
-    assert [k for k, v in found.items() if v is Trigger.DE_ESCALATE] == [(Level.HIGH, Level.LOW)]
-    assert sum(v is Trigger.ESCALATE for v in found.values()) == 5
+    less = {(Level.HIGH, Level.LOW), *((k, Level.WARNING) for k in (Level.FAULT, Level.LOW, Level.HIGH))}
+    assert {k for k, v in found.items() if v is Trigger.DE_ESCALATE} == less
+    assert sum(v is Trigger.ESCALATE for v in found.values()) == 8
 
 
 @pytest.mark.parametrize(
     ("shelved", "quiet"),
     [
-        (Level.NORMAL, {Level.NORMAL, Level.FAULT, Level.LOW}),
-        (Level.FAULT, {Level.NORMAL, Level.FAULT}),
-        (Level.LOW, {Level.NORMAL, Level.FAULT, Level.LOW}),
-        (Level.HIGH, {Level.NORMAL, Level.FAULT, Level.LOW, Level.HIGH}),
+        (Level.NORMAL, {Level.NORMAL, Level.WARNING, Level.FAULT, Level.LOW}),
+        (Level.WARNING, {Level.NORMAL, Level.WARNING}),
+        (Level.FAULT, {Level.NORMAL, Level.WARNING, Level.FAULT}),
+        (Level.LOW, {Level.NORMAL, Level.WARNING, Level.FAULT, Level.LOW}),
+        (Level.HIGH, set(Level)),
     ],
 )
 def test_a_shelving_covers_what_was_shelved_and_never_more(shelved: Level, quiet: set[Level]):
@@ -42,8 +44,13 @@ def test_a_latching_alarm_never_falls_below_its_peak():
             assert after in {before, now}
             if before is Level.HIGH:
                 assert after is Level.HIGH
-            if now in {Level.LOW, Level.HIGH}:
+            if {before, now} & {Level.LOW, Level.HIGH}:
                 assert after in {Level.LOW, Level.HIGH}
+
+
+def test_faults_and_warnings_are_never_latched():
+    for before, now in itertools.permutations((Level.FAULT, Level.WARNING)):
+        assert level_after(before, now, AlarmState.UNACKED, AlarmState.UNACKED, latching=True) is now
 
 
 def test_a_new_occurrence_of_a_process_alarm_takes_its_own_level():
@@ -56,11 +63,13 @@ def test_gas_and_fire_are_red_and_everything_has_a_priority():
         Level.HIGH: Priority.RED,
         Level.LOW: Priority.ORANGE,
         Level.FAULT: Priority.YELLOW,
+        Level.WARNING: Priority.BLUE,
     }
     assert default_priorities(hazardous=False) == {
         Level.HIGH: Priority.ORANGE,
         Level.LOW: Priority.YELLOW,
         Level.FAULT: Priority.YELLOW,
+        Level.WARNING: Priority.BLUE,
     }
 
 
@@ -91,6 +100,11 @@ def test_quantities_are_named_as_people_write_them(quantity: str, name: str):
         (Level.NORMAL, Level.FAULT, NAN, NAN, Quality.SENSOR_FAULT, "CH4 fault: sensor fault"),
         (Level.LOW, Level.FAULT, NAN, NAN, Quality.FROZEN, "CH4 fault while LOW: frozen"),
         (Level.HIGH, Level.LOW, 30.0, 50.0, Quality.GOOD, "CH4 at 30 %LEL went from HIGH to LOW"),
+        (Level.NORMAL, Level.WARNING, 3.0, 25.0, Quality.GOOD, "CH4 at 3 %LEL gives a warning"),
+        (Level.FAULT, Level.WARNING, 3.0, NAN, Quality.GOOD, "CH4 at 3 %LEL gives a warning"),
+        (Level.LOW, Level.WARNING, 3.0, 25.0, Quality.GOOD, "CH4 at 3 %LEL went from LOW to WARNING"),
+        (Level.WARNING, Level.LOW, 12.0, 10.0, Quality.GOOD, "CH4 at 12 %LEL reached LOW limit 10"),
+        (Level.WARNING, Level.FAULT, NAN, NAN, Quality.FROZEN, "CH4 fault: frozen"),
         (Level.LOW, Level.NORMAL, -0.001, 10.0, Quality.GOOD, "CH4 at 0 %LEL is back to normal"),
         (Level.FAULT, Level.NORMAL, NAN, NAN, Quality.GOOD, "CH4 is back to normal"),
     ],

@@ -141,6 +141,45 @@ def test_a_fault_of_a_gas_head_is_not_latched_and_gas_out_of_a_fault_is(tell: Te
     """)
 
 
+def test_a_warning_is_listed_and_neither_sounds_nor_latches_nor_is_first_of_its_area(tell: Tell):
+    tell("""
+        1   gas warning    gas raised unacked warning/warning | mute
+        2   gas2 low       gas2 raised unacked low/low sound first | loud
+        3   gas fault      gas escalated unacked fault/fault sound | loud
+        4   gas warning    gas de_escalated unacked warning/warning | loud
+        5   ack gas2       gas2 acknowledged acked low/low first | loud
+        6   ack gas        gas acknowledged acked warning/warning | mute
+        7   gas normal     gas cleared normal normal/normal | mute
+        8   gas warning    gas raised unacked warning/warning #2 | mute
+        9   gas normal     gas returned returned warning/normal #2 | mute
+        10  ack gas        gas acknowledged normal normal/normal #2
+    """)
+
+
+def test_a_hazard_that_sinks_to_a_warning_stays_latched_and_its_sound_goes_on(tell: Tell):
+    tell("""
+        1   gas high       gas raised unacked high/high sound first | loud
+        2   gas warning    gas de_escalated unacked high/warning first | loud
+        3   ack gas        gas acknowledged acked high/warning first | mute
+        4   gas normal     gas returned latched_acked high/normal first | mute
+        5   gas warning    gas raised unacked high/warning first #2 | mute
+        6   gas high       gas escalated unacked high/high sound first #2 | loud
+    """)
+
+
+def test_a_warning_comes_back_from_being_put_aside_without_a_sound(tell: Tell):
+    tell("""
+        1   gas warning    gas raised unacked warning/warning | mute
+        2   shelve gas 60  gas shelved shelved warning/warning | mute
+        3   unshelve gas   gas unshelved unacked warning/warning | mute
+        4   shelve gas 60  gas shelved shelved warning/warning | mute
+        5   gas low        gas unshelved unacked warning/warning; gas escalated unacked low/low sound first | loud
+        6   out gas        gas out_of_service out_of_service low/low | mute
+        7   gas warning    gas de_escalated out_of_service low/warning | mute
+        8   back gas       gas returned_to_service unacked low/warning sound first | loud
+    """)
+
+
 def test_silence_stops_the_sound_of_all_and_neither_acknowledges_nor_resets(tell: Tell):
     story = tell("""
         1   gas low        gas raised unacked low/low sound first | loud

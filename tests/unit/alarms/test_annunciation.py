@@ -290,3 +290,21 @@ def test_holding_says_which_alarms_keep_an_output_on() -> None:
     assert site.annunciation.holding("sounder") == ["gas:gd-1.ch4", "gas:gd-2.ch4"]
     with pytest.raises(KeyError):
         site.annunciation.wanted("nosuch")
+
+
+@pytest.mark.parametrize("release", ["silence", "reset"])
+def test_only_an_output_that_names_warnings_follows_them_and_lets_go_with_them(release: str) -> None:
+    site = Site()
+    lamps = [Selection("sounder", faults=True, release=release), Selection("lamp", warnings=True, release=release)]  # type: ignore[arg-type]  # a parameter
+    site.annunciation = Annunciation(lamps)
+
+    def after(*words: str) -> list[bool]:
+        site.act(list(words))
+        return [site.annunciation.wanted(lamp.output) for lamp in lamps]
+
+    assert after("gas", "warning") == [False, True]
+    assert not site.book.audible()
+    assert after("silence") == [False, release == "reset"]
+    assert after("gas", "normal") == [False, release == "reset"]
+    assert after("ack", "gas") == [False, False]
+    assert after("gas", "low") == [True, True]
