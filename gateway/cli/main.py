@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "run": "Run the gateway of a site.",
     "reload": "Apply a changed site file to a running gateway.",
     "check": "Validate a site file; with --live read each channel once.",
+    "test": "Run the tests of the rules that a site file holds.",
     "ports": "List serial adapters, their stable names and who uses them.",
     "scan": "Find Modbus instruments on serial lines and hosts.",
     "read": "Read registers in every way that they can be read.",

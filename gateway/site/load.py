@@ -30,6 +30,7 @@ from gateway.site.schema import (
     SiteFile,
     SiteSection,
 )
+from gateway.site.trials import problems as problems_of_tests
 
 __all__ = ["Connection", "Destination", "Output", "Site", "load_site", "site_from"]
 
@@ -93,6 +94,7 @@ class _Builder(Findings):
         self.unique("outputs", self.file.outputs)
         channels, connections = self.connections()
         rules = self.rules(channels)
+        self.tests(channels, rules)
         return Site(
             file=self.file,
             channels=channels,
@@ -228,6 +230,13 @@ class _Builder(Findings):
         module = load(Kind.DETECTOR, "fault")
         section = RuleSection(id="fault", type="fault", channels=("*",))
         return bound(section, channels, module.Options(), ("rules",), start)
+
+    def tests(self, channels: Sequence[Channel], rules: Sequence[Rule]) -> None:
+        self.unique("tests", self.file.tests)
+        if self.file.tests and not self.incomplete:
+            ids = {channel.id: None for channel in channels}
+            for error in problems_of_tests(self.file.tests, ids, {rule.id: None for rule in rules}):
+                self.complain(error.path, error.problem)
 
     def matching(self, section: RuleSection, by_id: dict[str, Channel], path: tuple[str | int, ...]) -> list[Channel]:
         matched: dict[str, Channel] = {}

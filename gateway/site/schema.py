@@ -1,13 +1,25 @@
 """The site file as pydantic models; plugins' own options are validated by the plugins' models."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from gateway.core.alarm import AlarmState, Verb
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Options = dict[str, Any]
+LevelName = Literal["normal", "low", "high", "fault", "warning"]
 POINTS_MAX = 65_535
 
 
@@ -174,6 +186,76 @@ class RuleSection(Section):
     response: str = Field("", description="What the operator is told to do.", examples=["Close valve V3, ventilate."])
 
 
+class HeldSection(Section):
+    """How an alarm stands."""
+
+    level: LevelName = Field(description="The level that the alarm holds.", examples=["high"])
+    state: AlarmState | None = Field(
+        None, description="Its state; any where left out.", examples=[AlarmState.LATCHED_UNACKED]
+    )
+
+
+class ExpectationSection(Section):
+    """What must be so: all open alarms at a time (`at_s` and `alarms`), or when one changes (`between_s`, `alarm`)."""
+
+    at_s: float | None = Field(
+        None, ge=0.0, description="Seconds from the first reading; what has arrived until then counts.", examples=[12.0]
+    )
+    alarms: dict[str, LevelName | HeldSection] | None = Field(
+        None,
+        description="Every alarm that is then not normal, with its level, or with `level` and `state`; empty for none.",
+        examples=[{"gas": "low"}],
+    )
+    between_s: tuple[float, float] | None = Field(
+        None,
+        description="First and last second within which `alarm` comes to the level `becomes`.",
+        examples=[[60, 90]],
+    )
+    alarm: str | None = Field(None, description="The alarm that changes.", examples=["gas"])
+    becomes: LevelName | None = Field(
+        None, description="The level that it comes to, and not before `between_s` begins.", examples=["low"]
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        state = self.at_s is not None and self.alarms is not None
+        change = self.between_s is not None and self.alarm is not None and self.becomes is not None
+        given = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if not (state and given == {"at_s", "alarms"}) and not (change and given == {"between_s", "alarm", "becomes"}):
+            raise ValueError("give either at_s and alarms, or between_s, alarm and becomes")
+        if self.between_s is not None and not 0.0 <= self.between_s[0] <= self.between_s[1]:
+            raise ValueError("between_s begins at 0 or later and ends after it begins")
+        return self
+
+
+class ActSection(Section):
+    """What a person does during a test."""
+
+    at_s: float = Field(ge=0.0, description="Seconds from the first reading; done after that reading.", examples=[30.0])
+    verb: Verb = Field(description="What is done.", examples=[Verb.ACKNOWLEDGE])
+    alarm: str = Field("", description="The alarm it is done to; none for `silence`.", examples=["gas"])
+    duration_s: float = Field(0.0, ge=0.0, description="With `shelve`: for how long.", examples=[600.0])
+
+
+class TestSection(Section):
+    """A test of the site's own rules: readings, and what the alarms must do."""
+
+    __test__ = False  # no class of pytest's
+
+    id: Id = Field(description="Identifier of the test.", examples=["leak-raises-low-then-high"])
+    about: str = Field("", description="What it shows, for people.", examples=["A leak of a minute."])
+    every_s: float = Field(1.0, gt=0.0, le=86_400.0, description="Seconds between readings.", examples=[1.0])
+    readings: dict[str, str] = Field(
+        min_length=1,
+        description="For each channel its readings one after the other: `5x10` ten times 5, `0+2x5` rising by 2, "
+        "`20~0.3x60` with noise, `badx20` without value (or any quality's name), `12@test` with a quality, `_x3` none. "
+        "No reading for longer than `stale_after_s` is `comms_lost`, as on site.",
+        examples=[{"gd-01.ch4": "2x10 30x5 60x5 badx20 _x3"}],
+    )
+    acts: tuple[ActSection, ...] = Field((), description="What people do meanwhile.")
+    expect: tuple[ExpectationSection, ...] = Field(min_length=1, description="What must be so.")
+
+
 class DestinationSection(Section):
     """A database that takes readings, or a platform that takes alarms."""
 
@@ -222,6 +304,7 @@ class SiteFile(Section):
     connections: tuple[ConnectionSection, ...] = Field((), description="The buses.")
     instruments: tuple[InstrumentSection, ...] = Field((), description="The instruments.")
     rules: tuple[RuleSection, ...] = Field((), description="What is judged, and how.")
+    tests: tuple[TestSection, ...] = Field((), description="Tests of the rules, run by `hazgate test`.")
     outputs: tuple[OutputSection, ...] = Field((), description="Relays and coils that alarms switch; none by default.")
     stores: tuple[DestinationSection, ...] = Field((), description="Databases that take the readings.")
     uplinks: tuple[DestinationSection, ...] = Field((), description="Platforms that take the alarms.")
