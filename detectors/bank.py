@@ -31,6 +31,8 @@ Slots = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Steps = tuple[Mask, Mask]
 State = Mapping[str, NDArray[np.generic]]
+Where = slice | Slots
+"""Places in an array: a slice where they are without gaps and in order, so that what is taken there is a view."""
 
 NORMAL, LOW, HIGH, FAULT, WARNING = (np.int8(level) for level in Level)
 OVER_RANGE: Final = np.uint8(Quality.OVER_RANGE)
@@ -54,6 +56,130 @@ def time_column(rules: Sequence[Rule], take: Callable[[Rule], float], spare: int
     return np.array([nanoseconds(take(rule)) for rule in rules] + [spare], np.int64)
 
 
+LAYOUTS_MAX: Final = 64
+"""Orders of rows that are remembered; beyond that, remembering begins anew."""
+
+
+class Layout:
+    """The rows of a batch in their order, known again when they come back; compared by identity."""
+
+    __slots__ = ("known", "rows")
+
+    def __init__(self, rows: bytes) -> None:
+        self.rows = rows
+        self.known = False
+
+
+class Facts:
+    """What every detector asks of a batch, found once.
+
+    Attributes:
+        batch: The batch.
+        layout: Its rows; `known` from the second batch with the same ones.
+        worst: The highest quality code in it; 0 where all readings are GOOD, and where there are none.
+        first_ns: The earliest time in it.
+        last_ns: The latest time in it.
+    """
+
+    __slots__ = ("batch", "first_ns", "last_ns", "layout", "worst")
+
+    def __init__(self, batch: Batch, layout: Layout) -> None:
+        self.batch, self.layout = batch, layout
+        quality = batch.quality.tobytes()
+        self.worst = 0 if quality.count(0) == len(quality) else max(quality)
+        self.first_ns, self.last_ns = (int(batch.time_ns.min()), int(batch.time_ns.max())) if quality else (0, 0)
+
+
+class Memory:
+    """The facts of the last batch, and the layouts of those before: instruments answer in the same order again."""
+
+    def __init__(self) -> None:
+        self._last: Facts | None = None
+        self._layouts: dict[tuple[int, bytes], Layout] = {}
+
+    def facts(self, batch: Batch) -> Facts:
+        """Return the facts of a batch. The last batch is kept, and is told by identity, as batches never change."""
+        last = self._last
+        if last is None or last.batch is not batch:
+            self._last = last = Facts(batch, self._layout(batch.row))
+        return last
+
+    def _layout(self, rows: Int32) -> Layout:
+        found = rows.tobytes()
+        # Its length and ends instead of all of it, as a hash of all would cost more than the comparison that follows.
+        key = (len(found), found[:8] + found[-8:])
+        layout = self._layouts.get(key)
+        if layout is not None and layout.rows == found:
+            layout.known = True
+            return layout
+        if len(self._layouts) >= LAYOUTS_MAX:
+            self._layouts.clear()
+        self._layouts[key] = layout = Layout(found)
+        return layout
+
+
+_MEMORY: Final = Memory()
+
+
+class Share:
+    """What of a batch the rules of one detector judge: views wherever possible, and no spare slot.
+
+    Attributes:
+        at: The positions of these readings in the batch.
+        slots: Their slots: `state[share.slots]` reads, and `state[share.slots] = …` and `+= …` write; never `take`.
+        time_ns: int64[n].
+        value: float64[n].
+        quality: uint8[n].
+        worst: The highest quality code in the whole batch: below BAD_FROM nothing here is BAD, 0 all is GOOD.
+        first_ns: No reading here is earlier.
+        last_ns: No reading here is later.
+    """
+
+    __slots__ = ("at", "first_ns", "last_ns", "quality", "slots", "time_ns", "value", "worst")
+
+    def __init__(self, facts: Facts, at: Where, slots: Where) -> None:
+        batch = facts.batch
+        self.at, self.slots = at, slots
+        self.time_ns, self.value, self.quality = batch.time_ns[at], batch.value[at], batch.quality[at]
+        self.worst, self.first_ns, self.last_ns = facts.worst, facts.first_ns, facts.last_ns
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def pick(self, chosen: Slots) -> tuple[Slots, Slots]:
+        """Return the positions in the batch and the slots of some of these readings, chosen by their place here."""
+        return _picked(self.at, chosen), _picked(self.slots, chosen)
+
+    def awake(self, mask: Mask) -> tuple[Slots, Slots] | None:
+        """Return `pick` of where a mask holds; None where it holds nowhere, which is asked at little cost."""
+        return self.pick(np.flatnonzero(mask)) if np.count_nonzero(mask) else None
+
+    def only(self, mask: Mask) -> "Share":
+        """Return the share of those readings where a mask holds."""
+        chosen = np.flatnonzero(mask)
+        less = object.__new__(Share)
+        less.at, less.slots = self.pick(chosen)
+        less.time_ns, less.value, less.quality = self.time_ns[chosen], self.value[chosen], self.quality[chosen]
+        less.worst, less.first_ns, less.last_ns = self.worst, self.first_ns, self.last_ns
+        return less
+
+    def with_value(self) -> "Share":
+        """Return the share of the readings that are not BAD; itself where none is."""
+        return self if self.worst < BAD_FROM else self.only(self.quality < BAD_FROM)
+
+
+def _picked(where: Where, chosen: Slots) -> Slots:
+    return chosen + where.start if isinstance(where, slice) else where[chosen]
+
+
+def _where(places: Slots) -> Where:
+    """Return places as a slice where they are without gaps and in order."""
+    n = len(places)
+    if n and places[-1] - places[0] == n - 1 and (np.diff(places) == 1).all():
+        return slice(int(places[0]), int(places[0]) + n)
+    return places
+
+
 class Bank:
     """The rules of one detector: which slot judges a row, their levels, and the verdicts on them.
 
@@ -73,6 +199,31 @@ class Bank:
         # intp, not int32: numpy casts any other index type at every take. The last entry serves all rows beyond.
         self._slot: Slots = np.full(max(rows, default=-1) + 2, self.size, np.intp)
         self._slot[rows] = np.arange(self.size)
+        self._places: dict[Layout, tuple[Where, Where]] = {}
+        self._none_raised = self.levels.tobytes()
+
+    def share(self, batch: Batch) -> Share:
+        """Return what of a batch these rules judge; cheap when its rows have come in this order before."""
+        facts = _MEMORY.facts(batch)
+        places = self._places.get(facts.layout)
+        if places is None:
+            places = self._find(facts)
+        return Share(facts, *places)
+
+    def _find(self, facts: Facts) -> tuple[Where, Where]:
+        slots = self.slots(facts.batch.row)
+        at = np.flatnonzero(slots < self.size)
+        places: tuple[Where, Where] = at, slots[at]
+        if facts.layout.known:
+            # What comes once is not worth remembering, nor a look at whether it could be a slice.
+            if len(self._places) >= LAYOUTS_MAX:
+                self._places.clear()
+            self._places[facts.layout] = places = _where(at), _where(slots[at])
+        return places
+
+    def any_raised(self) -> bool:
+        """Return whether any rule's level is not NORMAL, ten times cheaper than to ask for which."""
+        return self.levels.tobytes() != self._none_raised
 
     def slots(self, rows: Int32) -> Slots:
         """Return the slot of each row; the spare slot for rows without a rule."""
@@ -237,11 +388,15 @@ class Ladder:
         self._busy: Mask = np.zeros(bank.size + 1, np.bool_)
         self._any_busy = False
 
-    def awake(self, slots: Slots) -> Mask:
+    def any_awake(self) -> bool:
+        """Return whether `awake` holds for any rule, at little cost."""
+        return self._any_busy or self._bank.any_raised()
+
+    def awake(self, slots: Where) -> Mask:
         """Return which of `slots` must be judged in full: in alarm, or with a delay that runs."""
-        awake: Mask = self._bank.levels.take(slots) != 0
+        awake: Mask = self._bank.levels[slots] != NORMAL
         if self._any_busy:
-            awake |= self._busy.take(slots)
+            awake |= self._busy[slots]
         return awake
 
     def step(self, slots: Slots, time_ns: Int64, over: Steps, under: Steps, hold: Mask) -> Int8:
@@ -295,11 +450,15 @@ class Switch:
         self._on, self._off = Delay(on_delay_ns), Delay(off_delay_ns)
         self._any_on = False
 
-    def awake(self, slots: Slots) -> Mask:
+    def any_awake(self) -> bool:
+        """Return whether `awake` holds for any rule, at little cost."""
+        return self._any_on or self._bank.any_raised()
+
+    def awake(self, slots: Where) -> Mask:
         """Return which of `slots` must be judged in full: raised, or with an on-delay that runs."""
-        awake: Mask = self._bank.levels.take(slots) != NORMAL
+        awake: Mask = self._bank.levels[slots] != NORMAL
         if self._any_on:
-            awake |= self._on.since_ns.take(slots) != IDLE
+            awake |= self._on.since_ns[slots] != IDLE
         return awake
 
     def step(self, slots: Slots, time_ns: Int64, over: Mask, under: Mask, hold: Mask) -> Int8:

@@ -43,6 +43,7 @@ from detectors.bank import (
     Delay,
     Judge,
     Mask,
+    Share,
     Slots,
     float_column,
     is_bad,
@@ -50,7 +51,19 @@ from detectors.bank import (
     time_column,
 )
 from gateway.core.errors import ConfigError
-from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Int64, Level, Quality, Rule, UInt8, Verdicts
+from gateway.core.model import (
+    BAD_FROM,
+    NO_VERDICTS,
+    Batch,
+    Channel,
+    Float64,
+    Int64,
+    Level,
+    Quality,
+    Rule,
+    UInt8,
+    Verdicts,
+)
 from gateway.core.plugin import Detector, PluginOptions
 
 UNDER_RANGE_SHARE: Final = 0.1
@@ -180,39 +193,44 @@ class Fault(Judge):
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
-        slots = self._bank.slots(batch.row)
-        awake = _KINDS.take(batch.quality) != _LIVE
-        awake |= batch.value < self._low.take(slots)
-        awake |= self._bank.levels.take(slots) != NORMAL
+        share = self._bank.share(batch)
+        slots = share.slots
+        awake = share.value < self._low[slots]
+        if share.worst:
+            awake |= _KINDS.take(share.quality) != _LIVE
+        if self._bank.any_raised():
+            awake |= self._bank.levels[slots] != NORMAL
         if self._any_high:
-            awake |= batch.value > self._high.take(slots)
+            awake |= share.value > self._high[slots]
         if self._any_frozen:
-            awake |= self._watch(slots, batch)
+            awake |= self._watch(share)
         if self._any_on:
-            awake |= self._on.since_ns.take(slots) != IDLE
-        if not awake.any():
-            return NO_VERDICTS
-        at = np.flatnonzero(awake & (slots < self._bank.size))
-        return self._judge(batch, at, slots[at])
+            awake |= self._on.since_ns[slots] != IDLE
+        found = share.awake(awake)
+        return NO_VERDICTS if found is None else self._judge(batch, *found)
 
-    def _watch(self, slots: Slots, batch: Batch) -> Mask:
+    def _watch(self, share: Share) -> Mask:
         """Note how long each value has stood still, and return where for too long.
 
         A BAD reading and a gap end the stillness, as nobody knows what the value did meanwhile, but not that of an
         instrument already found frozen: only a value that moves proves it alive.
         """
-        was_frozen = self._frozen.take(slots)
+        slots, time_ns, value = share.slots, share.time_ns, share.value
+        was_frozen = self._frozen[slots].copy()
         with np.errstate(over="ignore"):
-            still = np.abs(batch.value - self._anchor.take(slots)) <= self._frozen_band.take(slots)
-        still &= was_frozen | (batch.time_ns - self._seen_ns.take(slots) <= self._gap_ns.take(slots))
-        still |= was_frozen & is_bad(batch.quality)
-        self._seen_ns[slots] = batch.time_ns
-        moved = np.flatnonzero(~still)
-        self._anchor[slots[moved]] = batch.value[moved]
-        self._still_since_ns[slots[moved]] = IDLE
-        since = np.minimum(self._still_since_ns.take(slots), batch.time_ns)
+            still = np.abs(value - self._anchor[slots]) <= self._frozen_band[slots]
+        still &= was_frozen | (time_ns - self._seen_ns[slots] <= self._gap_ns[slots])
+        if share.worst >= BAD_FROM:
+            still |= was_frozen & is_bad(share.quality)
+        self._seen_ns[slots] = time_ns
+        if not still.all():
+            moved = np.flatnonzero(~still)
+            _, there = share.pick(moved)
+            self._anchor[there] = value[moved]
+            self._still_since_ns[there] = IDLE
+        since = np.minimum(self._still_since_ns[slots], time_ns)
         self._still_since_ns[slots] = since
-        frozen: Mask = batch.time_ns - since >= self._frozen_ns.take(slots)
+        frozen: Mask = time_ns - since >= self._frozen_ns[slots]
         # A clock set back must not free it either.
         frozen |= still & was_frozen
         self._frozen[slots] = frozen

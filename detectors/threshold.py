@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from detectors.bank import (
+    OVER_RANGE,
     Judge,
     Ladder,
     Mask,
@@ -266,17 +267,17 @@ class Threshold(Judge):
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
-        slots = self._bank.slots(batch.row)
-        value = batch.value
-        awake = self._ladder.awake(slots)
-        awake |= value >= self._trip_above.take(slots)
+        share = self._bank.share(batch)
+        slots = share.slots
+        awake = share.value >= self._trip_above[slots]
         if self._any_below:
-            awake |= value <= self._trip_below.take(slots)
-        awake |= is_over_range(batch.quality)
-        if not awake.any():
-            return NO_VERDICTS
-        at = np.flatnonzero(awake & (slots < self._bank.size))
-        return self._judge(batch, at, slots[at])
+            awake |= share.value <= self._trip_below[slots]
+        if self._ladder.any_awake():
+            awake |= self._ladder.awake(slots)
+        if share.worst >= OVER_RANGE:
+            awake |= is_over_range(share.quality)
+        found = share.awake(awake)
+        return NO_VERDICTS if found is None else self._judge(batch, *found)
 
     def _judge(self, batch: Batch, at: Slots, slots: Slots) -> Verdicts:
         quality = batch.quality[at]
