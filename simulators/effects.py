@@ -12,7 +12,9 @@ from simulators.behaviour import Behaviour
 from simulators.events import (
     BiasEvent,
     CalibrationEvent,
+    CleaningEvent,
     CookingEvent,
+    DoorEvent,
     DriftEvent,
     FireEvent,
     Happening,
@@ -32,15 +34,21 @@ from simulators.events import (
     UnitChangedEvent,
     VentilationEvent,
     WarmUpEvent,
+    WeldingEvent,
 )
+from simulators.field import Place
 from simulators.fire import GROWTH_KW_S2
 from simulators.instruments import Heads
-from simulators.leak import hole_m3_s
+from simulators.leak import hole_m3_s, volume_m3_s
 from simulators.rooms import Fire, Leak, Nuisance, Room
 from simulators.scenario import Scenario
 from simulators.tanks import Flow, Heating, Tank
 
 _WARM_UP_S = 60.0
+_DRY = 8.0
+"""After so many times `dries_s` nothing is left of what was wiped on."""
+_UNDER_CEILING = 0.98
+_SHUT_PER_H = 1e-6
 
 
 class Stage(Protocol):
@@ -107,7 +115,23 @@ def _leak(event: LeakEvent, world: Stage) -> None:
         assert event.hole_mm is not None
         assert event.pressure_kpa is not None
         flow = hole_m3_s(event.hole_mm, event.pressure_kpa, event.gas, room.temperature_c + 273.15)
-    room.leaks.append(Leak(event.gas, flow, event.at_s, event.grow_s, _stop_s(event)))
+    room.leaks.append(Leak(event.gas, flow, event.at_s, event.grow_s, _stop_s(event), place_of(event, room)))
+
+
+def place_of(event: LeakEvent | CleaningEvent, room: Room) -> Place | None:
+    """Return where in a room something happens; None where nobody said."""
+    if event.x_m is None or event.y_m is None:
+        return None
+    height = room.height_m * _UNDER_CEILING if event.height_m is None else event.height_m
+    return event.x_m, event.y_m, height
+
+
+def _clean(event: CleaningEvent, world: Stage) -> None:
+    room = world.rooms[event.where]
+    flow = volume_m3_s(event.grams / 1000.0 / event.dries_s, event.agent, room.temperature_c + 273.15)
+    stop_s = event.at_s + _DRY * event.dries_s
+    place = place_of(event, room)
+    room.leaks.append(Leak(event.agent, flow, event.at_s, 0.0, stop_s, place, event.dries_s))
 
 
 def _fire(event: FireEvent, world: Stage) -> None:
@@ -115,7 +139,7 @@ def _fire(event: FireEvent, world: Stage) -> None:
     world.rooms[event.where].fires.append(Fire(alpha, event.peak_kw, event.fuel, event.at_s, _stop_s(event)))
 
 
-def _cooking(event: CookingEvent, world: Stage) -> None:
+def _cooking(event: CookingEvent | WeldingEvent, world: Stage) -> None:
     world.rooms[event.where].nuisances.append(
         Nuisance(event.at_s, _stop_s(event), event.heat_kw, event.aerosol_mg_s, event.co_mg_s, event.steam_g_s)
     )
@@ -124,6 +148,15 @@ def _cooking(event: CookingEvent, world: Stage) -> None:
 def _steam(event: SteamEvent, world: Stage) -> None:
     source = Nuisance(event.at_s, _stop_s(event), heat_kw=event.heat_kw, steam_g_s=event.steam_g_s)
     world.rooms[event.where].nuisances.append(source)
+
+
+def _open(event: DoorEvent, world: Stage) -> None:
+    world.rooms[event.where].doors_per_h += event.air_changes_per_h
+
+
+def _shut(event: DoorEvent, world: Stage) -> None:
+    left = world.rooms[event.where].doors_per_h - event.air_changes_per_h
+    world.rooms[event.where].doors_per_h = left if left > _SHUT_PER_H else 0.0
 
 
 def _ventilate(event: VentilationEvent, world: Stage) -> None:
@@ -201,7 +234,9 @@ def _warm_up(event: WarmUpEvent, world: Stage) -> None:
 
 
 def _calibrate(event: CalibrationEvent, world: Stage) -> None:
-    world.heads.calibrating[world.instruments.index(event.where)] = event.gas
+    number = world.instruments.index(event.where)
+    world.heads.calibrating[number] = event.gas
+    world.heads.untold[number] = not event.told
 
 
 def _calibrated(event: CalibrationEvent, world: Stage) -> None:
@@ -266,6 +301,9 @@ _BEGIN: dict[type, Callable[[Any, Stage], None]] = {
     FireEvent: _fire,
     CookingEvent: _cooking,
     SteamEvent: _steam,
+    WeldingEvent: _cooking,
+    CleaningEvent: _clean,
+    DoorEvent: _open,
     VentilationEvent: _ventilate,
     PumpEvent: _pump,
     HeatingEvent: _heat,
@@ -285,6 +323,7 @@ _BEGIN: dict[type, Callable[[Any, Stage], None]] = {
     RefuseEvent: _refuse,
 }
 _END: dict[type, Callable[[Any, Stage], None]] = {
+    DoorEvent: _shut,
     VentilationEvent: _unventilate,
     BiasEvent: _column("bias", lambda _: 0.0),
     DriftEvent: _replace,

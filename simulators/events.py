@@ -13,6 +13,23 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+class Often(BaseModel):
+    """A rhythm by chance: so many times an hour on average, at certain hours of certain days (0 is Monday)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    per_h: Positive
+    from_h: Annotated[float, Field(ge=0.0, lt=24.0)] = 0.0
+    to_h: Annotated[float, Field(gt=0.0, le=24.0)] = 24.0
+    weekdays: tuple[Annotated[int, Field(ge=0, le=6)], ...] = (0, 1, 2, 3, 4, 5, 6)
+
+    @model_validator(mode="after")
+    def _rises(self) -> "Often":
+        if self.from_h >= self.to_h:
+            raise ValueError(f"from_h ({self.from_h:g}) must be below to_h ({self.to_h:g})")
+        return self
+
+
 class Happening(BaseModel):
     """Root of all events: at second `at_s` of the scenario, to `where`; undone after `for_s` where that is given."""
 
@@ -21,9 +38,36 @@ class Happening(BaseModel):
     at_s: NotNegative
     where: str
     for_s: Positive | None = None
+    every_s: Positive | None = None
+    """It happens again every so many seconds, as long as the scenario lasts."""
+    often: Often | None = None
+    """It happens again and again at random, from `at_s` on."""
+
+    @model_validator(mode="after")
+    def _one_rhythm(self) -> "Happening":
+        if self.every_s is not None and self.often is not None:
+            raise ValueError("every_s and often exclude each other")
+        if self.every_s is not None and self.for_s is not None and self.for_s >= self.every_s:
+            raise ValueError(f"for_s ({self.for_s:g}) must be below every_s ({self.every_s:g})")
+        return self
 
 
-class LeakEvent(Happening):
+class Placed(Happening):
+    """What happens somewhere in a room: `x_m` and `y_m` from one corner, `height_m` above the floor."""
+
+    x_m: NotNegative | None = None
+    y_m: NotNegative | None = None
+    height_m: NotNegative | None = None
+    """Under the ceiling where left out."""
+
+    @model_validator(mode="after")
+    def _whole_place(self) -> "Placed":
+        if (self.x_m is None) != (self.y_m is None):
+            raise ValueError("x_m and y_m belong together")
+        return self
+
+
+class LeakEvent(Placed):
     """Gas escapes into a room: a flow, or a hole of `hole_mm` with `pressure_kpa` gauge behind it."""
 
     what: Literal["leak"]
@@ -83,6 +127,38 @@ class VentilationEvent(Happening):
 
     what: Literal["ventilation"]
     air_changes_per_h: NotNegative
+
+
+class DoorEvent(Happening):
+    """A door or gate stands open: fresh air on top of the ventilation, and the room's warmth goes out."""
+
+    what: Literal["door"]
+    air_changes_per_h: Positive = 15.0
+
+
+class WeldingEvent(Happening):
+    """Welding and cutting: fume, some carbon monoxide, heat at the arc."""
+
+    what: Literal["welding"]
+    heat_kw: NotNegative = 3.0
+    aerosol_mg_s: NotNegative = 8.0
+    co_mg_s: NotNegative = 2.0
+    steam_g_s: NotNegative = 0.0
+
+
+class CleaningEvent(Placed):
+    """Somebody wipes with alcohol: `grams` of vapour that heads for combustible gas see, and no danger."""
+
+    what: Literal["cleaning"]
+    agent: str = "ethanol"
+    grams: Positive = 20.0
+    dries_s: Positive = 90.0
+
+    @model_validator(mode="after")
+    def _known(self) -> "CleaningEvent":
+        if self.agent not in GASES:
+            raise ValueError(f"agent must be one of {sorted(GASES)}, not {self.agent!r}")
+        return self
 
 
 class PumpEvent(Happening):
@@ -162,6 +238,8 @@ class CalibrationEvent(Happening):
 
     what: Literal["calibration"]
     gas: Share = 0.5
+    told: bool = True
+    """Whether it says so; a head that is only held under test gas does not know it."""
 
 
 class UnitChangedEvent(Happening):
@@ -239,6 +317,9 @@ Event = Annotated[
     | FireEvent
     | CookingEvent
     | SteamEvent
+    | WeldingEvent
+    | CleaningEvent
+    | DoorEvent
     | VentilationEvent
     | PumpEvent
     | HeatingEvent
@@ -270,6 +351,9 @@ EVENTS_ON: Mapping[str, tuple[str, ...]] = {
     "fire": ("room",),
     "cooking": ("room",),
     "steam": ("room",),
+    "welding": ("room",),
+    "cleaning": ("room",),
+    "door": ("room",),
     "ventilation": ("room",),
     "pump": ("tank",),
     "heating": ("tank",),
@@ -301,3 +385,14 @@ EVENTS_ON: Mapping[str, tuple[str, ...]] = {
     "unplug": ("line",),
 }
 """What each event can happen to."""
+
+Nature = Literal["hazard", "nuisance", "fault", "state"]
+_NATURES: Mapping[Nature, str] = {
+    "hazard": "leak fire",
+    "nuisance": "cooking steam welding cleaning door ventilation",
+    "fault": "stuck bias drift spike noise poison fault hang stall-heartbeat relay-stuck unit-changed dropout late "
+    "loss garble wrong slow repeat refuse bus-down line-noise unplug",
+    "state": "pump heating inhibit restart warm-up calibration",
+}
+NATURE: Mapping[str, Nature] = {what: nature for nature, whats in _NATURES.items() for what in whats.split()}
+"""What an event is to a detector: to be found, to be borne, an instrument's fault, or something that is told."""

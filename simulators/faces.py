@@ -38,7 +38,7 @@ class Face:
         so = {
             "fault": heads.fault[number],
             "inhibit": heads.inhibited[number],
-            "calibration": heads.calibrating[number] >= 0.0,
+            "calibration": heads.calibrating[number] >= 0.0 and not heads.untold[number],
             "warm_up": heads.warms_up(number),
             "over_range": heads.over_range[self._rows].any(),
         }

@@ -10,6 +10,10 @@ Bool = NDArray[np.bool_]
 
 T90_PER_TAU = 2.302585
 """A first-order lag reaches 90 % of a step after ln 10 time constants."""
+_BODY_S = 240.0
+"""How fast a head's body follows the climate around it; its zero moves with the body."""
+_FLICKER_S = np.array([20.0, 200.0, 2000.0])
+"""Times over which the parts of slow noise forget themselves: three to a decade each make it fall with frequency."""
 _WARM_UP_SHARE = 0.15
 """How far off, as a share of the span, a head reads when its heater is switched on."""
 
@@ -28,6 +32,10 @@ class HeadSpec:
     daily: float = 0.0
     length_m: float = 0.0
     rti: float = 0.0
+    per_k: float = 0.0
+    per_rh: float = 0.0
+    flicker: float = 0.0
+    zero_below: float = 0.0
 
 
 class Heads:
@@ -45,6 +53,7 @@ class Heads:
             the timeline sets them.
         fault, inhibited, hung, stalled: bool[instruments], states; the timeline sets them.
         calibrating: float64[instruments], share of the range that test gas gives; NaN while nobody calibrates.
+        untold: bool[instruments], whether its status word says nothing of the test gas.
         times: float64[instruments], what the shown numbers are multiplied by: 1 unless somebody changed the unit.
     """
 
@@ -64,6 +73,13 @@ class Heads:
         self._moving_air = (self._length > 0.0) | (self._rti > 0.0)
         self._lagged, self._wandered, self._ran = np.zeros(n), np.zeros(n), np.zeros(n)
         self._gain = np.ones(n)
+        self._per_climate = np.stack([column("per_k"), column("per_rh")])
+        self._moved_by_climate = bool(self._per_climate.any())
+        self._zeroed, self._body = np.zeros((2, n)), np.zeros((2, n))
+        self._flicker, self._zero_below = column("flicker") / np.sqrt(len(_FLICKER_S)), column("zero_below")
+        # A source of its own: what other channels show does not depend on whether one flickers.
+        self._slow_rng = rng.spawn(1)[0]
+        self._slow = self._slow_rng.standard_normal((len(_FLICKER_S), n)) * self._flicker
         self.shown = np.zeros(n)
         self.over_range = np.zeros(n, bool)
         self.stuck = np.zeros(n, bool)
@@ -74,6 +90,7 @@ class Heads:
         self._on_s = np.zeros(m)
         self.fault, self.inhibited, self.hung = np.zeros(m, bool), np.zeros(m, bool), np.zeros(m, bool)
         self.stalled, self.calibrating, self.times = np.zeros(m, bool), np.full(m, np.nan), np.ones(m)
+        self.untold = np.zeros(m, bool)
         self._beat = np.zeros(m)
 
     @property
@@ -89,9 +106,16 @@ class Heads:
         """Return how many seconds an instrument's processor has run."""
         return float(self._beat[instrument]) + 1e-6
 
-    def settle(self, felt: Float64) -> None:
-        """Start with heads that have seen these values for long."""
+    @property
+    def feels_climate(self) -> bool:
+        """Whether any head's zero moves with temperature or humidity."""
+        return self._moved_by_climate
+
+    def settle(self, felt: Float64, climate: Float64 | None = None) -> None:
+        """Start with heads that have seen these values for long, and were zeroed in this climate."""
         self._lagged = felt.copy()
+        if climate is not None:
+            self._zeroed, self._body = climate.copy(), climate.copy()
         self.shown = self._quantised(felt)
 
     def restart(self, instrument: int, warm_up_s: float | None = None) -> None:
@@ -112,7 +136,7 @@ class Heads:
         self.poison_per_s[rows] = 0.0
         self.drift_per_h[rows] = 0.0
 
-    def step(self, felt: Float64, speed: Float64, daily: float, dt_s: float) -> None:
+    def step(self, felt: Float64, speed: Float64, daily: float, dt_s: float, climate: Float64 | None = None) -> None:
         """Advance all heads by `dt_s`.
 
         Args:
@@ -120,6 +144,8 @@ class Heads:
             speed: float64[channels], speed of the air around it in m/s, above 0.
             daily: The day's cycle, -1 to 1.
             dt_s: The step.
+            climate: float64[2, channels], temperature in °C and relative humidity in percent around each head; None
+                where no head's zero moves with them.
         """
         self._on_s += dt_s
         self._beat += np.where(self.hung | self.stalled, 0.0, dt_s)
@@ -132,7 +158,7 @@ class Heads:
         self._wandered += self._walk * np.sqrt(dt_s / 3600.0) * draws[0]
         self._ran += self.drift_per_h * dt_s / 3600.0
         value = self._lagged + self._wandered + self._daily * daily + self._ran + self.bias + self.spike
-        value += self._noise * self.noise_times * draws[1] + self._cold()
+        value += self._noise * self.noise_times * draws[1] + self._cold() + self._slowly(climate, dt_s)
         held = self.stuck | (self.inhibited | self.hung)[self.owner]
         self.over_range = np.where(held, self.over_range, value > self.high)
         self.shown = np.where(held, self.shown, self._quantised(value))
@@ -150,7 +176,21 @@ class Heads:
         left = np.where(self.warming_up, np.exp(-4.0 * self._on_s / np.maximum(self._warm_up, 1e-9)), 0.0)
         return np.asarray(_WARM_UP_SHARE * self._span * left[self.owner], np.float64)
 
+    def _slowly(self, climate: Float64 | None, dt_s: float) -> Float64 | float:
+        """Return what climate and slow noise do to the zeros."""
+        moved: Float64 | float = 0.0
+        if climate is not None:
+            self._body += (climate - self._body) * -np.expm1(-dt_s / _BODY_S)
+            moved = (self._per_climate * (self._body - self._zeroed)).sum(axis=0)
+        if self._flicker.any():
+            keep = np.exp(-dt_s / _FLICKER_S)[:, None]
+            draws = self._slow_rng.standard_normal(self._slow.shape)
+            self._slow = self._slow * keep + self._flicker * np.sqrt(1.0 - keep**2) * draws
+            moved = moved + self._slow.sum(axis=0)
+        return moved
+
     def _quantised(self, value: Float64) -> Float64:
         step = np.where(self._resolution > 0.0, self._resolution, 1.0)
         rounded = np.where(self._resolution > 0.0, np.round(value / step) * step, value)
-        return np.asarray(np.clip(rounded, self.low, self.high), np.float64)
+        shown = np.where(np.abs(rounded) < self._zero_below, 0.0, rounded)
+        return np.asarray(np.clip(shown, self.low, self.high), np.float64)

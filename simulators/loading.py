@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 from gateway.core.errors import ConfigError
 from simulators.encoding import register_count
 from simulators.events import EVENTS_ON
+from simulators.gases import GASES
 from simulators.profiles import laid_out
 from simulators.quantities import HEADS
 from simulators.repeats import repeated
@@ -145,6 +146,9 @@ def _check_instrument(scenario: Scenario, spec: InstrumentSpec) -> None:
             raise ConfigError(("channels", name, "address"), "a channel on Modbus needs its address")
         if channel.shows is not None:
             continue
+        for other in channel.sees:
+            if other not in GASES:
+                raise ConfigError(("channels", name, "sees"), f"{other!r} is none of {sorted(GASES)}")
         quantity = channel.quantity or name
         if quantity not in HEADS:
             raise ConfigError(("channels", name, "quantity"), f"{quantity!r} is none of {sorted(HEADS)}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulators.field import GasField, Place, diffusion_m2_s
 from simulators.fire import FUELS, OXYGEN_MJ_KG, growing_kw, obscuration_per_m, optical_density_per_m
 from simulators.gases import GASES, in_unit
 from simulators.leak import volume_m3_s
@@ -19,23 +20,32 @@ _QUENCH_S = 15.0
 """How fast a fire dies once it is put out."""
 _FOG_SHARE = 0.01
 """Share of boiling steam that reaches the ceiling as droplets."""
+_SETTLED_K = 1e-4
+_WALLS_S = 900.0
+"""How fast walls and heating bring a room's air back to its own temperature after a draught."""
 
 
 @dataclass(slots=True)
 class Leak:
-    """Gas let out at a rate that grows to `flow_m3_s` over `grow_s` and ends at `stop_s`."""
+    """Gas let out at a rate that grows to `flow_m3_s` over `grow_s` and ends at `stop_s`; or dries up over `dries_s`.
+
+    Where it has a `place`, the air near it differs from the room's mean (`field`).
+    """
 
     gas: str
     flow_m3_s: float
     start_s: float
     grow_s: float = 0.0
     stop_s: float = math.inf
+    place: Place | None = None
+    dries_s: float = math.inf
 
     def at(self, t_s: float) -> float:
         """Return the flow in m3/s at second `t_s`."""
         if not self.start_s <= t_s < self.stop_s:
             return 0.0
-        return self.flow_m3_s * (min((t_s - self.start_s) / self.grow_s, 1.0) if self.grow_s > 0.0 else 1.0)
+        grown = min((t_s - self.start_s) / self.grow_s, 1.0) if self.grow_s > 0.0 else 1.0
+        return self.flow_m3_s * grown * math.exp(-(t_s - self.start_s) / self.dries_s)
 
 
 @dataclass(slots=True)
@@ -71,14 +81,24 @@ class Nuisance:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where in its room an instrument sits: height above the floor, distance from whatever burns."""
+    """Where in its room an instrument sits: height above the floor, distance from whatever burns, place on the plan.
+
+    Without a place on the plan (`x_m`, `y_m`) it meets the room's mean, as if the air were mixed.
+    """
 
     height_m: float
     radius_m: float
+    x_m: float | None = None
+    y_m: float | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Its place in the room, where that is known."""
+        return None if self.x_m is None or self.y_m is None else (self.x_m, self.y_m, self.height_m)
 
 
 class Room:
-    """One well-mixed room with a smoke layer; an open area is a room with many air changes.
+    """One room with a smoke layer, mixed but near leaks that have a place; an open area has many air changes.
 
     Args:
         volume_m3: Its volume.
@@ -86,16 +106,30 @@ class Room:
         air_changes_per_h: Fresh air in room volumes an hour.
         ambient: The air that comes in.
         warmer_k: How much warmer than the ambient air it is kept (a boiler room).
+        length_m: Its length; its width follows from the volume. Square where left out.
 
     Attributes:
+        doors_per_h: Air changes through doors that stand open, on top of `air_changes_per_h`; they let the heat out.
         vol: %VOL of each gas, in the order of `GASES`.
         leaks, fires, nuisances: What is released; the timeline adds to them.
     """
 
     def __init__(
-        self, volume_m3: float, height_m: float, air_changes_per_h: float, ambient: Ambient, warmer_k: float = 0.0
+        self,
+        volume_m3: float,
+        height_m: float,
+        air_changes_per_h: float,
+        ambient: Ambient,
+        *,
+        warmer_k: float = 0.0,
+        length_m: float | None = None,
     ) -> None:
         self.volume_m3, self.height_m, self.air_changes_per_h = volume_m3, height_m, air_changes_per_h
+        floor_m2 = volume_m3 / height_m
+        self.length_m = math.sqrt(floor_m2) if length_m is None else length_m
+        self.width_m = floor_m2 / self.length_m
+        self.doors_per_h, self._cooled_k = 0.0, 0.0
+        self._fields: dict[str, GasField] = {}
         self._ambient, self._warmer_k = ambient, warmer_k
         self._index = {gas: place for place, gas in enumerate(GASES)}
         self._background = np.array([gas.background_vol for gas in GASES.values()])
@@ -109,18 +143,20 @@ class Room:
     @property
     def air_m3_s(self) -> float:
         """Fresh air."""
-        return self.air_changes_per_h * self.volume_m3 / 3600.0
+        return (self.air_changes_per_h + self.doors_per_h) * self.volume_m3 / 3600.0
 
     @property
     def temperature_c(self) -> float:
         """Of the room's lower part."""
-        return self._ambient.temperature_c + self._warmer_k
+        return self._ambient.temperature_c + self._warmer_k - self._cooled_k
 
     def step(self, t_s: float, dt_s: float) -> None:
         """Advance to second `t_s`, `dt_s` after the last step."""
         # What is released is taken from the middle of the step, so that starts and ends count in full.
         emission, steam_kg_s = self._emission(t_s - dt_s / 2.0)
         self._mix(t_s - dt_s / 2.0, emission, dt_s)
+        self._spread(t_s - dt_s / 2.0, dt_s)
+        self._cool(dt_s)
         rate = self.air_m3_s / self.volume_m3
         gain = steam_kg_s * 1000.0 / self.volume_m3
         self.vapour_g_m3 += (gain + rate * (self._ambient.vapour_g_m3 - self.vapour_g_m3)) * dt_s
@@ -139,6 +175,30 @@ class Room:
         self.vol = mixed(
             self.vol, sources, self._background, air_m3_s=self.air_m3_s, volume_m3=self.volume_m3, dt_s=dt_s
         )
+
+    def _spread(self, t_s: float, dt_s: float) -> None:
+        """Move on what differs from the mean, for each gas that comes from a place."""
+        placed: dict[str, list[tuple[Place, float]]] = {gas: [] for gas in self._fields}
+        for leak in self.leaks:
+            if leak.place is not None:
+                placed.setdefault(leak.gas, []).append((leak.place, leak.at(t_s)))
+        for gas, sources in placed.items():
+            if gas not in self._fields:
+                self._fields[gas] = GasField(self.length_m, self.width_m, self.height_m)
+            rate = (self.air_m3_s + sum(flow for _, flow in sources)) / self.volume_m3
+            diffusion = diffusion_m2_s(self.volume_m3, self.air_changes_per_h + self.doors_per_h)
+            self._fields[gas].step(sources, rate, diffusion, dt_s)
+        self._fields = {gas: field for gas, field in self._fields.items() if placed[gas] or not field.gone}
+
+    def _cool(self, dt_s: float) -> None:
+        """Let open doors take the room's air towards the ambient air's temperature, and walls and heating back."""
+        if self.doors_per_h <= 0.0 and self._cooled_k == 0.0:
+            return
+        doors, rate = self.doors_per_h / 3600.0, self.doors_per_h / 3600.0 + 1.0 / _WALLS_S
+        steady = self._warmer_k * doors / rate
+        self._cooled_k = steady + (self._cooled_k - steady) * math.exp(-rate * dt_s)
+        if self.doors_per_h <= 0.0 and abs(self._cooled_k) < _SETTLED_K:
+            self._cooled_k = 0.0
 
     def _emission(self, t_s: float) -> tuple[Emission, float]:
         emission, steam_kg_s = Emission(), 0.0
@@ -171,6 +231,8 @@ class Room:
     def gas_vol(self, gas: str, spot: Spot) -> float:
         """Return a gas's %VOL at an instrument."""
         vol = float(self.vol[self._index[gas]])
+        if gas in self._fields and spot.place is not None:
+            vol = min(max(vol + self._fields[gas].at(spot.place), 0.0), 100.0)
         if gas == "co":
             vol += self.layer.co_vol_at(spot.height_m, spot.radius_m)
         elif gas == "co2":

@@ -30,6 +30,8 @@ class AmbientSpec(Part):
     swing_k: NotNegative = 4.0
     humidity_rh: Annotated[float, Field(ge=0.0, le=100.0)] = 50.0
     start_hour: Annotated[float, Field(ge=0.0, lt=24.0)] = 9.0
+    start_weekday: Annotated[int, Field(ge=0, le=6)] = 0
+    """0 is Monday."""
     weather_k: NotNegative = 0.2
 
 
@@ -40,6 +42,8 @@ class RoomSpec(Part):
     height_m: Positive = 3.0
     air_changes_per_h: NotNegative = 1.0
     warmer_k: float = 0.0
+    length_m: Positive | None = None
+    """The width follows from it; square where left out. Places in the room are told in metres from one corner."""
 
 
 class TankSpec(Part):
@@ -131,6 +135,16 @@ class ChannelSpec(Part):
     resolution: NotNegative | None = None
     walk_per_h: NotNegative | None = None
     daily: float | None = None
+    per_k: float = 0.0
+    """How far the zero moves for each kelvin that the head gets warmer than at second 0."""
+    per_rh: float = 0.0
+    """The same for each percent of relative humidity."""
+    flicker: NotNegative = 0.0
+    """Standard deviation of slow noise, spread over times from 20 s to half an hour."""
+    sees: Mapping[str, float] = {}
+    """Other gases that it takes for its own, and the share of each that it shows: `ethanol: 0.6`."""
+    zero_below: NotNegative = 0.0
+    """Values nearer to 0 than this are shown as 0, as many heads do."""
     marks: tuple[float, ...] | None = None
     catalytic: bool | None = None
     exposure: Positive = 1.0
@@ -254,6 +268,9 @@ class InstrumentSpec(Part):
     """Above the floor; under the ceiling where left out."""
     radius_m: NotNegative = 2.0
     """From the axis of any fire in the room."""
+    x_m: NotNegative | None = None
+    """Its place on the room's plan. A head with one meets a leak that has one the sooner the nearer it is."""
+    y_m: NotNegative | None = None
     warm_up_s: NotNegative = 0.0
     profile: str = ""
     """Its registers are laid out as this profile says, a shipped one by name or a file as `./mine.yaml`."""

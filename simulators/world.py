@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from gateway.core.errors import ConfigError
 from simulators.behaviour import Behaviour
-from simulators.effects import Change, begin, changes, end
+from simulators.effects import Change, begin, changes, end, place_of
+from simulators.events import NATURE, Happening, LeakEvent
 from simulators.gases import GASES, catalytic_vol, in_unit
 from simulators.instruments import Heads, HeadSpec
-from simulators.mixing import Ambient
+from simulators.mixing import DAY_S, Ambient
 from simulators.quantities import HEADS, Head
 from simulators.recordings import Recording, load_column
+from simulators.rhythm import occurrences
 from simulators.rooms import Room, Spot
 from simulators.scenario import ChannelSpec, InstrumentSpec, Scenario
 from simulators.tanks import Tank
@@ -73,8 +75,9 @@ class World:
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
         self.t_s, self._steps = 0.0, 0
-        spec = scenario.ambient
-        self.ambient = Ambient(**spec.model_dump(), rng=np.random.default_rng([self.seed, 1]))
+        air = scenario.ambient
+        spec = air.model_dump(exclude={"start_weekday"})
+        self.ambient = Ambient(**spec, rng=np.random.default_rng([self.seed, 1]))
         self.rooms = {name: Room(**room.model_dump(), ambient=self.ambient) for name, room in scenario.rooms.items()}
         self.tanks = {
             name: Tank(filled=tank.level / 100.0, ambient=self.ambient, **tank.model_dump(exclude={"level"}))
@@ -103,10 +106,14 @@ class World:
             np.random.default_rng([self.seed, 2]),
         )
         self._marks = Marks(self.channels, self.heads.high - self.heads.low)
-        self._timeline: deque[Change] = deque(changes(scenario.events))
+        since_monday_s = air.start_weekday * DAY_S + air.start_hour * 3600.0
+        chance = np.random.default_rng([self.seed, 4])
+        happens = occurrences(scenario.events, scenario.duration_s, since_monday_s, chance)
+        self._timeline: deque[Change] = deque(changes(happens))
         self._labels: list[dict[str, Any]] = []
+        self._climates, self._climate_of = self._make_climates()
         self.true, felt = self._look()
-        self.heads.settle(felt)
+        self.heads.settle(felt, self._climate())
 
     @property
     def ended(self) -> bool:
@@ -137,7 +144,7 @@ class World:
         for tank in self.tanks.values():
             tank.step(self.t_s, dt_s)
         self.true, felt = self._look()
-        self.heads.step(felt, self._speeds(), self.ambient.daily(self.t_s), dt_s)
+        self.heads.step(felt, self._speeds(), self.ambient.daily(self.t_s), dt_s, self._climate())
         self._watch_marks()
 
     def labels(self) -> list[dict[str, Any]]:
@@ -180,9 +187,28 @@ class World:
                 "kind": "event",
                 "event": f"{event.what.replace('-', '_')}_{'started' if change.begins else 'ended'}",
                 "where": event.where,
+                "nature": NATURE[event.what],
                 **(details if change.begins else {}),
+                **(self._nearest(event) if change.begins and isinstance(event, LeakEvent) else {}),
             }
         )
+
+    def happen(self, event: Happening) -> None:
+        """Add an event to the timeline of a world that runs, at its `at_s` or, where that is past, at once."""
+        self._timeline = deque(sorted([*self._timeline, *changes([event])], key=lambda c: (c.at_s, c.begins)))
+
+    def _nearest(self, event: LeakEvent) -> dict[str, str]:
+        """Return the instrument for the gas that is nearest to where it leaks, as far as places are known."""
+        place = place_of(event, self.rooms[event.where])
+        heads = [
+            (math.dist(place, channel.spot.place), self.instruments[channel.instrument])
+            for channel in self.channels
+            if place is not None
+            and channel.spot.place is not None
+            and channel.quantity == event.gas
+            and self._place(channel) == event.where
+        ]
+        return {"nearest": min(heads)[1]} if heads else {}
 
     def _make_channels(self) -> list[SimChannel]:
         channels: list[SimChannel] = []
@@ -205,7 +231,7 @@ class World:
             height = room.height_m * _UNDER_CEILING if room else 0.0
         channel = SimChannel(
             name, row, number, quantity, spec.unit or head.unit, spec, head,
-            Spot(height, instrument.radius_m), self._recording(spec),
+            Spot(height, instrument.radius_m, instrument.x_m, instrument.y_m), self._recording(spec),
         )  # fmt: skip
         try:
             self._true_value(channel)
@@ -245,8 +271,10 @@ class World:
         points: list[SimChannel] = []
         of = np.empty(len(self.channels), np.intp)
         for channel in self.channels:
-            rich = _chosen(channel.spec.catalytic, channel.head.catalytic)
-            same = (self._place(channel), channel.quantity, channel.unit, channel.spot, channel.spec.exposure, rich)
+            spec, place = channel.spec, self._place(channel)
+            sees = tuple(sorted(spec.sees.items()))
+            rich = _chosen(spec.catalytic, channel.head.catalytic)
+            same = (place, channel.quantity, channel.unit, channel.spot, spec.exposure, rich, sees)
             key: Hashable = same if channel.recording is None and channel.spec.shows is None else channel.row
             if key not in numbers:
                 numbers[key] = len(points)
@@ -264,6 +292,25 @@ class World:
                 of[channel.row] = numbers.setdefault((place, channel.spot.radius_m), len(numbers))
         return [(self.rooms[place], radius_m) for place, radius_m in numbers], of
 
+    def _make_climates(self) -> tuple[list[tuple[Room, Spot]], NDArray[np.intp]]:
+        """Return each place whose climate moves a head's zero, and which of these is each channel's; else the last."""
+        places: dict[tuple[str, Spot], int] = {}
+        of = np.full(len(self.channels), -1, np.intp)
+        for channel in self.channels:
+            place = self._place(channel)
+            if place in self.rooms and (channel.spec.per_k or channel.spec.per_rh):
+                # The climate is the same all over the plan.
+                spot = Spot(channel.spot.height_m, channel.spot.radius_m)
+                of[channel.row] = places.setdefault((place, spot), len(places))
+        return [(self.rooms[place], spot) for place, spot in places], of
+
+    def _climate(self) -> NDArray[np.float64] | None:
+        if not self._climates:
+            return None
+        felt = [(room.temperature_at(spot), room.humidity_at(spot)) for room, spot in self._climates]
+        # The last one is for channels that do not feel it; their index is -1.
+        return np.array([*felt, (0.0, 0.0)])[self._climate_of].T
+
     def _look(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what is true and what the heads feel of it: a bead in a rich mixture feels less."""
         pairs = np.array([self._look_at(channel) for channel in self._points])
@@ -278,7 +325,10 @@ class World:
         vol = min(vol * channel.spec.exposure, 100.0)
         rich = _chosen(channel.spec.catalytic, channel.head.catalytic)
         seen = catalytic_vol(vol, channel.quantity) if rich else vol
-        return in_unit(vol, channel.quantity, channel.unit), in_unit(seen, channel.quantity, channel.unit)
+        felt = in_unit(seen, channel.quantity, channel.unit)
+        for other, share in channel.spec.sees.items():
+            felt += share * in_unit(self.rooms[self._place(channel)].gas_vol(other, channel.spot), other, channel.unit)
+        return in_unit(vol, channel.quantity, channel.unit), felt
 
     def _speeds(self) -> NDArray[np.float64]:
         # The last one is for channels where no air moves; their index is -1.
@@ -339,6 +389,10 @@ def _head_spec(channel: SimChannel) -> HeadSpec:
         daily=_chosen(spec.daily, head.daily),
         length_m=0.0 if apart else head.length_m,
         rti=0.0 if apart else head.rti,
+        per_k=spec.per_k,
+        per_rh=spec.per_rh,
+        flicker=spec.flicker,
+        zero_below=spec.zero_below,
     )
 
 
