@@ -1,6 +1,6 @@
 """What never changes of an alarm: where it comes from, what it measures, how it is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -12,9 +12,6 @@ from gateway.core.model import Level, Priority, Rule
 
 SYSTEM = "system/"
 """How the id of every system alarm begins."""
-
-PER_MINUTE = frozenset({"rate"})
-"""Detectors whose verdicts tell a change a minute and not the reading itself; third parties may use the names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +45,32 @@ class Source:
 
 
 def of_rule(rule: Rule) -> Source:
-    """Return a rule's alarm."""
-    channel = rule.channel
-    change = rule.type in PER_MINUTE
-    unit = f"{channel.unit}/min" if change else channel.unit
+    """Return a rule's alarm; that of a group is of no channel, and of what its channels have in common."""
+    channels = rule.judges
+    quantity, instrument = (_common(getattr(c, name) for c in channels) for name in ("quantity", "instrument"))
+    unit = rule.judged.unit.replace("{}", _common(c.unit for c in channels))
     return Source(
         id=rule.id,
         index=rule.index,
         latching=rule.latching,
         priority={**default_priorities(rule.latching), **rule.priority},
-        words=Words(channel.quantity, unit, channel.decimals, change=change),
+        words=Words(quantity, unit, max(c.decimals for c in channels), rule.judged),
         response=rule.response,
         delayed=(getattr(rule.options, "on_delay_s", 0) or 0) > 0,
         blank=_blank(
             rule.id,
             rule.area,
-            channel=channel.id,
-            instrument=channel.instrument,
-            quantity=channel.quantity,
+            channel=rule.channel.id if len(channels) == 1 else "",
+            instrument=instrument,
+            quantity=quantity,
             unit=unit,
         ),
     )
+
+
+def _common(words: Iterable[str]) -> str:
+    first, *others = set(words)
+    return "" if others else first
 
 
 def of_system(alarm: str, area: str) -> Source:

@@ -4,10 +4,11 @@ import math
 import re
 
 from gateway.alarms.level import is_hazard
-from gateway.core.model import Level, quality_name
+from gateway.core.model import Judged, Level, quality_name
 
 _FORMULA = re.compile(r"(?:[a-z]{1,2}\d+)+[a-z]*\d*|co|no|hf|hcn|hcl|lel|tvoc|voc")
 _WHY_MAX = 500
+_THE_READING = Judged()
 
 
 def spoken(quantity: str) -> str:
@@ -45,13 +46,13 @@ class Words:
         quantity: What is measured.
         unit: Its unit.
         decimals: Digits after the point that mean something.
-        change: What is judged is how fast it changes.
+        judged: What the judged values are, where they are not the reading itself.
     """
 
     __slots__ = ("_decimals", "_head", "_unit")
 
-    def __init__(self, quantity: str, unit: str, decimals: int, *, change: bool = False) -> None:
-        self._head = spoken(quantity) + " change" * change
+    def __init__(self, quantity: str, unit: str, decimals: int, judged: Judged = _THE_READING) -> None:
+        self._head = f"{spoken(quantity)} {judged.en}".rstrip() if quantity or not judged.en else spoken(judged.en)
         self._unit = f" {unit}" if unit else ""
         self._decimals = decimals
 

@@ -290,10 +290,13 @@ class Rule:
         options: The detector's `Options`, validated.
         latching: True when only a manual reset ends its alarm (gas and fire: GB 16808, GB 4717-2024 5.4.1.1).
         priority: The priority of each level but NORMAL.
-        area: The group it belongs to for first-alarm keeping: its first channel's area.
+        area: The group it belongs to for first-alarm keeping: its channels' area, empty where they stand in several.
         response: What the operator is told to do.
         path: Where it stands in the site file, for `ConfigError`.
         judged: What its verdicts' values are, from its detector's module.
+        levels: What it can report beside NORMAL, from its detector's module.
+        group: It judges all its channels together (`Binding.GROUP`); otherwise the first, by what the others show.
+        budget_per_week: How often it may warn in a week before that is told; None for no such limit.
     """
 
     index: int
@@ -307,6 +310,14 @@ class Rule:
     response: str = ""
     path: tuple[str | int, ...] = ()
     judged: Judged = Judged()
+    levels: tuple[Level, ...] = (Level.LOW, Level.HIGH)
+    group: bool = False
+    budget_per_week: float | None = None
+
+    @property
+    def judges(self) -> tuple[Channel, ...]:
+        """The channels whose readings it gives its opinion of: all of a group, else the first."""
+        return self.channels if self.group else self.channels[:1]
 
     @property
     def channel(self) -> Channel:

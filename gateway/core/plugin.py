@@ -2,7 +2,8 @@
 
 A detector's module also says, where it is not the usual: `BINDING`, how rules are made of the channels of a section of
 the site file (one rule a channel where left out); `JUDGED`, what its verdicts' values are; `LEVELS`, the levels it can
-report (LOW and HIGH where left out).
+report beside NORMAL (LOW and HIGH where left out); `HAZARD = True`, that what it reports is gas or fire whatever its
+channels measure.
 
 A driver's module also has `InstrumentOptions` and `ChannelOptions`, the options that each instrument and each channel
 on its bus take, and `OutputOptions` where it can switch something. `create` checks everything it can without touching
@@ -179,9 +180,11 @@ class Binding(StrEnum):
     EACH = "each"
     """One rule a channel."""
     GROUP = "group"
-    """One rule for all channels of an area (or an instrument, or the whole section): `Rule.channels` has them all."""
+    """One rule for all channels of an area (or an instrument, or the whole section): `Rule.channels` has them all, at
+    most 1,000."""
     PEERS = "peers"
-    """One rule a channel, with the others of the same quantity, unit and area behind it in `Rule.channels`."""
+    """One rule a channel, with others of the same quantity, unit and area behind it in `Rule.channels`: the 32 that
+    stand nearest to it in the site file, none where there are none."""
 
 
 class Detector(Protocol):
@@ -207,7 +210,8 @@ class Detector(Protocol):
         """Return everything that `update` depends on, as named arrays of which each has the rules as its first axis.
 
         Row `k` tells all of rule `k` and of no other one: when the site file changes, each rule that stays takes its
-        rows along to whatever detector judges it then.
+        rows along to whatever detector judges it then. The shape of a row depends on nothing but the options and,
+        with `Binding.GROUP`, the number of channels: rules of groups of one size share a detector.
         """
         ...
 

@@ -26,13 +26,13 @@ PRINT_BYTES = 16
 
 @dataclass(slots=True)
 class Bench:
-    """A detector and the rules it judges; no channel occurs twice among them.
+    """A detector and the rules it judges; no channel occurs twice among those that they judge.
 
     Attributes:
         name: Type and number, e.g. `threshold-0`.
         rules: The rules in the detector's order.
         detector: The detector.
-        quarantined: Rows whose rule failed here and is not judged any more; None while all are well.
+        quarantined: Rows that are not judged here any more, as their rule failed; None while all are well.
         prints: uint8[rules, 16], a hash of all that makes a rule what it is: its id and type, its options, and what
             its channels measure. A saved state belongs to a rule with the same one.
     """
@@ -57,18 +57,32 @@ def _print(rule: Rule, options: str) -> bytes:
 
 
 def arrange(rules: Sequence[Rule]) -> list[tuple[str, list[Rule]]]:
-    """Sort rules into sets of one type in which no channel occurs twice; a detector judges one set.
+    """Sort rules into sets of one type in which no judged channel occurs twice; a detector judges one set.
+
+    Rules of groups share a set only with groups of as many channels: what a detector keeps of each is then of one
+    shape, and a head more in one area changes nothing for the others.
 
     Returns:
         Pairs of name (`threshold-0`) and rules in the order of the site file.
     """
-    sets: dict[tuple[str, int], list[Rule]] = {}
-    depth: dict[tuple[str, int], int] = {}
+    sets: dict[str, list[_Set]] = {}
     for rule in rules:
-        k = depth.get((rule.type, rule.channel.row), 0)
-        depth[rule.type, rule.channel.row] = k + 1
-        sets.setdefault((rule.type, k), []).append(rule)
-    return [(f"{kind}-{k}", members) for (kind, k), members in sets.items()]
+        rows = {channel.row for channel in rule.judges}
+        mine = sets.setdefault(rule.type, [])
+        size = len(rule.channels) if rule.group else 0
+        found = next((each for each in mine if each.size == size and each.rows.isdisjoint(rows)), None)
+        if found is None:
+            found = _Set(size, set(), [])
+            mine.append(found)
+        found.rows.update(rows)
+        found.rules.append(rule)
+    return [(f"{kind}-{k}", each.rules) for kind, members in sets.items() for k, each in enumerate(members)]
+
+
+class _Set(NamedTuple):
+    size: int
+    rows: set[int]
+    rules: list[Rule]
 
 
 class Part(NamedTuple):

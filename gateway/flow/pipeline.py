@@ -20,6 +20,7 @@ from gateway.core.model import (
     Int32,
     Int64,
     Quality,
+    Rule,
     UInt8,
     Verdicts,
 )
@@ -123,9 +124,12 @@ class Pipeline:
         self._seen = np.empty(len(channels), np.intp)
         self._ranks = np.arange(1024, dtype=np.intp)
         self._row_of_rule: Int32 = np.zeros(sum(len(b.rules) for b in benches), np.int32)
+        self._groups: dict[int, Int32] = {}
         for bench in benches:
             for rule in bench.rules:
                 self._row_of_rule[rule.index] = rule.channel.row
+                if rule.group:
+                    self._groups[rule.index] = _rows(rule)
 
     def process(self, batch: Batch) -> list[AlarmEvent]:
         """Judge a batch and return what it changed.
@@ -220,7 +224,7 @@ class Pipeline:
         for bench in self.benches:
             for rule in bench.rules:
                 if rule.id in rules:
-                    self._set_aside(bench, rule.channel.row)
+                    self._set_aside(bench, _rows(rule))
 
     def _rounds(self, batch: Batch) -> Iterator[Batch]:
         """Yield parts in which no channel occurs twice, each channel's readings in their order."""
@@ -255,6 +259,8 @@ class Pipeline:
         found: list[Verdicts] = []
         for k in range(len(batch)):
             one = batch.take(slice(k, k + 1))
+            if bench.quarantined is not None and bench.quarantined[one.row[0]]:
+                continue
             try:
                 found.append(bench.detector.update(one))
             except Exception:  # noqa: BLE001 - logged with its traceback above; the rule is taken out of service
@@ -262,39 +268,54 @@ class Pipeline:
         return _joined([v for v in found if len(v)])
 
     def _quarantine(self, bench: Bench, row: int, time_ns: int) -> list[AlarmEvent]:
-        self._set_aside(bench, row)
-        rule = next(rule for rule in bench.rules if rule.channel.row == row)
-        return self.book.system(
-            f"system/rule/{rule.id}",
-            active=True,
-            why=f"rule {rule.id} failed and judges {rule.channel.id} no more",
-            now_ns=time_ns,
-            area=rule.area,
-        )
+        """Take the rules out of service that judge a channel here, with all their channels.
 
-    def _set_aside(self, bench: Bench, row: int) -> None:
+        A channel that no rule judges here is only compared with; then those that look at it go.
+        """
+        judging = [rule for rule in bench.rules if any(channel.row == row for channel in rule.judges)]
+        failed = judging or [rule for rule in bench.rules if any(channel.row == row for channel in rule.channels)]
+        self._set_aside(bench, np.array([row], np.int32))
+        events: list[AlarmEvent] = []
+        for rule in failed:
+            self._set_aside(bench, _rows(rule))
+            judged = rule.channel.id if len(rule.judges) == 1 else f"its {len(rule.judges)} channels"
+            why = f"rule {rule.id} failed and judges {judged} no more"
+            events += self.book.system(f"system/rule/{rule.id}", active=True, why=why, now_ns=time_ns, area=rule.area)
+        return events
+
+    def _set_aside(self, bench: Bench, rows: Int32) -> None:
         if bench.quarantined is None:
             bench.quarantined = np.zeros(self._rows, bool)
-        bench.quarantined[row] = True
+        bench.quarantined[rows] = True
 
     def _recheck(self, batch: Batch) -> list[AlarmEvent]:
         waiting = np.fromiter(self.book.rechecks, np.intp)
         waiting.sort()
         seen = np.isin(self._row_of_rule[waiting], batch.row)
+        for k, rule in enumerate(waiting.tolist()):
+            if rule in self._groups:
+                seen[k] = np.isin(self._groups[rule], batch.row).any()
         return self.book.recheck(waiting[seen].tolist(), int(batch.time_ns[-1])) if seen.any() else []
 
     def _as_verdicts(self, index: NDArray[np.intp], level: NDArray[np.int8], now_ns: int) -> Verdicts:
         rows = self._row_of_rule[index]
         times = self.latest.time_ns[rows]
+        several = np.array([rule in self._groups for rule in index.tolist()], np.bool_)
         return Verdicts(
             rule=index.astype(np.int32),
             level=level.astype(np.int8),
             score=np.full(len(index), np.nan, np.float32),
             time_ns=np.where(times > 0, times, now_ns),
-            value=self.latest.value[rows],
+            # What a group judges is no reading of its first channel.
+            value=np.where(several, np.nan, self.latest.value[rows]),
             limit=np.full(len(index), np.nan),
             quality=np.where(times > 0, self.latest.quality[rows], np.uint8(Quality.GOOD)),
         )
+
+
+def _rows(rule: Rule) -> Int32:
+    """Return the rows of the channels that a rule judges."""
+    return np.array([channel.row for channel in rule.judges], np.int32)
 
 
 def _live(batch: Batch) -> Batch:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gateway.core.errors import ConfigError, SiteFileError
-from gateway.core.model import Channel, Rule
+from gateway.core.model import Channel, Level, Rule
 from gateway.core.plugin import InstrumentPlan, OutputPlan
 from gateway.registry import Kind, load
 from gateway.site.document import Document, parse
@@ -220,7 +220,10 @@ class _Builder(Findings):
             if section.type == "fault":
                 supervised.update(channel.id for channel in matched)
             if options is not None:
-                rules.extend(bound(section, matched, options, path, len(rules)))
+                try:
+                    rules.extend(bound(section, matched, options, module, path=path, start=len(rules)))
+                except ConfigError as error:
+                    self.problems.append(error)
         return (*rules, *self.supervision([c for c in channels if c.id not in supervised], len(rules)))
 
     def supervision(self, channels: Sequence[Channel], start: int) -> list[Rule]:
@@ -229,7 +232,7 @@ class _Builder(Findings):
             return []
         module = load(Kind.DETECTOR, "fault")
         section = RuleSection(id="fault", type="fault", channels=("*",))
-        return bound(section, channels, module.Options(), ("rules",), start)
+        return bound(section, channels, module.Options(), module, path=("rules",), start=start)
 
     def tests(self, channels: Sequence[Channel], rules: Sequence[Rule]) -> None:
         self.unique("tests", self.file.tests)
@@ -274,8 +277,9 @@ def _secret(section: SecretSection, folder: Path) -> str:
 
 
 def _urgent(connections: Sequence[Connection], rules: Sequence[Rule]) -> tuple[Connection, ...]:
-    """Return the connections with the channels marked that nothing but fault supervision judges."""
-    judged = {channel.id for rule in rules if rule.type != "fault" for channel in rule.channels}
+    """Return the connections with the channels marked of which no limit alarm can come."""
+    limits = {Level.LOW, Level.HIGH}
+    judged = {channel.id for rule in rules if limits & set(rule.levels) for channel in rule.judges}
 
     def marked(plan: InstrumentPlan) -> InstrumentPlan:
         if all(p.channel.id in judged for p in plan.channels):

@@ -184,6 +184,20 @@ class RuleSection(Section):
         None, description="True: only a manual reset ends the alarm; gas and fire latch where left out."
     )
     response: str = Field("", description="What the operator is told to do.", examples=["Close valve V3, ventilate."])
+    per: Literal["area", "instrument", "all"] | None = Field(
+        None,
+        description="For detectors that judge channels together: the channels of each area, of each instrument, or all"
+        " that the rule names; of each area where left out.",
+        examples=["area"],
+    )
+    budget_per_week: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="How often an alarm of this rule may be raised in a week before the gateway says that it cries"
+        " wolf; 1 for detectors that only warn, no limit for others, where left out.",
+        examples=[1.0],
+    )
 
 
 class HeldSection(Section):

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from detectors import rate
 from gateway.alarms.book import SHELVE_MAX_S, AlarmBook
 from gateway.core.alarm import AlarmEvent, AlarmState, Command, EventKind, Verb
 from gateway.core.errors import CommandRefusedError, UnknownAlarmError
@@ -107,7 +108,7 @@ def test_priorities_of_the_rule_come_before_the_defaults():
 
 def test_a_rate_is_told_in_units_a_minute():
     channel = Channel(row=0, id="ht-01.temperature", instrument="ht-01", quantity="temperature", unit="°C", decimals=1)
-    book = AlarmBook([Rule(0, "rise", "rate", (channel,), PluginOptions())])
+    book = AlarmBook([Rule(0, "rise", "rate", (channel,), PluginOptions(), judged=rate.JUDGED)])
     (event,) = book.judge(one(0, Level.HIGH, 8.63, 8.3))
     assert (event.unit, event.why) == ("°C/min", "Temperature change at 8.6 °C/min reached HIGH limit 8.3")
 
