@@ -1,0 +1,81 @@
+"""Injected faults in real sensors (de Bruijn et al.): motes of one base set side by side, faults row by row.
+
+A file `mote=19_sensortype=temperature_faulttype=bias.txt` (or `.txt.gz`) is one mote. All motes of one folder and
+sensor type are one recording, as neighbours of one another, so that a fault can be seen by what the others show. The
+folder is the whole collection, a base set (`intel`), or any part of it. Files of the folder `clean` have no faults.
+
+References:
+    B. de Bruijn, T. A. Nguyen, D. Bucur, K. Tei, Benchmark Datasets for Fault Detection and Classification in Sensor
+    Data, SENSORNETS 2016.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gateway.evaluation.loaders.tables import Table, read_table
+from gateway.evaluation.recording import Recording, RecordingError, Series, Truth, assembled, runs
+
+KINDS: Final = {1: "random", 2: "malfunction", 4: "bias", 8: "drift", 16: "polydrift", 32: "polydrift"}
+"""What the codes of the column `has_fault_type` mean; 32 is a polynomial drift with noise."""
+UNITS: Final = {"temperature": "°C", "light": "lx", "humidity": "%RH"}
+_INJECTED: Final = re.compile(r"mote=(?P<mote>[^_]+)_sensortype=(?P<quantity>[^_]+)_faulttype=(?P<fault>[^.]+)\.txt")
+_CLEAN: Final = re.compile(r"Node(?P<mote>\d+)(?:_\w+)?\.txt")
+_BASES: Final = ("intel", "santander", "sensorscope")
+
+
+def looks_like(path: Path) -> bool:
+    """Return whether a file or folder is part of the collection."""
+    return any(_INJECTED.match(file.name) for file in _files(path))
+
+
+def load(path: Path) -> Iterator[Recording]:
+    """Yield one recording a folder and sensor type. Raises RecordingError."""
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for file in _files(path):
+        if (match := _INJECTED.match(file.name)) is not None:
+            groups.setdefault((file.parent, match["quantity"]), []).append(file)
+    if not groups:
+        raise RecordingError(f"{path}: holds no mote=…_sensortype=…_faulttype=….txt")
+    for (folder, quantity), files in groups.items():
+        yield _recording(folder, quantity, files)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(file for ending in ("*.txt", "*.txt.gz") for file in path.rglob(ending))
+
+
+def _recording(folder: Path, quantity: str, files: list[Path]) -> Recording:
+    base = next((part for part in reversed(folder.parts) if part.lower() in _BASES), folder.name)
+    series: list[Series] = []
+    truths: list[Truth] = []
+    for file in files:
+        match = _INJECTED.match(file.name)
+        assert match is not None, "only such files are taken"
+        table = read_table(file, ",")
+        one = _series(table, match["mote"], quantity, base)
+        series.append(one)
+        truths += _truths(table, one)
+    parts = folder.parts
+    where = "/".join(parts[parts.index(base) :]) if base in parts else folder.name
+    return assembled(f"{where}:{quantity}", "faults", series, truths)
+
+
+def _series(table: Table, mote: str, quantity: str, base: str) -> Series:
+    column = quantity if table.has(quantity) else table.names[-1]
+    return Series(
+        f"mote-{mote}.{quantity}",
+        table.times("timestamp"),
+        table.numbers(column),
+        quantity,
+        UNITS.get(quantity, ""),
+        base,
+    )
+
+
+def _truths(table: Table, one: Series) -> Iterator[Truth]:
+    for code, begin_ns, end_ns in runs(table.integers("has_fault_type"), one.time_ns):
+        yield Truth(f"fault:{KINDS.get(code, code)}", begin_ns, end_ns, (one.id,))
