@@ -1,9 +1,9 @@
 """Rate of rise or fall: the slope of the readings of a window, judged in two steps of units per minute.
 
 The slope is that of least squares, so that one odd reading counts little and readings need not be evenly spaced. A
-rule keeps 40 cells of time a window, each with the last reading that fell into it: memory is bounded whatever an
-instrument sends, and a burst does not push the window's beginning out. BAD readings leave no trace but a gap; a slope
-is judged only while the readings of the window are enough and span half of it, and until then nothing raises or clears.
+rule keeps 40 cells of time a window, each with the first reading that fell into it (`detectors.window`). BAD readings
+leave no trace but a gap; a slope is judged only while the readings of the window are enough and span half of it, and
+until then nothing raises or clears.
 
     >>> from gateway.core.model import Batch, Channel, Level, Rule
     >>> channel = Channel(row=0, id="ht-01.temperature", instrument="ht-01", quantity="temperature", unit="°C")
@@ -28,32 +28,27 @@ import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
 from detectors.bank import (
+    OVER_RANGE,
     Judge,
     Ladder,
     Mask,
+    Share,
     Slots,
+    Where,
     float_column,
-    is_bad,
     is_over_range,
     margin,
     time_column,
 )
+from detectors.window import CELLS, NEVER, NS_PER_MINUTE, Window
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
-from gateway.core.model import BAD_FROM, NO_VERDICTS, Batch, Float64, Int8, Int64, Judged, Rule, Verdicts
+from gateway.core.model import NO_VERDICTS, Batch, Float64, Int8, Int64, Judged, Rule, UInt8, Verdicts
 from gateway.core.plugin import Detector, PluginOptions
-
-CELLS: Final = 40
-"""Cells of time a window: one for each reading of the usual 30 s at 1 Hz, with some to spare for uneven ones."""
-
-NEVER: Final = np.int64(-(1 << 62))
-"""The time of an empty cell: outside every window, and far enough from both ends to subtract."""
 
 JUDGED: Final = Judged("{}/min", "change", "变化")
 
-_NS_PER_MINUTE: Final = 60.0 * NS_PER_S
-
-_QUIET_SHARE: Final = 0.5 / np.sqrt(2.0 * CELLS)
+_QUIET_SHARE: Final = 0.5 / np.sqrt(2.0 * (CELLS + 1))
 """How far readings may lie from a reference, in parts of limit times window, when no slope can reach the limit.
 
 For n readings of span T and values within R of one another, |slope| <= R * sum|x - mean| / (2 * sum(x - mean)^2),
@@ -176,7 +171,8 @@ class Rate(Judge):
         )
         self._clear = self._limit * (1.0 - float_column(rules, lambda rule: _options(rule).deadband))
         self._window_ns = time_column(rules, lambda rule: _options(rule).window_s, spare=NS_PER_S)
-        self._cell_ns = self._window_ns // (CELLS - 1) + 1
+        self._window = Window(self._window_ns)
+        self._longest_ns = int(self._window_ns.max())
         self._readings_min = float_column(rules, lambda rule: _options(rule).readings_min)
         self._floor = np.nan_to_num(float_column(rules, lambda rule: _options(rule).above), nan=-np.inf)
         self._hold_ns = time_column(rules, lambda rule: _options(rule).hold_s)
@@ -184,71 +180,69 @@ class Rate(Judge):
         self._falls = float_column(rules, lambda rule: _options(rule).direction in ("fall", "both")) == 1.0
         self._range_high = float_column(rules, lambda rule: rule.channel.range_high)
         self._trip = np.fmin(*self._limit)
-        window_min = self._window_ns / _NS_PER_MINUTE
+        window_min = self._window_ns / NS_PER_MINUTE
         # The spare slot's band is endless: nothing ever wakes it.
         self._quiet_band = np.nan_to_num(self._trip * window_min * _QUIET_SHARE, nan=np.inf)
-        self._time_ns: Int64 = np.full((bank.size + 1, CELLS), NEVER, np.int64)
-        self._value: Float64 = np.zeros((bank.size + 1, CELLS))
-        self._last_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
         self._raised_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
-        self._reference: Float64 = np.full(bank.size + 1, np.nan)
+        # Readings between these two have been quiet ever since `quiet_since_ns`; at first none is.
+        self._quiet_low: Float64 = np.full(bank.size + 1, np.inf)
+        self._quiet_high: Float64 = np.full(bank.size + 1, -np.inf)
         self._quiet_since_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
-        self._reference[-1] = 0.0
+        self._moved_ns = int(NEVER)
         self.columns |= {
-            "time_ns": self._time_ns,
-            "value": self._value,
-            "last_ns": self._last_ns,
             "raised_ns": self._raised_ns,
-            "reference": self._reference,
+            "quiet_low": self._quiet_low,
+            "quiet_high": self._quiet_high,
             "quiet_since_ns": self._quiet_since_ns,
+            **self._window.columns(),
             **self._ladder.columns(),
         }
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
-        if not len(batch):
+        share = self._bank.share(batch)
+        kept = share.with_value()
+        if len(kept):
+            self._keep(kept)
+        # Whoever moved within the longest window before the earliest reading here may have a slope.
+        restless = share.first_ns - self._moved_ns < self._longest_ns
+        if not restless and not self._ladder.any_awake():
             return NO_VERDICTS
-        slots = self._bank.slots(batch.row)
-        awake = self._ladder.awake(slots)
-        if batch.quality.max() >= BAD_FROM:
-            good = np.flatnonzero(~is_bad(batch.quality))
-            awake[good] |= self._keep(batch.take(good), slots[good])
-        else:
-            awake |= self._keep(batch, slots)
-        if not awake.any():
-            return NO_VERDICTS
-        at = np.flatnonzero(awake & (slots < self._bank.size))
-        return self._judge(batch, at, slots[at])
+        awake = self._ladder.awake(share.slots)
+        if restless:
+            awake |= share.time_ns - self._quiet_since_ns[share.slots] < self._window_ns[share.slots]
+        found = share.awake(awake)
+        return NO_VERDICTS if found is None else self._judge(batch, *found)
 
-    def _keep(self, batch: Batch, slots: Slots) -> Mask:
-        """Keep these readings, none BAD, and return where a slope might reach its limit."""
-        time_ns, value = batch.time_ns, batch.value
-        over_range = is_over_range(batch.quality)
-        if over_range.any():
-            value = np.where(over_range, np.fmax(value, self._range_high.take(slots)), value)
-        back = time_ns < self._last_ns.take(slots)
-        if back.any():
-            self._forget(slots[back])
-        self._last_ns[slots] = time_ns
-        cell = slots * CELLS + time_ns // self._cell_ns.take(slots) % CELLS
-        self._time_ns.reshape(-1)[cell] = time_ns
-        self._value.reshape(-1)[cell] = value
+    def _keep(self, share: Share) -> None:
+        """Keep these readings, none BAD, and note which are not as quiet as those before."""
+        value = share.value
+        if share.worst >= OVER_RANGE:
+            value = self._counted(share.slots, value, share.quality)
+        back = self._window.keep(share, value)
+        if back is not None:
+            self._quiet_low[back], self._quiet_high[back] = np.inf, -np.inf
+        restless = value < self._quiet_low[share.slots]
+        restless |= value > self._quiet_high[share.slots]
+        if np.count_nonzero(restless):
+            self._move(share, np.flatnonzero(restless), value)
+
+    def _counted(self, slots: Where, value: Float64, quality: UInt8) -> Float64:
+        """Return the values, beyond the range at least the range's end."""
+        return np.where(is_over_range(quality), np.fmax(value, self._range_high[slots]), value)
+
+    def _move(self, share: Share, moved: Slots, value: Float64) -> None:
+        _, slots = share.pick(moved)
+        band = self._quiet_band[slots]
         with np.errstate(over="ignore"):
-            quiet = np.abs(value - self._reference.take(slots)) < self._quiet_band.take(slots)
-        if not quiet.all():
-            moved = np.flatnonzero(~quiet)
-            self._reference[slots[moved]] = value[moved]
-            self._quiet_since_ns[slots[moved]] = time_ns[moved]
-        return time_ns - self._quiet_since_ns.take(slots) < self._window_ns.take(slots)
-
-    def _forget(self, slots: Slots) -> None:
-        """Begin anew where time stepped back: what was read later than now makes no slope with what comes."""
-        self._time_ns[slots] = NEVER
-        self._reference[slots[slots < self._bank.size]] = np.nan
+            self._quiet_low[slots], self._quiet_high[slots] = value[moved] - band, value[moved] + band
+        self._quiet_since_ns[slots] = share.time_ns[moved]
+        self._moved_ns = max(self._moved_ns, int(share.time_ns[moved].max()))
 
     def _judge(self, batch: Batch, at: Slots, slots: Slots) -> Verdicts:
         # A BAD reading's value is NaN, and so is its slope.
-        slope = self._slopes(slots, batch.time_ns[at], batch.value[at])
+        now = self._counted(slots, batch.value[at], batch.quality[at])
+        slope = self._window.slopes(slots, batch.time_ns[at], now, self._readings_min[slots])
         rise, fall = np.where(self._rises[slots], slope, np.nan), np.where(self._falls[slots], -slope, np.nan)
         speed = np.fmax(rise, fall)
         hot = np.flatnonzero((speed >= self._trip[slots]) | self._ladder.awake(slots))
@@ -282,27 +276,10 @@ class Rate(Judge):
         limit = self._limit[step, slots]
         return np.where(np.isnan(limit), self._limit[1 - step, slots], limit)
 
-    def _slopes(self, slots: Slots, now_ns: Int64, now: Float64) -> Float64:
-        """Return each rule's slope in units per minute; NaN where its readings make none."""
-        window_ns = self._window_ns[slots]
-        age_ns = self._time_ns.take(slots, axis=0)
-        np.subtract(now_ns[:, None], age_ns, out=age_ns)
-        inside = (age_ns <= window_ns[:, None]).astype(np.float64)
-        x = inside * age_ns
-        y = self._value.take(slots, axis=0)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            # Relative to the newest value, so that a slope of 0.1 at 100,000 does not drown in rounding. einsum, as its
-            # sums, unlike BLAS, do not depend on how many rows there are: a batch split in two must judge the same.
-            y -= now[:, None]
-            count = np.einsum("ij->i", inside)
-            x_mean = np.einsum("ij->i", x) / count
-            covariance = np.einsum("ij,ij->i", x, y) - x_mean * np.einsum("ij,ij->i", inside, y)
-            slope: Float64 = covariance / (np.einsum("ij,ij->i", x, x) - count * x_mean * x_mean) * -_NS_PER_MINUTE
-        enough = (count >= self._readings_min[slots]) & (x.max(axis=1) * 2.0 >= window_ns)
-        return np.where(enough, slope, np.nan)
-
     def _restored(self) -> None:
         self._ladder.restored()
+        self._window.restored()
+        self._moved_ns = int(self._quiet_since_ns.max())
 
 
 def create(rules: Sequence[Rule]) -> Detector:
