@@ -1,8 +1,8 @@
 """What detectors of rules with several channels share: whose reading it is, rounds, state a member, words for reasons.
 
 A rule's members are its channels, in the order of `Rule.channels`; a member is found by the rule's slot and its place.
-State is kept in columns of one row a rule and one place a member. All rows are equally wide whatever the rule has, so
-that a rule's saved state still fits when another rule of the site has got more members.
+State is kept in columns of one row a rule and one place a member. Rules of one detector have equally many members, as
+the pipeline arranges them, or the shorter rows have empty places.
 
 Any cut of readings into batches must give the same verdicts. What a member knows of itself may be worked out for a
 whole batch at once, as no channel occurs twice in it; what a rule makes of its members is worked out in rounds.
@@ -24,13 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.bank import Judge, Mask, Slots
-from gateway.core.errors import ConfigError
 from gateway.core.model import Channel, Int32, Reason, Rule
 
 Kind = TypeVar("Kind", bound=np.generic)
-
-MEMBERS_MAX: Final = 32
-"""The most channels of one rule. An area with more is told to be split: its memory would have no limit."""
 
 Round = tuple[Slots, Slots, Slots]
 """Positions in a batch, the slots of their rules, and their places among the rule's members."""
@@ -43,31 +39,24 @@ class Members:
 
     Args:
         rules: The rules; no channel occurs twice.
-        width: The most members a rule may have.
 
     Attributes:
         size: Number of rules; also the spare slot, which serves rows without a rule, at place 0.
-        width: Places a rule.
+        width: Places a rule, as many as the largest has members.
         there: bool[size + 1, width], the places that have a member.
         row: intp[size + 1, width], their channels' rows; 0 where there is none.
-
-    Raises:
-        ConfigError: A rule has more channels than `width`.
     """
 
-    def __init__(self, rules: Sequence[Rule], width: int = MEMBERS_MAX) -> None:
-        self.size, self.width = len(rules), width
-        self.there: Mask = np.zeros((self.size + 1, width), np.bool_)
-        self.row: Slots = np.zeros((self.size + 1, width), np.intp)
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.size, self.width = len(rules), max((len(rule.channels) for rule in rules), default=1)
+        self.there: Mask = np.zeros((self.size + 1, self.width), np.bool_)
+        self.row: Slots = np.zeros((self.size + 1, self.width), np.intp)
         rows = [channel.row for rule in rules for channel in rule.channels]
         # The last entry serves all rows beyond.
         self._slot: Slots = np.full(max(rows, default=-1) + 2, self.size, np.intp)
         self._place: Slots = np.zeros(len(self._slot), np.intp)
         for slot, rule in enumerate(rules):
             count = len(rule.channels)
-            if count > width:
-                problem = f"{count} channels in one rule; at most {width}: split the area or the section"
-                raise ConfigError(("channels",), problem).under(*rule.path)
             mine = [channel.row for channel in rule.channels]
             self.there[slot, :count] = True
             self.row[slot, :count] = mine
@@ -118,15 +107,14 @@ class GroupJudge(Judge):
 
     Args:
         rules: The rules.
-        width: The most members a rule may have.
 
     Attributes:
         members: Whose reading is whose.
     """
 
-    def __init__(self, rules: Sequence[Rule], width: int = MEMBERS_MAX) -> None:
+    def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules)
-        self.members = Members(rules, width)
+        self.members = Members(rules)
 
     def member_column(self, name: str, fill: float, dtype: type[Kind]) -> NDArray[Kind]:
         """Return a new state column of one value a member, saved and restored by that name.
@@ -144,10 +132,9 @@ class GroupJudge(Judge):
         return column
 
 
-def member_figures(
-    rules: Sequence[Rule], take: Callable[[Rule, Channel], float], spare: float, width: int = MEMBERS_MAX
-) -> NDArray[np.float64]:
+def member_figures(rules: Sequence[Rule], take: Callable[[Rule, Channel], float], spare: float) -> NDArray[np.float64]:
     """Return float64[rules + 1, width]: one figure a member, and `spare` where there is none."""
+    width = max((len(rule.channels) for rule in rules), default=1)
     figures = np.full((len(rules) + 1, width), spare)
     for slot, rule in enumerate(rules):
         figures[slot, : len(rule.channels)] = [take(rule, channel) for channel in rule.channels]

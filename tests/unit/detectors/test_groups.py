@@ -1,8 +1,6 @@
 import numpy as np
-import pytest
 
-from detectors.groups import MEMBERS_MAX, GroupJudge, Members, amount, listed, member_figures, named
-from gateway.core.errors import ConfigError
+from detectors.groups import GroupJudge, Members, amount, listed, member_figures, named
 from gateway.core.model import Channel, Reason, Rule
 from gateway.core.plugin import PluginOptions
 
@@ -57,16 +55,10 @@ def test_what_holds_for_rows_holds_for_their_members_only() -> None:
     by_row = np.zeros(8, np.bool_)
     by_row[[0, 2, 7]] = True
     held = Members(RULES).by_member(by_row)
-    assert held.shape == (4, MEMBERS_MAX)
+    assert held.shape == (4, 3)
     assert np.argwhere(held).tolist() == [[0, 1], [0, 2]]
     assert not Members(RULES).by_member(np.zeros(0, np.bool_)).any()
     assert Members(RULES).by_member(np.ones(100, np.bool_)).sum() == 6
-
-
-def test_more_members_than_places_are_refused_with_the_place_in_the_site_file() -> None:
-    with pytest.raises(ConfigError, match="3 channels in one rule; at most 2") as found:
-        Members(RULES, width=2)
-    assert found.value.path[:2] == ("rules", 0)
 
 
 def test_member_columns_are_saved_by_rule_and_restored() -> None:
@@ -77,7 +69,7 @@ def test_member_columns_are_saved_by_rule_and_restored() -> None:
     first.columns["seen"][0, 2] = 7
     assert {name: column.shape for name, column in first.save().items()} == {
         "level": (3,),
-        "seen": (3, MEMBERS_MAX),
+        "seen": (3, 3),
         "since": (3,),
     }
     second.restore(first.save())
@@ -86,7 +78,7 @@ def test_member_columns_are_saved_by_rule_and_restored() -> None:
 
 
 def test_figures_of_members_have_a_spare_where_there_is_none() -> None:
-    figures = member_figures(RULES, lambda rule, channel: rule.index * 100 + channel.row, np.inf, width=3)
+    figures = member_figures(RULES, lambda rule, channel: rule.index * 100 + channel.row, np.inf)
     assert figures.tolist() == [[4, 2, 7], [109, np.inf, np.inf], [203, 201, np.inf], [np.inf] * 3]
 
 
