@@ -56,6 +56,9 @@ def time_column(rules: Sequence[Rule], take: Callable[[Rule], float], spare: int
     return np.array([nanoseconds(take(rule)) for rule in rules] + [spare], np.int64)
 
 
+TAME: Final = 1e140
+"""Beyond any measured value, and small enough for sums of squares."""
+
 LAYOUTS_MAX: Final = 64
 """Orders of rows that are remembered; beyond that, remembering begins anew."""
 
@@ -79,15 +82,18 @@ class Facts:
         worst: The highest quality code in it; 0 where all readings are GOOD, and where there are none.
         first_ns: The earliest time in it.
         last_ns: The latest time in it.
+        tame: Whether all values are such that sums and squares of them stay finite.
     """
 
-    __slots__ = ("batch", "first_ns", "last_ns", "layout", "worst")
+    __slots__ = ("batch", "first_ns", "last_ns", "layout", "tame", "worst")
 
     def __init__(self, batch: Batch, layout: Layout) -> None:
         self.batch, self.layout = batch, layout
         quality = batch.quality.tobytes()
         self.worst = 0 if quality.count(0) == len(quality) else max(quality)
         self.first_ns, self.last_ns = (int(batch.time_ns.min()), int(batch.time_ns.max())) if quality else (0, 0)
+        value = batch.value
+        self.tame = bool(quality) and bool(np.fmax.reduce(value) < TAME and np.fmin.reduce(value) > -TAME)
 
 
 class Memory:
@@ -133,15 +139,16 @@ class Share:
         worst: The highest quality code in the whole batch: below BAD_FROM nothing here is BAD, 0 all is GOOD.
         first_ns: No reading here is earlier.
         last_ns: No reading here is later.
+        tame: Sums and squares of the values stay finite; False says that they may not.
     """
 
-    __slots__ = ("at", "first_ns", "last_ns", "quality", "slots", "time_ns", "value", "worst")
+    __slots__ = ("at", "first_ns", "last_ns", "quality", "slots", "tame", "time_ns", "value", "worst")
 
     def __init__(self, facts: Facts, at: Where, slots: Where) -> None:
         batch = facts.batch
         self.at, self.slots = at, slots
         self.time_ns, self.value, self.quality = batch.time_ns[at], batch.value[at], batch.quality[at]
-        self.worst, self.first_ns, self.last_ns = facts.worst, facts.first_ns, facts.last_ns
+        self.worst, self.first_ns, self.last_ns, self.tame = facts.worst, facts.first_ns, facts.last_ns, facts.tame
 
     def __len__(self) -> int:
         return len(self.value)
@@ -160,7 +167,7 @@ class Share:
         less = object.__new__(Share)
         less.at, less.slots = self.pick(chosen)
         less.time_ns, less.value, less.quality = self.time_ns[chosen], self.value[chosen], self.quality[chosen]
-        less.worst, less.first_ns, less.last_ns = self.worst, self.first_ns, self.last_ns
+        less.worst, less.first_ns, less.last_ns, less.tame = self.worst, self.first_ns, self.last_ns, self.tame
         return less
 
     def with_value(self) -> "Share":

@@ -1,0 +1,277 @@
+"""Means of readings over cells of time: what learned detectors judge instead of single readings.
+
+A mean of ten readings has a third of their noise, and whoever judges it works a tenth as often. A cell closes with the
+last reading that is due before its end, so that nothing waits for a reading to come; where an instrument is read more
+seldom than a cell is long, each reading is its own cell. BAD readings belong to no cell.
+
+    >>> import numpy as np
+    >>> from detectors.bank import Bank
+    >>> from gateway.core.model import Batch, Channel, Rule
+    >>> from gateway.core.plugin import PluginOptions
+    >>> rules = [Rule(0, "r", "x", (Channel(0, "i.x", "i", "x", period_s=1.0),), PluginOptions())]
+    >>> bank, means = Bank(rules), Means(rules, lambda rule: 10.0)
+    >>> for second in range(20, 40):
+    ...     closed = means.take(bank.share(Batch.of([0], second * 1_000_000_000, [float(second)])))
+    ...     if closed is not None:
+    ...         print(second, closed.mean.tolist(), closed.elapsed_s.tolist())
+    29 [24.5] [10.0]
+    39 [34.5] [10.0]
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.bank import OVER_RANGE, Mask, Share, Slots, Where, float_column, is_over_range, time_column
+from detectors.window import NEVER
+from gateway.core.clock import NS_PER_S
+from gateway.core.model import BAD_FROM, Float64, Int32, Int64, Rule
+
+GAP_CELLS: Final = 3.0
+"""The longest time that one cell stands for, in cells: nobody knows what was in a longer gap."""
+
+
+class Closed:
+    """Cells that are complete.
+
+    Attributes:
+        at: Positions in the batch of the readings that closed them.
+        slots: Their slots, for `state[closed.slots]`.
+        time_ns: int64[n], the times of those readings.
+        mean: float64[n].
+        elapsed_s: float64[n], how long each stands for: since the rule's cell before, or less after a gap.
+        clean: bool[n], whether every reading of the cell was GOOD: only such ones are learned from.
+        scatter: float64[n], standard deviation from one reading to the next; empty where that was not asked for.
+    """
+
+    __slots__ = ("at", "clean", "elapsed_s", "mean", "scatter", "slots", "time_ns")
+
+    at: Where
+    slots: Where
+    time_ns: Int64
+    mean: Float64
+    elapsed_s: Float64
+    clean: Mask
+    scatter: Float64
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def pick(self, chosen: Slots) -> tuple[Slots, Slots]:
+        """Return the positions in the batch and the slots of some of these cells, chosen by their place here."""
+        every = np.arange(len(self))[chosen]
+        at = every + self.at.start if isinstance(self.at, slice) else self.at[chosen]
+        return at, every + self.slots.start if isinstance(self.slots, slice) else self.slots[chosen]
+
+
+class Means:
+    """The open cell of each rule.
+
+    Args:
+        rules: The rules.
+        cell_s: Returns how long a rule's cells are, in seconds; lengthened to its channel's period.
+        scatter: Also measure how much readings differ from one to the next.
+    """
+
+    def __init__(self, rules: Sequence[Rule], cell_s: Callable[[Rule], float], *, scatter: bool = False) -> None:
+        size = len(rules)
+        self.length_ns = time_column(rules, lambda rule: max(cell_s(rule), rule.channel.period_s), spare=NS_PER_S)
+        # A reading less than a period before a cell's end is the last one that is due in it.
+        self._period_ns = time_column(rules, lambda rule: rule.channel.period_s)
+        self._range_high = float_column(rules, lambda rule: rule.channel.range_high)
+        self.sum: Float64 = np.zeros(size + 1)
+        self.count: Int32 = np.zeros(size + 1, np.int32)
+        self.due_ns: Int64 = np.full(size + 1, NEVER, np.int64)
+        self._closed_ns: Int64 = np.full(size + 1, NEVER, np.int64)
+        self.rough: Mask = np.zeros(size + 1, np.bool_)
+        self.scatter = _Scatter(size) if scatter else None
+        self._steady: _Steady | None = None
+        self._before: Where | None = None
+
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        """Return the state, for `Judge.columns`; call `settle` before it is saved."""
+        found: dict[str, NDArray[np.generic]] = {
+            "cell_sum": self.sum,
+            "cell_count": self.count,
+            "cell_due_ns": self.due_ns,
+            "cell_closed_ns": self._closed_ns,
+            "cell_rough": self.rough,
+        }
+        return found if self.scatter is None else found | self.scatter.columns()
+
+    def restored(self) -> None:
+        """Forget what is known of the last batch, after the columns have been filled."""
+        self._steady = None
+
+    def forget(self, slots: Slots) -> None:
+        """Open new cells for these rules."""
+        self.settle()
+        self.due_ns[slots] = NEVER
+
+    def take(self, share: Share) -> Closed | None:
+        """Take readings and return the cells that they close; None where there are none."""
+        steady = self._steady
+        if steady is not None and steady.holds(share):
+            steady.add(share.value)
+            return None
+        self.settle()
+        kept = share.with_value()
+        closed = self._take(kept) if len(kept) else None
+        if share.slots is self._before:
+            self._steady = _Steady.of(share, self)
+        self._before = share.slots
+        return closed
+
+    def settle(self) -> None:
+        """Write down what the last batches have left to be counted."""
+        if self._steady is not None:
+            self._steady.settle(self)
+            self._steady = None
+
+    def _take(self, share: Share) -> Closed | None:
+        slots, time_ns, value = share.slots, share.time_ns, share.value
+        if share.worst >= OVER_RANGE:
+            beyond = is_over_range(share.quality)
+            value = np.where(beyond, np.fmax(value, self._range_high[slots]), value)
+        due_ns, length_ns = self.due_ns[slots], self.length_ns[slots]
+        # A reading long after its cell, or before it began, is of another one; what the old one held is dropped.
+        strange = (time_ns >= due_ns + length_ns) | (time_ns < due_ns - 2 * length_ns)
+        if np.count_nonzero(strange):
+            self._open(share.pick(np.flatnonzero(strange))[1], time_ns[strange])
+            due_ns = self.due_ns[slots]
+        if self.scatter is not None:
+            self.scatter.take(slots, value)
+        with np.errstate(over="ignore"):
+            self.sum[slots] += value
+        self.count[slots] += 1
+        if share.worst:
+            self.rough[slots] |= share.quality != 0
+        closing = time_ns >= due_ns
+        n = np.count_nonzero(closing)
+        return self._close(share, None if n == len(closing) else np.flatnonzero(closing)) if n else None
+
+    def _open(self, slots: Slots, time_ns: Int64) -> None:
+        length_ns, period_ns = self.length_ns[slots], self._period_ns[slots]
+        self.due_ns[slots] = ((time_ns + period_ns) // length_ns + 1) * length_ns - period_ns
+        self.sum[slots], self.count[slots], self.rough[slots] = 0.0, 0, False
+        if self.scatter is not None:
+            self.scatter.open(slots)
+
+    def _close(self, share: Share, chosen: Slots | None) -> Closed:
+        """Return complete cells, all of a share or some, and open the next ones."""
+        closed = Closed()
+        if chosen is None:
+            closed.at, closed.slots, closed.time_ns = share.at, share.slots, share.time_ns
+        else:
+            closed.at, closed.slots = share.pick(chosen)
+            closed.time_ns = share.time_ns[chosen]
+        slots, time_ns = closed.slots, closed.time_ns
+        length_ns, period_ns = self.length_ns[slots], self._period_ns[slots]
+        closed.mean = self.sum[slots] / self.count[slots]
+        closed.clean = ~self.rough[slots]
+        closed.scatter = np.empty(0) if self.scatter is None else self.scatter.close(slots)
+        since_ns = np.maximum(self._closed_ns[slots], time_ns - length_ns * int(GAP_CELLS))
+        # The first cell, and one after the clock was set back, stands for its own length.
+        elapsed_ns = np.where((since_ns >= time_ns) | (self._closed_ns[slots] == NEVER), length_ns, time_ns - since_ns)
+        closed.elapsed_s = elapsed_ns / NS_PER_S
+        self._closed_ns[slots] = time_ns
+        self.due_ns[slots] = ((time_ns + period_ns) // length_ns + 1) * length_ns - period_ns
+        self.sum[slots], self.count[slots], self.rough[slots] = 0.0, 0, False
+        return closed
+
+
+class _Scatter:
+    """Squares of the differences between readings that follow one another: noise, whatever the trend."""
+
+    def __init__(self, size: int) -> None:
+        self.last: Float64 = np.full(size + 1, np.nan)
+        self.squares: Float64 = np.zeros(size + 1)
+        self.pairs: Int32 = np.zeros(size + 1, np.int32)
+
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        return {"cell_last": self.last, "cell_squares": self.squares, "cell_pairs": self.pairs}
+
+    def take(self, slots: Where, value: Float64) -> None:
+        with np.errstate(over="ignore"):
+            step = value - self.last[slots]
+            step *= step
+        known = ~np.isnan(step)
+        self.squares[slots] += np.where(known, step, 0.0)
+        self.pairs[slots] += known
+        self.last[slots] = value
+
+    def open(self, slots: Slots) -> None:
+        self.squares[slots], self.pairs[slots], self.last[slots] = 0.0, 0, np.nan
+
+    def close(self, slots: Where) -> Float64:
+        """Return the standard deviations, NaN of less than two readings, and begin anew with the last reading."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found: Float64 = np.sqrt(self.squares[slots] / (2.0 * self.pairs[slots]))
+        self.squares[slots], self.pairs[slots] = 0.0, 0
+        return found
+
+
+class _Steady:
+    """Batches alike: the same rules with the same qualities, all within their open cells. Only sums are left to do."""
+
+    __slots__ = ("_ends", "_good", "_last", "_quality", "_slots", "_squares", "_sum", "_ticks")
+
+    def __init__(self, share: Share, means: Means, good: Mask | None) -> None:
+        slots = share.slots
+        self._slots, self._quality, self._good = slots, share.quality.tobytes(), good
+        self._sum = means.sum[slots]
+        scatter = means.scatter
+        self._squares = None if scatter is None else scatter.squares[slots]
+        self._last = None if scatter is None else scatter.last[slots]
+        due_ns = means.due_ns[slots]
+        begun_ns = due_ns - 2 * means.length_ns[slots]
+        if good is not None:
+            due_ns, begun_ns = due_ns[good], begun_ns[good]
+        self._ends = int(begun_ns.max(initial=NEVER)), int(due_ns.min(initial=-NEVER))
+        self._ticks = 0
+
+    @classmethod
+    def of(cls, share: Share, means: Means) -> "_Steady | None":
+        """Return what to do with batches like this one; None where each must be looked at."""
+        if not isinstance(share.slots, slice) or not share.tame:
+            return None
+        if share.worst < OVER_RANGE:
+            return cls(share, means, None)
+        return None if is_over_range(share.quality).any() else cls(share, means, share.quality < BAD_FROM)
+
+    def holds(self, share: Share) -> bool:
+        """Return whether a batch is such a one."""
+        return (
+            self._ends[0] <= share.first_ns
+            and share.last_ns < self._ends[1]
+            and share.tame
+            and share.slots is self._slots
+            and share.quality.tobytes() == self._quality
+        )
+
+    def add(self, value: Float64) -> None:
+        """Count these readings."""
+        self._ticks += 1
+        where = True if self._good is None else self._good
+        np.add(self._sum, value, out=self._sum, where=where)
+        if self._squares is not None and self._last is not None:
+            step = value - self._last
+            step *= step
+            np.add(self._squares, step, out=self._squares, where=where)
+            np.copyto(self._last, value, where=where)
+
+    def settle(self, means: Means) -> None:
+        """Write down how many there were."""
+        if not self._ticks:
+            return
+        slots, good = self._slots, self._good
+        ticks = np.int32(self._ticks) if good is None else good * np.int32(self._ticks)
+        means.count[slots] += ticks
+        if means.scatter is not None:
+            means.scatter.pairs[slots] += ticks
+        if any(self._quality):
+            rough = np.frombuffer(self._quality, np.uint8) != 0
+            means.rough[slots] |= rough if good is None else rough & good
+        self._ticks = 0
