@@ -103,7 +103,8 @@ class Watch:
             quality.append(self._quality())
             true.append(world.true.copy())
             taken.append(due[self.owner])
-        start_ns = START_NS + round(self.scenario.ambient.start_hour * 3600) * NS_PER_S
+        ambient = self.scenario.ambient
+        start_ns = START_NS + round((ambient.start_weekday * 24 + ambient.start_hour) * 3600) * NS_PER_S
         time_ns = start_ns + np.rint(np.array(times) * NS_PER_S).astype(np.int64)
         mask = np.array(taken)
         columns = (np.array(shown), np.array(quality))
@@ -115,7 +116,7 @@ class Watch:
 
     def _quality(self) -> UInt8:
         """Return what each channel's quality is, as a driver would make it of the instrument's state."""
-        world, heads = self.world, self.world.heads
+        heads = self.world.heads
         found = np.where(heads.over_range, np.uint8(Quality.OVER_RANGE), np.uint8(Quality.GOOD))
         for mask, code in (
             (heads.inhibited, Quality.INHIBITED),

@@ -73,8 +73,11 @@ def _long(name: str, table: Table, lower: dict[str, str]) -> Recording:
     truths: list[Truth] = []
     for channel, places in rows.items():
         at = np.array(places, np.intp)
-        words = {each: table.column(lower[each])[places[0]] for each in ("area", "quantity", "unit") if each in lower}
-        one = Series(_id(channel), time_ns[at], value[at], quality=None if quality is None else quality[at], **words)
+        quantity, unit, area = (
+            table.column(lower[each])[places[0]] if each in lower else "" for each in ("quantity", "unit", "area")
+        )
+        doubts = None if quality is None else quality[at]
+        one = Series(_id(channel), time_ns[at], value[at], quantity, unit, area, doubts)
         series.append(one)
         if label is not None:
             cells = table.column(label)

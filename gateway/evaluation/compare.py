@@ -1,0 +1,65 @@
+"""Two sets of rules on the same recordings, side by side."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.evaluation.evaluate import Evaluation, Result
+
+FIGURES: Final = (
+    "found", "missed", "delay_median_s", "delay_p90_s", "false", "false_per_week", "f1", "far_percent", "cost_us"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A rule in both sets, or in one of them.
+
+    Attributes:
+        id: The rule's id.
+        first: Its result in the first set; None where it is not there.
+        second: The same in the second.
+    """
+
+    id: str
+    first: Result | None
+    second: Result | None
+
+    def differences(self) -> dict[str, float]:
+        """Return the second set's figures less the first's; those that either does not have are left out."""
+        if self.first is None or self.second is None:
+            return {}
+        one, other = self.first.plain(), self.second.plain()
+        found = {key: other[key] - one[key] for key in FIGURES}
+        return {key: value for key, value in found.items() if not math.isnan(value)}
+
+    def plain(self) -> dict[str, Any]:
+        """Return it for a program."""
+        sides = [None if side is None else side.plain() for side in (self.first, self.second)]
+        return {"rule": self.id, "first": sides[0], "second": sides[1], "differences": self.differences()}
+
+    @property
+    def newly_found(self) -> list[str]:
+        """What the second set finds and the first misses, as `recording kind`."""
+        return sorted(_found(self.second) - _found(self.first))
+
+    @property
+    def newly_missed(self) -> list[str]:
+        """What the second set misses and the first finds."""
+        return sorted(_found(self.first) - _found(self.second))
+
+
+def _found(result: Result | None) -> set[str]:
+    findings = () if result is None else result.judged.findings
+    hits = (f for f in findings if f.delay_s is not None)
+    return {" ".join(filter(None, (f.recording, f.truth.kind, f.truth.area, *f.truth.channels))) for f in hits}
+
+
+def pairs(first: Evaluation, second: Evaluation) -> Iterator[Pair]:
+    """Yield the rules of both sets, those of the first in its order, then what only the second has."""
+    theirs = {result.id: result for result in second.results}
+    for result in first.results:
+        yield Pair(result.id, result, theirs.pop(result.id, None))
+    for result in theirs.values():
+        yield Pair(result.id, None, result)
