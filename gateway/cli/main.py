@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "read": "Read registers in every way that they can be read.",
     "guess": "Guess how registers are read from what a display shows.",
     "profiles": "List the instruments that are known by name, or show one.",
+    "evaluate": "Hold detectors against recorded or simulated truth.",
     "simulate": "Run a simulated plant on real sockets.",
     "token": "Make, list and revoke access tokens.",
     "replay": "Judge a recording as fast as the machine can, and print its events.",
