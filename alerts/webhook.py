@@ -45,7 +45,9 @@ class AlarmData(msgspec.Struct, frozen=True, kw_only=True):
     alarm: Annotated[str, msgspec.Meta(description="The alarm's id; empty for events of the whole site.")]
     kind: Annotated[str, msgspec.Meta(description="What happened: the part of `type` after `alarm.`.")]
     state: Annotated[str, msgspec.Meta(description="The alarm's state after it, after ISA-18.2 with latched states.")]
-    level: Annotated[str, msgspec.Meta(description="`normal`, `low`, `high` or `fault`; held while latched.")]
+    level: Annotated[
+        str, msgspec.Meta(description="`normal`, `warning`, `fault`, `low` or `high`; held while latched.")
+    ]
     condition: Annotated[str, msgspec.Meta(description="What the rule says at this moment, whatever the alarm holds.")]
     priority: Annotated[
         int, msgspec.Meta(ge=0, le=4, description="1 red, 2 orange, 3 yellow, 4 blue; 0 for events of the site.")
@@ -66,6 +68,7 @@ class AlarmData(msgspec.Struct, frozen=True, kw_only=True):
     test: Annotated[bool, msgspec.Meta(description="Made under test: not a real alarm.")]
     who: Annotated[str, msgspec.Meta(description="Who acted; empty where the gateway itself did.")]
     why: Annotated[str, msgspec.Meta(description="The reason given, or what happened in a line.")]
+    why_zh: Annotated[str, msgspec.Meta(description="The same in Chinese, or empty.")]
     until: Annotated[Time | None, msgspec.Meta(description="When a shelving ends by itself.")]
     acknowledged_by: Annotated[str, msgspec.Meta(description="Who acknowledged this occurrence, or empty.")]
     acknowledged_at: Annotated[Time | None, msgspec.Meta(description="When it was acknowledged.")]
@@ -201,6 +204,7 @@ class WebhookUplink:
             test=event.test,
             who=event.who,
             why=event.why,
+            why_zh=event.why_zh,
             until=self._time(event.until_ns),
             acknowledged_by=event.acked_by,
             acknowledged_at=self._time(event.acked_ns),

@@ -1,6 +1,7 @@
 """The alarm book: takes verdicts, commands and time, and answers with numbered events; no clock, no I/O."""
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -22,11 +23,11 @@ from gateway.alarms.transition import (
     system_priority,
     system_triggers,
 )
-from gateway.alarms.words import one_line
+from gateway.alarms.words import because, one_line
 from gateway.core.alarm import Alarm, AlarmEvent, AlarmState, Command, EventKind, Verb
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import CommandRefusedError, UnknownAlarmError
-from gateway.core.model import Int8, Int32, Level, Priority, Rule, Verdicts
+from gateway.core.model import Int8, Int32, Level, Priority, Reason, Rule, Verdicts
 
 SHELVE_MAX_S = 12 * 3600.0
 """Longest shelving; a shift. What must stay aside for longer is out of service, with a permit."""
@@ -41,6 +42,21 @@ _TRIGGERS = {
     Verb.OUT_OF_SERVICE: Trigger.TAKE_OUT,
     Verb.RETURN_TO_SERVICE: Trigger.PUT_BACK,
 }
+_DONE = {Verb.SILENCE: "silenced"}
+_DONE_ZH = {
+    Verb.ACKNOWLEDGE: "确认",
+    Verb.RESET: "复位",
+    Verb.SILENCE: "消音",
+    Verb.SHELVE: "搁置",
+    Verb.UNSHELVE: "解除搁置",
+    Verb.OUT_OF_SERVICE: "停用",
+    Verb.RETURN_TO_SERVICE: "恢复使用",
+}
+_SHELVED_ENOUGH = Reason("the shelving is over", "搁置到期")
+_CLOCK_SET_BACK = Reason("the shelving ends because the clock was set back", "时钟被回拨，搁置结束")
+_NO_RULE = Reason(
+    "the rule is no longer in the site file; its alarm ends without a reset", "规则已从站点文件删除，报警结束"
+)
 
 
 class AlarmBook:
@@ -81,7 +97,8 @@ class AlarmBook:
         """Take changed levels in their order and return the events; a level that is no change makes none."""
         events: list[AlarmEvent] = []
         columns = (verdicts.rule, verdicts.level, verdicts.time_ns, verdicts.value, verdicts.limit, verdicts.quality)
-        for rule, level, *reading in zip(*(c.tolist() for c in columns), strict=True):
+        reasons = verdicts.reason or repeat(None, len(verdicts))
+        for rule, level, *reading in zip(*(c.tolist() for c in columns), reasons, strict=True):
             now = _LEVELS[level]
             if now is not _LEVELS[self.condition[rule]]:
                 self._change(events, self._sources.of(rule), now, Reading(*reading))
@@ -109,7 +126,7 @@ class AlarmBook:
         self,
         alarm: str,
         active: bool,  # noqa: FBT001 - reads as a statement where it is called: `system("system/disk", True, ...)`
-        why: str,
+        why: str | Reason,
         now_ns: int,
         *,
         priority: Priority = Priority.YELLOW,
@@ -121,7 +138,7 @@ class AlarmBook:
         Args:
             alarm: `system/...`.
             active: Something is wrong.
-            why: One line that says what.
+            why: One line that says what, or the same in both languages.
             now_ns: The time.
             priority: What an operator attends to first. A higher one than before, while active, is an escalation.
             area: The area concerned, or empty.
@@ -146,7 +163,7 @@ class AlarmBook:
             last = self._state(known)
             seen = seen_before(last) if trigger is Trigger.EXCEED else now
             told = last.priority if trigger is Trigger.EXCEED else system_priority(last, priority)
-            self._apply(events, known, trigger, seen, Cause(now_ns, one_line(why), priority=told))
+            self._apply(events, known, trigger, seen, Cause(now_ns, _lines(why), priority=told))
         return events
 
     def suppress(
@@ -160,7 +177,7 @@ class AlarmBook:
         known = self._find(alarm)
         trigger = Trigger.SUPPRESS if active else Trigger.UNSUPPRESS
         events: list[AlarmEvent] = []
-        self._apply(events, known, trigger, seen_before(self._state(known)), Cause(now_ns, one_line(why)))
+        self._apply(events, known, trigger, seen_before(self._state(known)), Cause(now_ns, _lines(why)))
         return events
 
     def command(self, command: Command, now_ns: int) -> list[AlarmEvent]:
@@ -178,13 +195,13 @@ class AlarmBook:
         if not who:
             raise CommandRefusedError(f"{command.verb} needs the name of who gives it")
         if command.verb is Verb.SILENCE:
-            return self._silence(who, why or f"silenced by {who}", now_ns)
+            return self._silence(who, _ordered(Verb.SILENCE, who, why), now_ns)
         alarm = self._find(command.alarm)
         _check(command, why)
         until_ns = now_ns + round(command.duration_s * NS_PER_S) if command.verb is Verb.SHELVE else 0
         events: list[AlarmEvent] = []
         seen = seen_before(self._state(alarm))
-        cause = Cause(now_ns, why or f"{command.verb} by {who}", who, until_ns)
+        cause = Cause(now_ns, _ordered(command.verb, who, why), who, until_ns)
         self._apply(events, alarm, _TRIGGERS[command.verb], seen, cause)
         return events
 
@@ -197,14 +214,14 @@ class AlarmBook:
         events: list[AlarmEvent] = []
         due = [(t, a) for a, t in self._until.items() if t <= now_ns or t - now_ns > _SHELVE_MAX_NS]
         for until_ns, alarm in sorted(due):
-            why = "the shelving is over" if until_ns <= now_ns else "the shelving ends because the clock was set back"
+            why = _SHELVED_ENOUGH if until_ns <= now_ns else _CLOCK_SET_BACK
             seen = seen_before(self._last[alarm])
             self._apply(events, self._sources[alarm], Trigger.EXPIRE, seen, Cause(now_ns, why))
         return events
 
-    def note(self, why: str, now_ns: int, who: str = "") -> list[AlarmEvent]:
+    def note(self, why: str | Reason, now_ns: int, who: str = "") -> list[AlarmEvent]:
         """Return one event for something worth keeping that changes no alarm."""
-        return [self._site_event(EventKind.NOTE, one_line(who), one_line(why), now_ns)]
+        return [self._site_event(EventKind.NOTE, one_line(who), _lines(why), now_ns)]
 
     # Restarts
 
@@ -244,8 +261,7 @@ class AlarmBook:
         """End the restored alarms whose rule is no longer in the site, each by an event that says so."""
         events: list[AlarmEvent] = []
         for alarm in self._orphans:
-            why = "the rule is no longer in the site file; its alarm ends without a reset"
-            self._apply(events, self._sources[alarm], Trigger.REMOVE, Seen(Level.NORMAL), Cause(now_ns, why))
+            self._apply(events, self._sources[alarm], Trigger.REMOVE, Seen(Level.NORMAL), Cause(now_ns, _NO_RULE))
             del self._sources[alarm], self._last[alarm]
         self._orphans.clear()
         return events
@@ -255,8 +271,8 @@ class AlarmBook:
     def alarms(self) -> list[Alarm]:
         """Return every alarm that is not normal, most urgent first.
 
-        Unacknowledged before acknowledged before put aside; then by priority, level, whether the condition is still
-        there, and the newest first.
+        Unacknowledged before acknowledged before warnings before what is put aside; then by priority, level, whether
+        the condition is still there, and the newest first.
         """
         if self._listing is None:
             self._listing = sorted((self._shown(self._last[alarm]) for alarm in self._open), key=_urgency)
@@ -286,11 +302,13 @@ class AlarmBook:
         last = self._state(alarm)
         before = BY_NAME[last.condition]
         if last.state is AlarmState.SHELVED and not is_covered(BY_NAME[last.level], now):
-            why = f"unshelved: the condition rises to {now.name}, more than was shelved"
-            self._apply(events, alarm, Trigger.EXCEED, seen_before(last), Cause(reading.time_ns, why))
-        why = alarm.words.changed(before, now, reading.value, reading.limit, reading.quality)
+            more = Reason(
+                f"unshelved: the condition rises to {now.name}, more than was shelved", "解除搁置：级别高于搁置时的级别"
+            )
+            self._apply(events, alarm, Trigger.EXCEED, seen_before(last), Cause(reading.time_ns, more))
+        why = because(alarm.words.changed(before, now, reading.value, reading.limit, reading.quality), reading.reason)
         if now is Level.NORMAL and last.state in (AlarmState.UNACKED, AlarmState.ACKED) and is_held(alarm, last):
-            why += "; the alarm is held until it is reset"
+            why = Reason(f"{why.en}; the alarm is held until it is reset", f"{why.zh}；报警保持，待复位")
         seen = seen_now(now, reading, last)
         self._apply(events, alarm, trigger_of(before, now), seen, Cause(reading.time_ns, why))
 
@@ -346,7 +364,7 @@ class AlarmBook:
         by_number = sorted(self._last.values(), key=lambda e: e.seq)
         self._areas.restore((self._sources[event.alarm].area, event) for event in by_number)
 
-    def _silence(self, who: str, why: str, now_ns: int) -> list[AlarmEvent]:
+    def _silence(self, who: str, why: Reason, now_ns: int) -> list[AlarmEvent]:
         told = (max(sounds_of(self._last[alarm]).values(), default=0) for alarm in self._open)
         if not any(seq > self._silenced for seq in told):
             return []
@@ -356,8 +374,8 @@ class AlarmBook:
         self._listing = None
         return [event]
 
-    def _site_event(self, kind: EventKind, who: str, why: str, now_ns: int) -> AlarmEvent:
-        event = AlarmEvent(seq=self.next_seq, time_ns=now_ns, kind=kind, who=who, why=why)
+    def _site_event(self, kind: EventKind, who: str, why: Reason, now_ns: int) -> AlarmEvent:
+        event = AlarmEvent(seq=self.next_seq, time_ns=now_ns, kind=kind, who=who, why=why.en, why_zh=why.zh)
         self.next_seq += 1
         return event
 
@@ -381,6 +399,15 @@ class AlarmBook:
         )
 
 
+def _lines(why: str | Reason) -> Reason:
+    return Reason(one_line(why), "") if isinstance(why, str) else Reason(one_line(why.en), one_line(why.zh))
+
+
+def _ordered(verb: Verb, who: str, why: str) -> Reason:
+    """Return a person's own words, or who did what."""
+    return Reason(why, why) if why else Reason(f"{_DONE.get(verb, verb)} by {who}", f"{who} {_DONE_ZH[verb]}")
+
+
 def _check(command: Command, why: str) -> None:
     if command.verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE) and not why:
         raise CommandRefusedError(f"{command.verb} of {command.alarm} needs a reason")
@@ -392,6 +419,7 @@ def _check(command: Command, why: str) -> None:
 
 def _urgency(alarm: Alarm) -> tuple[int, int, int, bool, int, int]:
     event = alarm.event
-    group = 0 if event.state in UNACKNOWLEDGED else 1 if event.state in ACKNOWLEDGED else 2
+    on_the_list = event.state in UNACKNOWLEDGED or event.state in ACKNOWLEDGED
+    group = (event.state in ACKNOWLEDGED) + 2 * (event.level == "warning") if on_the_list else 4
     severity = SEVERITY[BY_NAME[event.level]]
     return group, event.priority, -severity, event.condition == "normal", -event.raised_ns, -event.seq

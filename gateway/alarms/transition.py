@@ -7,7 +7,7 @@ from gateway.alarms.level import BY_NAME, NAME, is_hazard, level_after
 from gateway.alarms.source import Source
 from gateway.alarms.state import ACKNOWLEDGED, ASIDE, ON_THE_LIST, UNACKNOWLEDGED, Step, Trigger
 from gateway.core.alarm import AlarmEvent, AlarmState, EventKind
-from gateway.core.model import Level, Priority, Quality, quality_name
+from gateway.core.model import Level, Priority, Quality, Reason, quality_name
 
 _SHELVED_NORMAL = Priority.ORANGE
 _NEWS = frozenset({EventKind.RAISED, EventKind.ESCALATED, EventKind.DE_ESCALATED})
@@ -20,6 +20,7 @@ class Reading(NamedTuple):
     value: float
     limit: float
     quality: int
+    reason: Reason | None = None
 
 
 class Seen(NamedTuple):
@@ -37,14 +38,14 @@ class Cause(NamedTuple):
 
     Attributes:
         time_ns: The time of the reading or command.
-        why: One line.
+        why: One line, in English and in Chinese where somebody has said it so.
         who: The person or platform, or empty.
         until_ns: When a shelving ends, else 0.
         priority: The priority where the caller knows it, 0 where the rule does.
     """
 
     time_ns: int
-    why: str
+    why: Reason
     who: str = ""
     until_ns: int = 0
     priority: int = 0
@@ -103,7 +104,8 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
         quality=seen.quality,
         test=seen.test,
         who=cause.who,
-        why=cause.why,
+        why=cause.why.en,
+        why_zh=cause.why.zh,
         until_ns=cause.until_ns or (last.until_ns if step.state is AlarmState.SHELVED else 0),
         acked_by=acked_by,
         acked_ns=acked_ns,

@@ -1,14 +1,45 @@
-"""What alarm events say to people: one plain English line each."""
+"""What alarm events say to people: one plain line each, in English and in Chinese."""
 
 import math
 import re
+from collections.abc import Mapping
+from typing import Final
 
 from gateway.alarms.level import is_hazard
-from gateway.core.model import Judged, Level, quality_name
+from gateway.core import units
+from gateway.core.model import Judged, Level, Reason, quality_name
 
 _FORMULA = re.compile(r"(?:[a-z]{1,2}\d+)+[a-z]*\d*|co|no|hf|hcn|hcl|lel|tvoc|voc")
 _WHY_MAX = 500
 _THE_READING = Judged()
+_ZH: Final[Mapping[Level, str]] = {
+    Level.NORMAL: "正常",
+    Level.LOW: "低限",
+    Level.HIGH: "高限",
+    Level.FAULT: "故障",
+    Level.WARNING: "预警",
+}
+QUALITIES_ZH: Final[Mapping[str, str]] = {
+    "good": "正常",
+    "backfilled": "补传",
+    "uncertain": "不确定",
+    "clock_doubtful": "时钟可疑",
+    "over_range": "超量程",
+    "test": "测试中",
+    "maintenance": "维护",
+    "bad": "坏值",
+    "comms_lost": "通信中断",
+    "sensor_fault": "传感器故障",
+    "under_range": "低于量程",
+    "warm_up": "预热",
+    "calibration": "标定中",
+    "inhibited": "已禁止",
+    "stale": "数据陈旧",
+    "frozen": "数值冻结",
+    "refused": "被拒绝",
+    "unreadable": "无法读取",
+}
+"""Qualities by name as they stand in Chinese sentences."""
 
 
 def spoken(quantity: str) -> str:
@@ -40,7 +71,7 @@ def one_line(text: str) -> str:
 
 
 class Words:
-    """The sentences of one alarm.
+    """The sentences of one alarm, in English and Chinese.
 
     Args:
         quantity: What is measured.
@@ -52,15 +83,20 @@ class Words:
     __slots__ = ("_decimals", "_head", "_unit")
 
     def __init__(self, quantity: str, unit: str, decimals: int, judged: Judged = _THE_READING) -> None:
-        self._head = f"{spoken(quantity)} {judged.en}".rstrip() if quantity or not judged.en else spoken(judged.en)
+        en = f"{spoken(quantity)} {judged.en}".rstrip() if quantity or not judged.en else spoken(judged.en)
+        zh = f"{units.quantity(quantity).label_zh if quantity else ''}{judged.zh}" or "数值"
+        self._head = Reason(en, zh)
         self._unit = f" {unit}" if unit else ""
         self._decimals = decimals
 
-    def seen(self, value: float) -> str:
+    def seen(self, value: float) -> Reason:
         """Return what was measured, e.g. `CH4 at 17.2 %LEL`; without the value where there is none."""
-        return self._head if math.isnan(value) else f"{self._head} at {number(value, self._decimals)}{self._unit}"
+        if math.isnan(value):
+            return self._head
+        figure = f"{number(value, self._decimals)}{self._unit}"
+        return Reason(f"{self._head.en} at {figure}", f"{self._head.zh} {figure}，")
 
-    def changed(self, before: Level, now: Level, value: float, limit: float, quality: int) -> str:
+    def changed(self, before: Level, now: Level, value: float, limit: float, quality: int) -> Reason:
         """Return what a changed condition means.
 
         Args:
@@ -71,27 +107,50 @@ class Words:
             quality: The reading's `Quality` code, or the fault found.
 
         >>> Words("ch4", "%LEL", 1).changed(Level.NORMAL, Level.LOW, 17.2, 10.0, 0)
-        'CH4 at 17.2 %LEL reached LOW limit 10'
-        >>> Words("ch4", "%LEL", 1).changed(Level.HIGH, Level.FAULT, float("nan"), float("nan"), 129)
+        Reason(en='CH4 at 17.2 %LEL reached LOW limit 10', zh='甲烷 17.2 %LEL，达到低限 10')
+        >>> Words("ch4", "%LEL", 1).changed(Level.HIGH, Level.FAULT, float("nan"), float("nan"), 129).en
         'CH4 fault while HIGH: comms lost'
         """
         if now is Level.FAULT:
-            during = f" while {before.name}" if is_hazard(before) else ""
-            found = f": {quality_name(quality).replace('_', ' ')}" if quality else ""
-            return f"{self._head} fault{during}{found}"
+            return self._fault(before, quality)
+        en, zh = self.seen(value)
         if now is Level.NORMAL:
-            return f"{self.seen(value)} is back to normal"
+            return Reason(f"{en} is back to normal", f"{zh}已恢复正常")
         if is_hazard(before) and (now is Level.WARNING or before is Level.HIGH):
-            return f"{self.seen(value)} went from {before.name} to {now.name}"
+            return Reason(f"{en} went from {before.name} to {now.name}", f"{zh}由{_ZH[before]}降为{_ZH[now]}")
         if now is Level.WARNING:
-            return f"{self.seen(value)} gives a warning"
-        return f"{self.seen(value)} reached {now.name}{_limit(limit)}"
+            return Reason(f"{en} gives a warning", f"{zh}预警")
+        return Reason(f"{en} reached {now.name}{_limit(limit)}", f"{zh}达到{_ZH[now]}{_figure(limit)}")
 
-    def still(self, now: Level, value: float | None, limit: float | None) -> str:
+    def still(self, now: Level, value: float | None, limit: float | None) -> Reason:
         """Return what is found after a reset: the condition is still there."""
-        seen = self._head if value is None else self.seen(value)
-        return f"{seen} is still {now.name} after the reset{'' if limit is None else _limit(limit)}"
+        en, zh = self.seen(math.nan if value is None else value)
+        at = math.nan if limit is None else limit
+        return Reason(f"{en} is still {now.name} after the reset{_limit(at)}", f"{zh}复位后仍为{_ZH[now]}{_figure(at)}")
+
+    def _fault(self, before: Level, quality: int) -> Reason:
+        during = Reason(f" while {before.name}", f"（此前为{_ZH[before]}）") if is_hazard(before) else Reason("", "")
+        name = quality_name(quality)
+        found = (
+            Reason(f": {name.replace('_', ' ')}", f"：{QUALITIES_ZH.get(name, name)}") if quality else Reason("", "")
+        )
+        return Reason(f"{self._head.en} fault{during.en}{found.en}", f"{self._head.zh}故障{during.zh}{found.zh}")
+
+
+def because(said: Reason, reason: Reason | None) -> Reason:
+    """Return a sentence with a detector's reason behind it.
+
+    >>> because(Reason("CH4 gives a warning", "甲烷预警"), Reason("+3 %LEL in 5 min", "5 分钟内 +3 %LEL"))
+    Reason(en='CH4 gives a warning: +3 %LEL in 5 min', zh='甲烷预警：5 分钟内 +3 %LEL')
+    """
+    if reason is None:
+        return said
+    return Reason(one_line(f"{said.en}: {reason.en}"), one_line(f"{said.zh}：{reason.zh}"))
 
 
 def _limit(limit: float) -> str:
     return "" if math.isnan(limit) else f" limit {limit:.10g}"
+
+
+def _figure(limit: float) -> str:
+    return "" if math.isnan(limit) else f" {limit:.10g}"

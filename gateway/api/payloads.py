@@ -56,6 +56,7 @@ class EventView(View):
     test: bool
     who: str
     why: str
+    why_zh: str
     until: str | None
     acked_by: str
     acked_at: str | None

@@ -9,7 +9,7 @@ const T = {
     first: "first", test: "TEST", delay: "delayed", news: "%s new below: move the pointer away to sort", rest: "%s more alarms are not shown here", filter: "Filter  /",
     unacked: "Unacknowledged", acked: "Acknowledged", returned: "Gone, unacknowledged", latched_unacked: "Held, unacknowledged", latched_acked: "Held until reset",
     shelved: "Shelved", suppressed: "Suppressed", out_of_service: "Out of service", until: "until %s", by: "by %s", viewer: "read only",
-    low: "low", high: "high", fault: "fault", refused: "Refused: %s", needToken: "This gateway needs an access token.", badToken: "The token was not accepted.", skew: "this computer's clock differs by %s s"},
+    low: "low", high: "high", fault: "fault", warning: "warning", refused: "Refused: %s", needToken: "This gateway needs an access token.", badToken: "The token was not accepted.", skew: "this computer's clock differs by %s s"},
   zh: {alarms: "报警", channels: "测点", level: "级别", since: "发生", where: "位置", what: "报警", value: "数值", limit: "限值", state: "状态",
     ack: "确认", reset: "复位", silence: "消音", signin: "登录", signout: "退出", token: "访问令牌", cancel: "取消",
     live: "在线", stale: "陈旧", lost: "离线", soundOn: "声音开", soundOff: "声音关", soundBlocked: "点此启用报警声",
@@ -18,7 +18,7 @@ const T = {
     first: "首发", test: "测试", delay: "延时", news: "下方新增 %s 条：移开指针后排序", rest: "另有 %s 条报警未在此显示", filter: "筛选  /",
     unacked: "未确认", acked: "已确认", returned: "已恢复，未确认", latched_unacked: "保持，未确认", latched_acked: "保持，待复位",
     shelved: "已搁置", suppressed: "已抑制", out_of_service: "停用", until: "至 %s", by: "%s", viewer: "只读",
-    low: "低限", high: "高限", fault: "故障", refused: "被拒绝：%s", needToken: "此网关需要访问令牌。", badToken: "令牌未被接受。", skew: "本机时钟相差 %s 秒"},
+    low: "低限", high: "高限", fault: "故障", warning: "预警", refused: "被拒绝：%s", needToken: "此网关需要访问令牌。", badToken: "令牌未被接受。", skew: "本机时钟相差 %s 秒"},
 };
 const Q = {uncertain: "不确定", clock_doubtful: "时钟可疑", over_range: "超量程", test: "测试中", maintenance: "维护", bad: "坏值", comms_lost: "通信中断", sensor_fault: "传感器故障",
   under_range: "低于量程", warm_up: "预热", calibration: "标定中", inhibited: "已禁止", stale: "陈旧", frozen: "冻结", refused: "被拒绝", unreadable: "无法读取"};
@@ -38,14 +38,17 @@ const put = (e, text) => { if (e.textContent !== text) e.textContent = text; };
 const clock = (iso) => { const d = new Date(iso), old = Date.now() - d > 864e5; return old ? `${d.getMonth() + 1}-${d.getDate()} ${d.toTimeString().slice(0, 5)}` : d.toTimeString().slice(0, 8); };
 const span = (s) => s < 0 ? "" : s < 60 ? `${s} s` : s < 3600 ? `${s / 60 | 0} min` : s < 86400 ? `${s / 3600 | 0} h ${s / 60 % 60 | 0} min` : `${s / 86400 | 0} d`;
 const unacked = (a) => UNACKED.includes(a.state);
+const why = (a) => (lang === "zh" && a.why_zh) || a.why;
+const reason = (a) => why(a).replace(/^.*?(: |：)/, "");  // what a detector has to say, without the sentence that leads to it
 const word = (q) => lang === "zh" ? Q[q] || q : q.replaceAll("_", " ");
 
 function shape(priority, level) {
   const ns = "http://www.w3.org/2000/svg", svg = document.createElementNS(ns, "svg");
   const add = (tag, attributes) => { const e = document.createElementNS(ns, tag); for (const k in attributes) e.setAttribute(k, attributes[k]); return svg.appendChild(e); };
-  svg.setAttribute("viewBox", "0 0 24 24"); svg.setAttribute("class", `lv p${priority}`); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", `${t("level")} ${priority}`);
+  svg.setAttribute("viewBox", "0 0 24 24"); svg.setAttribute("class", `lv p${priority} ${level || ""}`); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", `${t("level")} ${priority}`);
   add("path", {class: "f", d: ["M12 3h1z", "M12 0 24 12 12 24 0 12z", "M12 1 24 23H0z", "M12 1a11 11 0 1 0 .01 0z", "M2 2h20v20H2z"][priority] || ""});
   if (level === "fault") add("path", {class: "w", d: "M16.6 6.1a3.9 3.9 0 0 0-5 4.9l-5 5a1.7 1.7 0 0 0 2.4 2.4l5-5a3.9 3.9 0 0 0 4.9-5l-2.3 2.3-2-.4-.4-2z"});
+  else if (level === "warning") add("path", {class: "t", d: "M3.5 17.5l5-5.5 4 3 7-8.5m-5.2 0h5.2v5.2"});
   else add("text", {x: 12, y: priority === 2 ? 20.5 : 16.3}).textContent = priority || "";
   return svg;
 }
@@ -63,13 +66,16 @@ const spoken = (q) => /\d|^(co|no|hf|hcn|hcl|lel|voc)$/.test(q) ? q.toUpperCase(
 function title(c) { return (lang === "zh" && columns.label_zh[c]) || columns.label[c]; }
 function about(a) {
   const c = index.has(a.channel) ? index.get(a.channel) : -1;
-  return {what: a.quantity ? `${spoken(a.quantity)} ${T[lang][a.level] || ""}` : a.alarm.replace(/^system\//, ""), sub: c >= 0 ? title(c) : a.channel || a.why, where: a.area || a.instrument};
+  const own = a.alarm.startsWith("system/"), name = c >= 0 ? title(c) : a.channel;
+  return {what: own ? a.alarm.slice(7) : `${a.quantity ? spoken(a.quantity) : a.alarm} ${T[lang][a.level] || ""}`, where: a.area || a.instrument,
+    sub: a.level === "warning" && !own ? [name, reason(a)].filter(Boolean).join(" · ") : name || why(a)};
 }
 function stateWords(a) {
   const more = a.state === "acked" && a.acked_by ? t("by", a.acked_by) : ASIDE.includes(a.state) && a.until ? t("until", clock(a.until)) : "";
   return [T[lang][a.state] || a.state, more];
 }
-const rank = (a) => (unacked(a) ? 0 : ASIDE.includes(a.state) ? 2 : 1) * 1e15 + a.priority * 1e14 - Date.parse(a.raised_at || a.time);
+// A warning stands below whatever has reached a limit or failed, acknowledged or not; above only what was put aside.
+const rank = (a) => (ASIDE.includes(a.state) ? 4 : (a.level === "warning" ? 2 : 0) + (unacked(a) ? 0 : 1)) * 1e15 + a.priority * 1e14 - Date.parse(a.raised_at || a.time);
 
 function sortAlarms() {
   const frozen = pointer && performance.now() - pointer < 8000;
@@ -97,7 +103,7 @@ function fill(r, a) {
   const p = place(a), said = refusals.get(a.alarm), off = link === "lost" || role === "viewer" || busy.has(a.alarm);
   const seconds = a.raised_at ? Math.max(0, Math.round((Date.now() + skew - Date.parse(a.raised_at)) / 1000)) : -1;
   const key = JSON.stringify([lang, a.seq, a.state, p.text, p.q, said, off, link, columns !== null]);
-  r.tr.className = `p${a.priority}r${unacked(a) ? " un" : ""}${/latched|returned/.test(a.state) ? " held" : ""}${ASIDE.includes(a.state) ? " aside" : ""}${selected === a.alarm ? " sel" : ""}`;
+  r.tr.className = `p${a.priority}r${unacked(a) ? " un" : ""}${/latched|returned/.test(a.state) ? " held" : ""}${ASIDE.includes(a.state) ? " aside" : ""}${a.level === "warning" ? " calm" : ""}${selected === a.alarm ? " sel" : ""}`;
   r.tr.setAttribute("aria-selected", selected === a.alarm);
   if (r.age) put(r.age, span(seconds));
   if (r.key === key) return;
@@ -110,7 +116,7 @@ function fill(r, a) {
   r.age = make("small", "", span(seconds));
   r.since.replaceChildren(clock(a.raised_at || a.time), r.age);
   r.where.textContent = s.where; r.where.title = s.where;
-  r.what.replaceChildren(what, make("small", "", s.sub)); r.what.title = a.why;
+  r.what.replaceChildren(what, make("small", "", s.sub)); r.what.title = why(a);
   r.value.replaceChildren(...(a.channel || a.value !== null ? [make("b", "", p.text), " ", make("small", "", p.q && p.q !== "good" ? word(p.q) : p.unit)] : []));
   r.limit.textContent = a.limit === null ? "" : String(+a.limit.toPrecision(6)); r.limit.dataset.h = t("limit");
   r.state.replaceChildren(state, ...(more ? [make("small", "", more)] : []), ...(said ? [make("small", "refused", t("refused", said))] : []));
@@ -139,7 +145,7 @@ function drawEmpty() {
   e.replaceChildren(svg, make("span", "", text[0]), make("small", "", text[1]));
 }
 function drawBanner() {
-  const list = [...alarms.values()].filter((a) => unacked(a) && a.priority <= 2).sort((a, b) => rank(a) - rank(b)), a = list[0], e = $("banner");
+  const list = [...alarms.values()].filter((a) => unacked(a) && a.priority <= 2 && a.level !== "warning").sort((a, b) => rank(a) - rank(b)), a = list[0], e = $("banner");
   e.hidden = !a;
   if (!a) return;
   const p = place(a), s = about(a), key = [lang, a.alarm, a.seq, p.text, list.length, link, role, busy.has(a.alarm)].join();
@@ -148,7 +154,7 @@ function drawBanner() {
   e.dataset.k = key; e.dataset.id = a.alarm; e.className = `p${a.priority}`;
   const b = make("button", "", t("ack")); b.disabled = link === "lost" || role === "viewer" || busy.has(a.alarm); b.onclick = (e) => aimed(e) && order_(a.alarm, "acknowledge");
   const figures = a.channel || a.value !== null ? ` · ${p.text} ${p.unit}${a.limit === null ? "" : ` (${t("limit")} ${+a.limit.toPrecision(6)})`}` : "";
-  e.replaceChildren(shape(a.priority, a.level), make("div", "", make("b", "", s.what), ` ${s.where}${figures} · ${clock(a.raised_at || a.time)}${list.length > 1 ? `  +${list.length - 1}` : ""}`, make("p", "", a.response || a.why)), b);
+  e.replaceChildren(shape(a.priority, a.level), make("div", "", make("b", "", s.what), ` ${s.where}${figures} · ${clock(a.raised_at || a.time)}${list.length > 1 ? `  +${list.length - 1}` : ""}`, make("p", "", a.response || why(a))), b);
 }
 function drawDetail() {
   const a = alarms.get(selected), e = $("detail");
@@ -157,7 +163,7 @@ function drawDetail() {
   const key = [lang, a.alarm, a.seq].join();
   if (e.dataset.k === key) return;
   e.dataset.k = key;
-  e.replaceChildren(...(a.response ? [make("b", "", a.response)] : []), make("small", "", [a.why, a.who && t("by", a.who), a.alarm].filter(Boolean).join(" · ")));
+  e.replaceChildren(...(a.response ? [make("b", "", a.response)] : []), make("small", "", [why(a), a.who && t("by", a.who), a.alarm].filter(Boolean).join(" · ")));
 }
 function drawCounts() {
   const all = [0, 0, 0, 0], open = [0, 0, 0, 0];
@@ -320,7 +326,7 @@ const soundState = () => !on ? "soundOff" : audio && audio.state === "running" ?
 function allow() { if (!on) return; audio = audio || new AudioContext(); if (audio.state !== "running") audio.resume().then(draw); }
 function loudest() {
   if (link === "lost") return lastTime ? "lost" : 0;
-  return [...alarms.values()].filter((a) => unacked(a) && !a.silenced && PATTERN[a.priority]).reduce((p, a) => Math.min(p, a.priority), 9);
+  return [...alarms.values()].filter((a) => unacked(a) && a.sounded && !a.silenced && PATTERN[a.priority]).reduce((p, a) => Math.min(p, a.priority), 9);
 }
 setInterval(() => {
   const pattern = PATTERN[loudest()];

@@ -80,6 +80,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         test: The reading was made under test.
         who: The person, platform or part that acted; empty where the process itself did.
         why: The reason given, or one line that explains what happened.
+        why_zh: The same in Chinese; empty where nobody has said it in Chinese.
         until_ns: When a shelving ends by itself, else 0.
         acked_by: Who acknowledged this occurrence, or empty.
         acked_ns: When, or 0.
@@ -113,6 +114,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     test: bool = False
     who: str = ""
     why: str = ""
+    why_zh: str = ""
     until_ns: int = 0
     acked_by: str = ""
     acked_ns: int = 0

@@ -1,6 +1,7 @@
 """The book's answers in full: events, refusals, order, restarts with another site file, size."""
 
 import copy
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from detectors import rate
 from gateway.alarms.book import SHELVE_MAX_S, AlarmBook
 from gateway.core.alarm import AlarmEvent, AlarmState, Command, EventKind, Verb
 from gateway.core.errors import CommandRefusedError, UnknownAlarmError
-from gateway.core.model import NO_VERDICTS, Channel, Level, Priority, Quality, Rule, Verdicts
+from gateway.core.model import NO_VERDICTS, Channel, Judged, Level, Priority, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 
 T0 = 1_700_000_000_000_000_000
@@ -62,6 +63,7 @@ def test_an_event_tells_all_there_is_to_know(story: Any):
         value=17.2,
         limit=10.0,
         why="CH4 at 17.2 %LEL reached LOW limit 10",
+        why_zh="甲烷 17.2 %LEL，达到低限 10",
         sounded=1,
         sounds={"low": 1},
     )
@@ -302,3 +304,47 @@ def test_the_same_calls_give_the_same_bytes(story: Any):
 def rule(index: int, *, latching: bool = False, name: str = "gas", area: str = "", **more: Any) -> Rule:
     channel = Channel(row=index, id=f"{name}.x", instrument=name, quantity="ch4")
     return Rule(index, name, "threshold", (channel,), more.pop("options", PluginOptions()), latching, area=area, **more)
+
+
+def test_a_detectors_reason_stands_behind_the_sentence_in_both_languages(story: Any):
+    reason = Reason("+3.2 %LEL in 5 min; normal here ±0.4", "5 分钟内 +3.2 %LEL；此处正常波动 ±0.4")
+    (event,) = story.book.judge(dataclasses.replace(one(0, Level.WARNING, 3.4), reason=(reason,)))
+    assert event.why == "CH4 at 3.4 %LEL gives a warning: +3.2 %LEL in 5 min; normal here ±0.4"
+    assert event.why_zh == "甲烷 3.4 %LEL，预警：5 分钟内 +3.2 %LEL；此处正常波动 ±0.4"
+    assert (event.priority, event.annunciate, event.first) == (4, False, False)
+
+
+def test_a_persons_own_words_stand_in_both_languages_and_what_nobody_translated_in_one(story: Any):
+    story.book.judge(one(0, Level.LOW))
+    (event,) = story.book.command(ordered(Verb.ACKNOWLEDGE, why=""), T0)
+    assert (event.why, event.why_zh) == ("acknowledge by wang", "wang 确认")
+    (event,) = story.book.command(ordered(Verb.SHELVE, why="泵房检修", duration_s=60), T0)
+    assert (event.why, event.why_zh) == ("泵房检修", "泵房检修")
+    (event,) = story.book.system("system/disk", active=True, why="the disk is full", now_ns=T0)
+    assert (event.why, event.why_zh) == ("the disk is full", "")
+
+
+def test_the_alarm_of_a_group_is_of_what_its_channels_have_in_common():
+    heads = tuple(Channel(row=k, id=f"gd-{k}.ch4", instrument=f"gd-{k}", quantity="ch4", unit="%LEL") for k in range(2))
+    heat = Channel(row=2, id="th-1.t", instrument="th-1", quantity="temperature", unit="°C")
+    leak = Rule(0, "leak", "leak", heads, PluginOptions(), area="hall", group=True)
+    fire = Rule(1, "fire", "fire", (*heads, heat), PluginOptions(), group=True, judged=Judged("", "criteria", "判据"))
+    book = AlarmBook([leak, fire])
+    first, second = book.judge(many([0, 1], [Level.WARNING, Level.HIGH], 2.0, 2.0))
+    assert (first.channel, first.instrument, first.quantity, first.unit) == ("", "", "ch4", "%LEL")
+    assert (second.channel, second.quantity, second.unit) == ("", "", "")
+    assert (second.why, second.why_zh) == ("Criteria at 2 reached HIGH limit 2", "判据 2，达到高限 2")
+
+
+def test_an_event_of_a_journal_that_knew_no_chinese_is_read_as_it_was():
+    event = AlarmEvent(seq=1, time_ns=T0, kind=EventKind.NOTE, why="gateway started")
+    old = {name: value for name, value in msgspec.to_builtins(event).items() if name != "why_zh"}
+    assert msgspec.json.decode(msgspec.json.encode(old), type=AlarmEvent) == event
+
+
+def test_warnings_stand_below_all_that_has_reached_a_limit_and_above_what_is_put_aside(story: Any):
+    story.book.judge(many([0, 1, 2, 3], [Level.WARNING, Level.LOW, Level.FAULT, Level.HIGH]))
+    for alarm in ("gas2", "temp"):
+        story.book.command(ordered(Verb.ACKNOWLEDGE, alarm), T0)
+    story.book.command(ordered(Verb.SHELVE, "smoke", duration_s=60), T0)
+    assert [alarm.id for alarm in story.book.alarms()] == ["gas2", "temp", "gas", "smoke"]

@@ -112,7 +112,7 @@ def test_quantities_are_named_as_people_write_them(quantity: str, name: str):
 def test_a_change_is_told_in_one_plain_line(
     before: Level, now: Level, value: float, limit: float, quality: int, sentence: str
 ):
-    assert Words("ch4", "%LEL", 2).changed(before, now, value, limit, quality) == sentence
+    assert Words("ch4", "%LEL", 2).changed(before, now, value, limit, quality).en == sentence
 
 
 def test_a_persons_words_stay_on_one_line_and_have_an_end():
