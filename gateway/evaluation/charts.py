@@ -33,7 +33,6 @@ EPISODES_MAX: Final = 400
 INK: Final = "#808890"
 LINES: Final = ("#3b82c4", "#d97706", "#2f9e6e", "#a855c7", "#c2410c", "#0891b2", "#8a8f1f", "#be4b7b")
 TRUTH: Final = "#2f9e6e"
-NOT_COUNTED: Final = "#808890"
 COLOURS: Final = {Level.WARNING: "#3b82c4", Level.FAULT: "#a855c7", Level.LOW: "#d97706", Level.HIGH: "#dc2626"}
 _DAY_S: Final = 86_400
 _1971_NS: Final = 365 * _DAY_S * NS_PER_S
@@ -99,9 +98,9 @@ class _Axis:
 
 
 def _groups(recording: Recording, told: Sequence[Told]) -> list[tuple[str, list[int]]]:
-    """Return rows by unit, those judged by a rule first."""
+    """Return the rows that a rule judges by quantity; all where none is judged."""
     judged = {channel.row for one in told for rule in one.rules for channel in rule.judges}
-    rows = sorted(range(len(recording.channels)), key=lambda row: (row not in judged, row))
+    rows = sorted(judged) or range(len(recording.channels))
     found: dict[str, list[int]] = {}
     for row in rows:
         channel = recording.channels[row]
@@ -138,21 +137,37 @@ def _draw_scores(panel: "Axes", recording: Recording, told: Sequence[Told], cloc
 
 def _draw_truth(panel: "Axes", recording: Recording, clock: _Axis) -> None:
     least = (clock.at(recording.end_ns) - clock.at(recording.begin_ns)) / 1000
-    for truth in recording.truths:
-        begin, end = clock.at(truth.start_ns), clock.at(truth.end_ns)
-        colour = TRUTH if truth.counted else NOT_COUNTED
-        panel.axvspan(begin, max(end, begin + least), color=colour, alpha=0.18 if truth.counted else 0.06, lw=0)
+    for begin, end in _union((t.start_ns, t.end_ns) for t in recording.truths if t.counted):
+        panel.axvspan(clock.at(begin), max(clock.at(end), clock.at(begin) + least), color=TRUTH, alpha=0.15, lw=0,
+                      zorder=0)  # fmt: skip
     for moment in {clock.at(truth.event_ns) for truth in recording.truths if truth.event_ns is not None}:
-        panel.axvline(moment, color=TRUTH, lw=0.8, ls=":")
+        panel.axvline(moment, color=TRUTH, lw=0.8, ls=":", zorder=0)
     if recording.learning_ns is not None:
-        panel.axvspan(clock.at(recording.begin_ns), clock.at(recording.learning_ns), color=INK, alpha=0.12, lw=0)
+        panel.axvspan(
+            clock.at(recording.begin_ns), clock.at(recording.learning_ns), color=INK, alpha=0.12, lw=0, zorder=0
+        )
+
+
+def _union(windows: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return windows that overlap as one.
+
+    >>> _union([(5, 9), (1, 3), (2, 4)])
+    [(1, 4), (5, 9)]
+    """
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(windows):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return found
 
 
 def _draw_episodes(panel: "Axes", lanes: Sequence[Told], clock: _Axis) -> None:
     for k, told in enumerate(lanes):
         for episode in told.episodes[:EPISODES_MAX]:
             width, left = _bar(episode, told.recording, clock)
-            panel.barh(k, width, left=left, height=0.7, color=COLOURS[episode.level], lw=0)
+            panel.barh(k, width, left=left, height=0.7, color=COLOURS[episode.level], lw=0, zorder=2)
     names = [told.rules[0].id.partition(":")[0] for told in lanes]
     panel.set_yticks(range(len(lanes)), names, fontsize=8)
     panel.set_ylim(len(lanes) - 0.4, -0.6)

@@ -183,8 +183,8 @@ def _misses(result: Result) -> str:
 def _legend(left_out: int) -> str:
     more = f" {left_out} more recordings are not drawn." if left_out > 0 else ""
     return (
-        '<p class="dim">Green behind a line: the truth; dotted: the moment from which delays are counted; grey: the part '
-        "for learning, and what is not counted. Bars below: what each rule said, blue a warning, orange low, red high, "
+        '<p class="dim">Green behind a line: the truth; dotted: the moment from which delays are counted; grey: the '
+        "part for learning. Bars below: what each rule said, blue a warning, orange low, red high, "
         f"violet a fault.{more}</p>"
     )
 
