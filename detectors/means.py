@@ -2,7 +2,8 @@
 
 A mean of ten readings has a third of their noise, and whoever judges it works a tenth as often. A cell closes with the
 last reading that is due before its end, so that nothing waits for a reading to come; where an instrument is read more
-seldom than a cell is long, each reading is its own cell. BAD readings belong to no cell.
+seldom than a cell is long, each reading is its own cell, also where its period is given wrong. BAD readings belong to
+no cell.
 
     >>> import numpy as np
     >>> from detectors.bank import Bank
@@ -29,7 +30,7 @@ from detectors.window import NEVER
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import BAD_FROM, Float64, Int32, Int64, Rule
 
-GAP_CELLS: Final = 3.0
+GAP_CELLS: Final = 3
 """The longest time that one cell stands for, in cells: nobody knows what was in a longer gap."""
 
 
@@ -42,17 +43,19 @@ class Closed:
         time_ns: int64[n], the times of those readings.
         mean: float64[n].
         elapsed_s: float64[n], how long each stands for: since the rule's cell before, or less after a gap.
+        apart: bool[n], whether nothing lies right before it: it is the first, or follows a gap or a clock set back.
         clean: bool[n], whether every reading of the cell was GOOD: only such ones are learned from.
         scatter: float64[n], standard deviation from one reading to the next; empty where that was not asked for.
     """
 
-    __slots__ = ("at", "clean", "elapsed_s", "mean", "scatter", "slots", "time_ns")
+    __slots__ = ("apart", "at", "clean", "elapsed_s", "mean", "scatter", "slots", "time_ns")
 
     at: Where
     slots: Where
     time_ns: Int64
     mean: Float64
     elapsed_s: Float64
+    apart: Mask
     clean: Mask
     scatter: Float64
 
@@ -86,6 +89,8 @@ class Means:
         self.due_ns: Int64 = np.full(size + 1, NEVER, np.int64)
         self._closed_ns: Int64 = np.full(size + 1, NEVER, np.int64)
         self.rough: Mask = np.zeros(size + 1, np.bool_)
+        # Cells that a reading opened which came too late for the one before: twice in a row is no gap but the pace.
+        self._sparse: Mask = np.zeros(size + 1, np.bool_)
         self.scatter = _Scatter(size) if scatter else None
         self._steady: _Steady | None = None
         self._before: Where | None = None
@@ -98,6 +103,7 @@ class Means:
             "cell_due_ns": self.due_ns,
             "cell_closed_ns": self._closed_ns,
             "cell_rough": self.rough,
+            "cell_sparse": self._sparse,
         }
         return found if self.scatter is None else found | self.scatter.columns()
 
@@ -108,7 +114,8 @@ class Means:
     def forget(self, slots: Slots) -> None:
         """Open new cells for these rules."""
         self.settle()
-        self.due_ns[slots] = NEVER
+        self.due_ns[slots] = self._closed_ns[slots] = NEVER
+        self._sparse[slots] = False
 
     def take(self, share: Share) -> Closed | None:
         """Take readings and return the cells that they close; None where there are none."""
@@ -137,9 +144,12 @@ class Means:
             value = np.where(beyond, np.fmax(value, self._range_high[slots]), value)
         due_ns, length_ns = self.due_ns[slots], self.length_ns[slots]
         # A reading long after its cell, or before it began, is of another one; what the old one held is dropped.
-        strange = (time_ns >= due_ns + length_ns) | (time_ns < due_ns - 2 * length_ns)
-        if np.count_nonzero(strange):
-            self._open(share.pick(np.flatnonzero(strange))[1], time_ns[strange])
+        late, early = time_ns >= due_ns + length_ns, time_ns < due_ns - 2 * length_ns
+        alone = None
+        if np.count_nonzero(late | early):
+            alone = late & self._sparse[slots] & (self.count[slots] <= 1)
+            strange = np.flatnonzero(late | early)
+            self._open(share.pick(strange)[1], time_ns[strange], late[strange])
             due_ns = self.due_ns[slots]
         if self.scatter is not None:
             self.scatter.take(slots, value)
@@ -148,11 +158,12 @@ class Means:
         self.count[slots] += 1
         if share.worst:
             self.rough[slots] |= share.quality != 0
-        closing = time_ns >= due_ns
+        closing = time_ns >= due_ns if alone is None else alone | (time_ns >= due_ns)
         n = np.count_nonzero(closing)
         return self._close(share, None if n == len(closing) else np.flatnonzero(closing)) if n else None
 
-    def _open(self, slots: Slots, time_ns: Int64) -> None:
+    def _open(self, slots: Slots, time_ns: Int64, late: Mask) -> None:
+        self._sparse[slots] = late & (self.due_ns[slots] != NEVER)
         length_ns, period_ns = self.length_ns[slots], self._period_ns[slots]
         self.due_ns[slots] = ((time_ns + period_ns) // length_ns + 1) * length_ns - period_ns
         self.sum[slots], self.count[slots], self.rough[slots] = 0.0, 0, False
@@ -172,9 +183,15 @@ class Means:
         closed.mean = self.sum[slots] / self.count[slots]
         closed.clean = ~self.rough[slots]
         closed.scatter = np.empty(0) if self.scatter is None else self.scatter.close(slots)
-        since_ns = np.maximum(self._closed_ns[slots], time_ns - length_ns * int(GAP_CELLS))
-        # The first cell, and one after the clock was set back, stands for its own length.
-        elapsed_ns = np.where((since_ns >= time_ns) | (self._closed_ns[slots] == NEVER), length_ns, time_ns - since_ns)
+        elapsed_ns = time_ns - self._closed_ns[slots]
+        longest_ns = length_ns * GAP_CELLS
+        # Where readings are sparse, each looks like a gap.
+        several = self.count[slots] > 1
+        closed.apart = (elapsed_ns <= 0) | ((elapsed_ns > longest_ns) & (several | ~self._sparse[slots]))
+        self._sparse[slots] &= ~several
+        # After a gap nobody knows what was in it; before the first cell and a clock set back, there was one cell.
+        odd = (elapsed_ns <= 0) | (self._closed_ns[slots] == NEVER)
+        elapsed_ns = np.where(odd, length_ns, np.minimum(elapsed_ns, longest_ns))
         closed.elapsed_s = elapsed_ns / NS_PER_S
         self._closed_ns[slots] = time_ns
         self.due_ns[slots] = ((time_ns + period_ns) // length_ns + 1) * length_ns - period_ns
