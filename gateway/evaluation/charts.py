@@ -27,6 +27,8 @@ PANELS_MAX: Final = 5
 LINES_MAX: Final = 8
 """Channels drawn in a panel."""
 SCORES_MAX: Final = 4
+RAREST: Final = 5
+"""Scores are drawn as how rare a reading is, up to one in so many powers of ten."""
 EPISODES_MAX: Final = 400
 
 # Legible on white and on black: a report follows its reader's screen.
@@ -127,10 +129,12 @@ def _draw_scores(panel: "Axes", recording: Recording, told: Sequence[Told], cloc
             if rule.id not in one.scores or k >= SCORES_MAX:
                 continue
             mine = np.isin(recording.row, [channel.row for channel in rule.judges])
-            drawn = thinned(recording.time_ns[mine], one.scores[rule.id].astype(np.float64))
+            rare = -np.log10(np.maximum(1.0 - one.scores[rule.id].astype(np.float64), 10.0**-RAREST))
+            drawn = thinned(recording.time_ns[mine], rare)
             panel.plot(clock.all(drawn.time_ns), drawn.value, color=LINES[k % len(LINES)], lw=0.7, label=rule.id)
             k += 1
-    panel.set_ylim(-0.02, 1.02)
+    panel.set_ylim(-0.1, RAREST + 0.3)
+    panel.set_yticks(range(RAREST + 1), ["", *(f"1 in {10**k:,}" for k in range(1, RAREST + 1))])
     panel.set_ylabel("score", color=INK, fontsize=8)
     panel.legend(fontsize=6, loc="upper left", ncols=4, frameon=False, labelcolor=INK)
 
@@ -224,13 +228,15 @@ def as_svg(figure: "Figure") -> str:
     """Return a chart as an SVG element, transparent, the same bytes for the same chart."""
     buffer = io.StringIO()
     with plotting().rc_context({"svg.hashsalt": "hazgate", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
 
 def save_png(figures: Iterable["Figure"], path: Path) -> None:
-    """Write charts one under another into a PNG file. Raises OSError."""
+    """Write charts one under another into a PNG file, on white as nobody knows where it goes. Raises OSError."""
     images = []
     for figure in figures:
         buffer = io.BytesIO()

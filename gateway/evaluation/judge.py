@@ -136,7 +136,8 @@ class _Bout:
     def findings(self, answers: Sequence[str] | None) -> Iterator[Finding]:
         """Yield the truths that this entry was to find."""
         for truth in self.recording.truths:
-            asked = [rule for rule in self.told.rules if _of(rule, truth) and answers_to(rule, truth.kind, answers)]
+            mine = [rule for rule in self.told.rules if _of(rule, truth)]
+            asked = [rule for rule in mine if answers_to(rule, truth, self.recording, answers)]
             if not truth.counted or not asked or self.window(truth)[1] < self.recording.judged_from_ns:
                 continue
             yield self._finding(truth, {rule.id for rule in asked})
@@ -180,20 +181,22 @@ def _of(rule: Rule, truth: Truth) -> bool:
     return any(truth.concerns(channel) for channel in rule.judges)
 
 
-def answers_to(rule: Rule, kind: str, answers: Sequence[str] | None) -> bool:
-    """Return whether a rule is for a kind of truth.
+def answers_to(rule: Rule, truth: Truth, recording: Recording, answers: Sequence[str] | None) -> bool:
+    """Return whether a rule is for a truth of a recording.
 
     Args:
         rule: The rule.
-        kind: The kind of truth.
-        answers: What the rules file says; None to go by what the rule can report.
+        truth: The truth.
+        recording: The recording; where it has faults of instruments and nothing else, they are for every rule.
+        answers: The kinds that the rules file says; None to go by what the rule can report.
     """
     if answers is not None:
-        return any(fnmatchcase(kind, pattern) for pattern in answers)
-    levels = set(rule.levels)
+        return any(fnmatchcase(truth.kind, pattern) for pattern in answers)
+    levels, fault = set(rule.levels), fnmatchcase(truth.kind, FAULTS)
     if levels == {Level.FAULT}:
-        return fnmatchcase(kind, FAULTS) or kind == "anomaly"
-    return not (levels & {Level.LOW, Level.HIGH} and fnmatchcase(kind, FAULTS))
+        return fault or truth.kind == "anomaly"
+    limits = bool(levels & {Level.LOW, Level.HIGH})
+    return not (fault and limits and any(not fnmatchcase(t.kind, FAULTS) for t in recording.truths if t.counted))
 
 
 def inside(time_ns: Int64, windows: Sequence[tuple[int, int]]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -163,7 +163,7 @@ def _units(told: Told, answers: Sequence[str] | None) -> Iterator[Unit]:
         windows: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
         for truth in recording.truths:
             if any(truth.concerns(channel) for channel in channels):
-                asked = truth.counted and any(answers_to(rule, truth.kind, answers) for rule in rules)
+                asked = truth.counted and any(answers_to(rule, truth, recording, answers) for rule in rules)
                 windows[not asked].append((truth.start_ns, truth.end_ns))
         if rules:
             yield _unit(told, f"{recording.name}|{name}" if name else recording.name, channels, rules, windows)

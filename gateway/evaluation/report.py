@@ -55,7 +55,7 @@ def write_report(path: Path, evaluations: Sequence[Evaluation]) -> None:
     first = evaluations[0]
     chosen = _chosen(evaluations)
     if path.suffix.lower() == ".png":
-        _save(path, [charts.recording_chart(one, r) for r in chosen[:PNG_CHARTS_MAX] for one in evaluations])
+        _save(path, [_titled(r, one) for r in chosen[:PNG_CHARTS_MAX] for one in evaluations])
         return
     parts = [_header(first)]
     parts += [f"<h2>{escape(one.name)}</h2>{_table(one.results)}" for one in evaluations]
@@ -76,6 +76,12 @@ def write_sweep(path: Path, sweep: Sweep, steps: Sequence[Step]) -> None:
         return
     rows = _rows([(f"{step.result.id} {sweep.option}={step.value:g}", step.result) for step in steps])
     _write(path, f"Sweep of {sweep.option}", [f"<figure>{charts.as_svg(figure)}</figure>", rows])
+
+
+def _titled(recording: Recording, evaluation: Evaluation) -> "Figure":
+    figure = charts.recording_chart(evaluation, recording)
+    figure.suptitle(f"{recording.name}, {evaluation.name}", color=charts.INK, fontsize=10)
+    return figure
 
 
 def _save(path: Path, figures: "list[Figure]") -> None:

@@ -37,7 +37,8 @@ class Judging(Section):
     answers: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="For a rule, the kinds of truth that it is for, with wildcards; what its levels suggest where it "
-        "is left out: a rule that only reports faults is for no fire, and one with limits for no fault.",
+        "is left out: a rule that only reports faults is for no fire, and one with limits for no instrument's fault "
+        "where there is a fire or a leak to be found.",
         examples=[{"gas": ["leak"], "stuck": ["fault:*"]}],
     )
 

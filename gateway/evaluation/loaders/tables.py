@@ -2,7 +2,9 @@
 
 import csv
 import gzip
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -70,16 +72,19 @@ class Table:
         Numbers are seconds from 1970 or from any start; those beyond the year 2242 are milliseconds, microseconds or
         nanoseconds. Texts are ISO 8601, and UTC where they have no offset.
         """
-        cells = self.column(name)
+        cells = [cell.strip(" '\"") for cell in self.column(name)]
         try:
             return _stamps(np.array(cells, np.float64), cells)
         except ValueError:
             pass
-        try:
+        if _is_number(cells[0]):
+            odd = next(k for k, cell in enumerate(cells) if not _is_number(cell))
+            raise RecordingError(f"{self.where(odd)}: {name}: {cells[odd]!r} is no number, as the times before it are")
+        if all(cell.count("-") == 2 and "+" not in cell and cell[-1:].isdigit() for cell in cells):
             # Quick: whole columns of times without offset, as most public recordings have them.
-            return np.array(cells, "datetime64[ns]").astype(np.int64)
-        except ValueError:
-            return np.array([self._time(cell, name, k) for k, cell in enumerate(cells)], np.int64)
+            with suppress(ValueError):
+                return np.array(cells, "datetime64[ns]").astype(np.int64)
+        return np.array([self._time(cell, name, k) for k, cell in enumerate(cells)], np.int64)
 
     def where(self, row: int) -> str:
         """Return the place of a row, for messages."""
@@ -95,11 +100,18 @@ class Table:
 
     def _time(self, cell: str, name: str, row: int) -> int:
         try:
-            return parse_rfc3339(cell.strip().strip("'\""), UTC)
+            return parse_rfc3339(cell, UTC)
         except (ValueError, OverflowError):
             raise RecordingError(
                 f"{self.where(row)}: {name}: {cell!r} is no time; seconds or ISO 8601 such as 2026-05-01T12:00:00Z"
             ) from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def _stamps(numbers: Float64, cells: Sequence[str]) -> Int64:
@@ -111,10 +123,8 @@ def _stamps(numbers: Float64, cells: Sequence[str]) -> Int64:
         largest, scale = largest / 1000, scale // 1000
     if all(cell.strip().lstrip("-").isdecimal() for cell in cells[:100]):
         # Whole numbers keep every digit: nanoseconds do not fit into a float.
-        try:
+        with suppress(ValueError):
             return np.array([int(cell) for cell in cells], np.int64) * scale
-        except ValueError:
-            pass
     return np.rint(numbers * scale).astype(np.int64)
 
 
