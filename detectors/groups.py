@@ -24,13 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.bank import Judge, Mask, Slots
-from gateway.core.model import Channel, Int32, Reason, Rule
+from gateway.core.model import NO_VERDICTS, Channel, Int32, Reason, Rule, Verdicts
 
 Kind = TypeVar("Kind", bound=np.generic)
 
 Round = tuple[Slots, Slots, Slots]
 """Positions in a batch, the slots of their rules, and their places among the rule's members."""
 
+_WRITTEN_OUT_MAX: Final = 1e9
 _CHANGE: Final = {"°C": "K", "℃": "K"}
 
 
@@ -141,6 +142,16 @@ def member_figures(rules: Sequence[Rule], take: Callable[[Rule, Channel], float]
     return figures
 
 
+def joined(parts: Sequence[Verdicts]) -> Verdicts:
+    """Return the verdicts of several rounds as one, in their order; a rule may have changed in more than one."""
+    some = [part for part in parts if len(part)]
+    if len(some) < 2:
+        return some[0] if some else NO_VERDICTS
+    columns = ("rule", "level", "score", "time_ns", "value", "limit", "quality")
+    together = {name: np.concatenate([getattr(part, name) for part in some]) for name in columns}
+    return Verdicts(**together, reason=tuple(reason for part in some for reason in part.reason))
+
+
 def amount(channel: Channel, value: float, *, signed: bool = False, change: bool = False) -> str:
     """Return a value in words for people, rounded to the channel's decimals; a change of °C is told in K.
 
@@ -149,7 +160,9 @@ def amount(channel: Channel, value: float, *, signed: bool = False, change: bool
     ('61.2 °C', '+6.1 K')
     """
     unit = _CHANGE.get(channel.unit, channel.unit) if change else channel.unit
-    number = f"{value:+.{channel.decimals}f}" if signed else f"{value:.{channel.decimals}f}"
+    # Values beyond all reason come from broken instruments; written out they would fill the line.
+    form = f".{channel.decimals}f" if abs(value) < _WRITTEN_OUT_MAX else ".3g"
+    number = f"{value:+{form}}" if signed else f"{value:{form}}"
     return f"{number} {unit}".rstrip()
 
 
