@@ -29,8 +29,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from detectors.bank import Mask, Slots, float_column
-from detectors.baseline import Baseline
-from detectors.learner import Learner, LearnerOptions, beyond, check, floor_of
+from detectors.learner import CellOptions, Learner, baseline_of, beyond, check
 from detectors.means import Closed
 from detectors.window import median
 from gateway.core.model import Float64, Level, Reason, Rule
@@ -42,7 +41,7 @@ CELLS: Final = 5
 """Cells whose median is judged by `robust`."""
 
 
-class Options(LearnerOptions):
+class Options(CellOptions):
     """How the level is smoothed, and how far from the usual is too far."""
 
     model_config = ConfigDict(
@@ -87,11 +86,7 @@ class Deviation(Learner):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules, lambda rule: _options(rule).limit)
         size = len(rules)
-        self._normal = Baseline(
-            float_column(rules, lambda rule: _options(rule).learn_s),
-            float_column(rules, floor_of),
-            float_column(rules, lambda rule: _options(rule).adapt_per_day, spare=0.0),
-        )
+        self._normal = baseline_of(rules)
         self._smooth_s = float_column(rules, lambda rule: _options(rule).smooth_s, spare=0.0)
         self._robust = float_column(rules, lambda rule: _options(rule).method == "robust", spare=0.0) == 1.0
         self._any_robust = bool(self._robust.any())
@@ -118,10 +113,9 @@ class Deviation(Learner):
     def _ewma(self, closed: Closed) -> Float64:
         slots = closed.slots
         before = self._level[slots]
-        with np.errstate(over="ignore", invalid="ignore"):
-            level = before + (closed.mean - before) * (closed.elapsed_s / (closed.elapsed_s + self._smooth_s[slots]))
-        # What lies before a gap, and a mean that no number holds, is forgotten.
-        return np.where(closed.apart | ~np.isfinite(level), closed.mean, level)
+        level = before + (closed.mean - before) * (closed.elapsed_s / (closed.elapsed_s + self._smooth_s[slots]))
+        # What lies before a gap is forgotten.
+        return np.where(closed.apart | np.isnan(before), closed.mean, level)
 
     def _median(self, closed: Closed) -> Float64:
         slots = closed.slots
@@ -144,7 +138,7 @@ class Deviation(Learner):
         level = self._level[slots]
         return level, self._normal.edge(slots, level, self._limit[slots])
 
-    def _reason(self, slot: int) -> Reason:
+    def _reason(self, slot: int, time_ns: int) -> Reason:  # noqa: ARG002  # others tell how long it has lasted
         return beyond(self._channels[slot], self._level[slot], self._normal, slot)
 
 

@@ -46,13 +46,6 @@ class LearnerOptions(PluginOptions):
         "day, by default, so that its rhythm is part of it.",
         examples=[60.0],
     )
-    cell_s: float = Field(
-        default=30.0,
-        gt=0.0,
-        le=3600.0,
-        description="How long readings are averaged before they are judged, in seconds; at least the channel's period.",
-        examples=[2.0],
-    )
     floor: float | None = Field(
         default=None,
         gt=0.0,
@@ -91,6 +84,24 @@ class LearnerOptions(PluginOptions):
     )
 
 
+class CellOptions(LearnerOptions):
+    """The same, where cells have a length of their own."""
+
+    cell_s: float = Field(
+        default=30.0,
+        gt=0.0,
+        le=3600.0,
+        description="How long readings are averaged before they are judged, in seconds; at least the channel's period.",
+        examples=[2.0],
+    )
+
+
+def cell_of(rule: Rule) -> float:
+    """Return how long a rule's cells are, in seconds."""
+    assert isinstance(rule.options, CellOptions), f"{rule.id}: options of another type"
+    return rule.options.cell_s
+
+
 def floor_of(rule: Rule) -> float:
     """Return the least scatter that is believed of a rule's channel."""
     floor = _options(rule).floor
@@ -102,17 +113,35 @@ def _options(rule: Rule) -> LearnerOptions:
     return rule.options
 
 
-def check(rules: Sequence[Rule]) -> None:
+def check(rules: Sequence[Rule], cell_s: Callable[[Rule], float] = cell_of) -> None:
     """Raise ConfigError where a rule has too few cells to learn from."""
     for rule in rules:
-        options, period_s = _options(rule), rule.channel.period_s
-        cell_s = max(options.cell_s, period_s)
-        if options.learn_s < CELLS_MIN * cell_s:
+        learn_s, length_s = _options(rule).learn_s, max(cell_s(rule), rule.channel.period_s)
+        if learn_s < CELLS_MIN * length_s:
             raise ConfigError(
                 ("options", "learn_s"),
-                f"{options.learn_s:g} s of {rule.channel.id} make fewer than {CELLS_MIN} cells of {cell_s:g} s to "
-                "learn from",
+                f"{learn_s:g} s of {rule.channel.id} make fewer than {CELLS_MIN} cells of {length_s:g} s to learn from",
             ).under(*rule.path)
+
+
+def baseline_of(
+    rules: Sequence[Rule],
+    *,
+    learn_share: float = 1.0,
+    floor: Callable[[Rule], float] = floor_of,
+) -> Baseline:
+    """Return the baseline that the options of these rules ask for.
+
+    Args:
+        rules: The rules.
+        learn_share: The part of the time of learning that it takes.
+        floor: Returns the least scatter of a rule.
+    """
+    return Baseline(
+        float_column(rules, lambda rule: _options(rule).learn_s * learn_share),
+        float_column(rules, floor),
+        float_column(rules, lambda rule: _options(rule).adapt_per_day, spare=0.0),
+    )
 
 
 class Record:
@@ -171,13 +200,21 @@ class Learner(Judge):
     Args:
         rules: The rules, with options made of `LearnerOptions`.
         limit: Returns the figure from which on a rule warns.
+        cell_s: Returns how long a rule's cells are, in seconds.
         scatter: Cells also measure how much readings differ from one to the next.
     """
 
-    def __init__(self, rules: Sequence[Rule], limit: Callable[[Rule], float], *, scatter: bool = False) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        limit: Callable[[Rule], float],
+        *,
+        cell_s: Callable[[Rule], float] = cell_of,
+        scatter: bool = False,
+    ) -> None:
         super().__init__(rules)
         size = len(rules)
-        self._means = Means(rules, lambda rule: _options(rule).cell_s, scatter=scatter)
+        self._means = Means(rules, cell_s, scatter=scatter)
         self._switch = Switch(
             self._bank,
             Level.WARNING,
@@ -241,7 +278,7 @@ class Learner(Judge):
         size = np.abs(figure) if self._both else self._one_sided(slots, figure)
         self._last[slots] = size
         over = size >= self._limit[slots]
-        calm = closed.clean & ~over & np.isfinite(closed.mean)
+        calm = closed.clean & ~over
         if self._any_held:
             calm &= ~self._held[slots]
         verdicts = NO_VERDICTS
@@ -280,8 +317,8 @@ class Learner(Judge):
         value, limit = self._judged(slots)
         score = self.score[slots].astype(np.float32)
         reason = tuple(
-            self._reason(int(slot)) if level else self._over(int(slot))
-            for slot, level in zip(slots, after, strict=True)
+            self._reason(int(slot), int(time_ns)) if level else self._over(int(slot))
+            for slot, level, time_ns in zip(slots, after, batch.time_ns[at], strict=True)
         )
         return self._bank.report(batch, at, slots, after, judged=(value, limit, score), reason=reason)
 
@@ -308,8 +345,8 @@ class Learner(Judge):
         """Return the values judged and what they were compared with."""
         raise NotImplementedError
 
-    def _reason(self, slot: int) -> Reason:
-        """Return why a warning is raised."""
+    def _reason(self, slot: int, time_ns: int) -> Reason:
+        """Return why a warning is raised now."""
         raise NotImplementedError
 
     def _restored(self) -> None:
@@ -328,13 +365,13 @@ def told(channel: Channel, value: np.float64 | float, *, signed: bool = False, c
     return f"{value:.3g} {channel.unit}".rstrip()
 
 
-def band(channel: Channel, low: np.float64 | float, high: np.float64 | float) -> Reason:
+def band(channel: Channel, low: np.float64 | float, high: np.float64 | float, *, change: bool = False) -> Reason:
     """Return a range of values for people.
 
     >>> band(Channel(0, "t", "i", "temperature", "°C", decimals=1), 20.83, 22.4).en
     '20.8 to 22.4 °C'
     """
-    ends = told(channel, low).removesuffix(channel.unit).rstrip(), told(channel, high)
+    ends = told(channel, low, change=change).partition(" ")[0], told(channel, high, change=change)
     return Reason(" to ".join(ends), " 至 ".join(ends))
 
 

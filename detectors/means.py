@@ -30,6 +30,8 @@ from detectors.window import NEVER
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import BAD_FROM, Float64, Int32, Int64, Rule
 
+_MOST: Final = 1e100
+
 GAP_CELLS: Final = 3
 """The longest time that one cell stands for, in cells: nobody knows what was in a longer gap."""
 
@@ -41,7 +43,7 @@ class Closed:
         at: Positions in the batch of the readings that closed them.
         slots: Their slots, for `state[closed.slots]`.
         time_ns: int64[n], the times of those readings.
-        mean: float64[n].
+        mean: float64[n], always finite.
         elapsed_s: float64[n], how long each stands for: since the rule's cell before, or less after a gap.
         apart: bool[n], whether nothing lies right before it: it is the first, or follows a gap or a clock set back.
         clean: bool[n], whether every reading of the cell was GOOD: only such ones are learned from.
@@ -180,7 +182,8 @@ class Means:
             closed.time_ns = share.time_ns[chosen]
         slots, time_ns = closed.slots, closed.time_ns
         length_ns, period_ns = self.length_ns[slots], self._period_ns[slots]
-        closed.mean = self.sum[slots] / self.count[slots]
+        # A driver's 1e308 is no measured value, but a number: who judges the mean need not think of infinity.
+        closed.mean = np.clip(self.sum[slots] / self.count[slots], -_MOST, _MOST)
         closed.clean = ~self.rough[slots]
         closed.scatter = np.empty(0) if self.scatter is None else self.scatter.close(slots)
         elapsed_ns = time_ns - self._closed_ns[slots]
@@ -225,7 +228,7 @@ class _Scatter:
     def close(self, slots: Where) -> Float64:
         """Return the standard deviations, NaN of less than two readings, and begin anew with the last reading."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            found: Float64 = np.sqrt(self.squares[slots] / (2.0 * self.pairs[slots]))
+            found: Float64 = np.minimum(np.sqrt(self.squares[slots] / (2.0 * self.pairs[slots])), _MOST)
         self.squares[slots], self.pairs[slots] = 0.0, 0
         return found
 
