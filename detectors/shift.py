@@ -1,0 +1,259 @@
+"""A machine or a room that changes over to another state: the moment at which its channels leave where they were.
+
+A reference follows each channel while nothing happens. When any channel leaves it by `warn_at` times as far as it ever
+did while it was learned, that is a change: a warning tells it, the group is given `settle_s` to come to its new state,
+and from there the next change is told. So a valve that closes, stands and opens is told when it begins to close, when
+it has closed, and when it opens. What is normal is no part of this: `residual` tells for how long something is off.
+
+How far a channel usually leaves its reference is learned once from GOOD readings outside alarms and frozen; the
+reference follows slowly, so that only what is quicker than `reference_s` is a change. BAD channels are left out.
+
+    >>> from gateway.core.model import Batch, Level
+    >>> flow = Channel(0, "pump.flow", "pump", "flow", "L/min", decimals=1, label="Flow")
+    >>> rule = Rule(0, "pump", "shift", (flow,), Options(learn_s=60.0, settle_s=10.0), group=True)
+    >>> detector = create([rule])
+    >>> for second in range(130):
+    ...     value = 32.0 + second % 2 - (6.0 if second >= 80 else 0.0)
+    ...     verdicts = detector.update(Batch.of([0], second * 10**9, [value]))
+    ...     for level, reason in zip(verdicts.level, verdicts.reason):
+    ...         print(second, Level(level).name, reason.en)
+    83 WARNING Flow -3.0 L/min from where it stood, 32.2 (usual ±0.5)
+    94 NORMAL watched from its new state on
+
+References:
+    M. Basseville, I. V. Nikiforov, Detection of Abrupt Changes, Prentice-Hall 1993, chapter 2: a test against a
+    reference that is set anew after each change.
+    I. D. Katser, V. O. Kozitsin, Skoltech Anomaly Benchmark, 2020.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+
+from detectors.bank import NORMAL, WARNING, Mask, Slots, Switch, is_bad, margin, time_column
+from detectors.groups import GroupJudge, Round, amount, joined, member_figures, named
+from detectors.past import Past
+from detectors.quiet import At, Quiet
+from detectors.residual import check_group, told_briefly
+from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Judged, Level, Reason, Rule, UInt8, Verdicts
+from gateway.core.plugin import Binding, Detector, PluginOptions
+
+BINDING: Final = Binding.GROUP
+LEVELS: Final = (Level.WARNING,)
+JUDGED: Final = Judged("×", "change beyond its usual one", "变化超出平时")
+_GOOD_TO_LEARN: Final = 64
+
+
+class Options(PluginOptions):
+    """How quick and how large a change must be to be told."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"learn_s": 3600.0}, {"learn_s": 1800.0, "settle_s": 60.0, "warn_at": 3.0}]}
+    )
+
+    learn_s: float = Field(
+        default=86_400.0,
+        gt=0.0,
+        le=31_536_000.0,
+        description="How long the group is learned, in seconds of good readings outside alarms; then it is frozen.",
+        examples=[3600.0],
+    )
+    smooth_s: float = Field(
+        default=5.0,
+        gt=0.0,
+        le=86_400.0,
+        description="Over how long values are smoothed before they are judged, in seconds.",
+        examples=[5.0],
+    )
+    reference_s: float = Field(
+        default=120.0,
+        gt=0.0,
+        le=604_800.0,
+        description="How slowly the reference follows, in seconds: changes slower than that are not told.",
+        examples=[120.0],
+    )
+    settle_s: float = Field(
+        default=20.0,
+        gt=0.0,
+        le=86_400.0,
+        description="How long the group has to come to its new state after a change, in seconds; nothing is judged "
+        "meanwhile.",
+        examples=[20.0],
+    )
+    warn_at: float = Field(
+        default=2.0,
+        ge=1.0,
+        le=100.0,
+        description="How far a channel must leave its reference, as a multiple of the farthest it did while learned.",
+        examples=[2.0],
+    )
+    wander: float = Field(
+        default=2.0,
+        ge=0.0,
+        le=100.0,
+        description="How much wider the band of a channel becomes that wandered while it was learned, for each "
+        "standard deviation that it did; 0 trusts every channel alike.",
+        examples=[2.0],
+    )
+    on_delay_s: float = Field(
+        default=2.0,
+        ge=0.0,
+        le=3600.0,
+        description="How long a channel must be away from its reference before it is a change, in seconds.",
+        examples=[2.0],
+    )
+
+
+def _options(rule: Rule) -> Options:
+    assert isinstance(rule.options, Options), f"{rule.id}: options of another type"
+    return rule.options
+
+
+class Shift(GroupJudge):
+    """All shift rules of groups of one size; satisfies `Detector` and `Learning`."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        super().__init__(rules)
+        self._rules = tuple(rules)
+        self._quiet = Quiet(
+            self,
+            rules,
+            smooth_s=lambda rule: _options(rule).smooth_s,
+            learn_s=lambda rule: _options(rule).learn_s,
+            wander=lambda rule: _options(rule).wander,
+            centred=False,
+        )
+        settle_ns = time_column(rules, lambda rule: _options(rule).settle_s)
+        on_delay_ns = time_column(rules, lambda rule: _options(rule).on_delay_s)
+        self._switch = Switch(self._bank, Level.WARNING, on_delay_ns, settle_ns)
+        self.columns |= self._switch.columns()
+        self._reference_s = member_figures(rules, lambda rule, _: _options(rule).reference_s, 1.0)
+        self._settle_s = member_figures(rules, lambda rule, _: _options(rule).settle_s, 1.0)
+        self._warn_at = member_figures(rules, lambda rule, _: _options(rule).warn_at, np.inf)
+        self._reference = self.member_column("reference", np.nan, np.float64)
+        self._since_s = self.member_column("since_s", np.inf, np.float64)
+        self._away = self.member_column("away", 0.0, np.float64)
+        self._blind = self.member_column("blind", 0, np.bool_)
+        self._last = self.rule_column("last", np.nan, np.float64)
+        self._past = Past(self.members.size)
+        self.columns["past"] = self._past.counts
+        self._held: Mask = np.zeros_like(self.members.there)
+        self._fresh = {name: column[-1:].copy() for name, column in self.columns.items() if name != "level"}
+
+    @property
+    def score(self) -> Float64:
+        """float64[rules], the rank of each rule's last reading among its own past; NaN before it has learned."""
+        return self._past.rank(np.arange(self.members.size), self._last[:-1])
+
+    @property
+    def ready(self) -> NDArray[np.bool_]:
+        """bool[rules], whether all channels have been learned that have shown any value."""
+        known = ~np.isnan(self._quiet.width)
+        waiting = ~known & ~np.isnan(self._quiet.smooth)
+        found: Mask = np.logical_and(known.any(axis=1), ~waiting.any(axis=1))
+        return found[:-1]
+
+    def hold(self, held: NDArray[np.bool_]) -> None:
+        """Learn nothing from these channels until told otherwise."""
+        self._held = self.members.by_member(held)
+
+    def relearn(self, rules: NDArray[np.intp]) -> None:
+        """Forget what was learned of these rules."""
+        for name, fresh in self._fresh.items():
+            self.columns[name][rules] = fresh
+        self._restored()
+
+    def update(self, batch: Batch) -> Verdicts:
+        """Judge a batch and return the changed levels."""
+        bad = is_bad(batch.quality) | np.isnan(batch.value)
+        return joined([self._judge(batch, each, bad) for each in self.members.rounds(batch.row)])
+
+    def _judge(self, batch: Batch, each: Round, bad: Mask) -> Verdicts:
+        at, slots, places = each
+        self._blind[slots, places] = bad[at]
+        seen = ~bad[at]
+        at, slots, places = at[seen], slots[seen], places[seen]
+        if not len(at):
+            return NO_VERDICTS
+        time_ns = batch.time_ns[at]
+        self._follow((slots, places), time_ns, batch.value[at], batch.quality[at])
+        away = (self._away[slots] > self._warn_at[slots]) & ~self._blind[slots]
+        before = self._bank.levels[slots]
+        over = away.any(axis=1)
+        # A change is over when the group has had its time to settle, wherever it has come to.
+        after = self._switch.step(slots, time_ns, over & (before == NORMAL), before == WARNING, np.zeros_like(over))
+        changed = np.flatnonzero(after != before)
+        if not len(changed):
+            return NO_VERDICTS
+        return self._report(batch, at[changed], slots[changed], after[changed])
+
+    def _follow(self, k: At, time_ns: NDArray[np.int64], value: Float64, quality: UInt8) -> None:
+        """Note how far the members are from their references, and let these follow."""
+        taken = self._quiet.take(k, time_ns, value)
+        before, since_s = self._reference[k], self._since_s[k]
+        before = np.where(np.isnan(before), taken.smooth, before)
+        clean = (quality < _GOOD_TO_LEARN) & ~self._held[k]
+        self._quiet.learn(k, taken, taken.smooth - before, clean)
+        settling = since_s < self._settle_s[k]
+        width = self._quiet.width[k]
+        known = ~np.isnan(width)
+        away = np.where(known & ~settling, np.abs(taken.smooth - before) / np.where(known, width, 1.0), 0.0)
+        self._away[k] = away
+        # While it settles, the mean of what has been since; then slowly, and not at all while it is away.
+        spent = since_s + taken.elapsed_s
+        share = np.divide(taken.elapsed_s, spent, out=np.ones_like(spent), where=spent > 0)
+        slow = np.where(away <= self._warn_at[k], 1.0 - np.exp(-taken.elapsed_s / self._reference_s[k]), 0.0)
+        self._reference[k] = before + np.where(settling, share, slow) * (taken.smooth - before)
+        self._since_s[k] = spent
+        self._last[k[0][known]] = away[known]
+        counted = known & clean & ~settling & (away <= self._warn_at[k])
+        self._past.note(k[0][counted], away[counted])
+
+    def _report(self, batch: Batch, at: Slots, slots: Slots, after: NDArray[np.int8]) -> Verdicts:
+        worst, limit = self._away[slots].max(axis=1), self._warn_at[slots, 0]
+        reason = tuple(self._reason(int(slot)) if level == WARNING else _SETTLED
+                       for slot, level in zip(slots, after, strict=True))  # fmt: skip
+        begun = slots[after == WARNING]
+        self._since_s[begun], self._away[begun] = 0.0, 0.0
+        return self._bank.report(batch, at, slots, after, judged=(worst, limit, margin(worst, limit)), reason=reason)
+
+    def _reason(self, slot: int) -> Reason:
+        away = self._away[slot]
+        gone = np.flatnonzero((away > self._warn_at[slot]) & ~self._blind[slot])
+        gone = gone[np.argsort(-away[gone], kind="stable")]
+        quiet, channels = self._quiet, self._rules[slot].channels
+        return told_briefly(
+            [
+                _left(channels[j], quiet.smooth[slot, j], self._reference[slot, j], quiet.width[slot, j])
+                for j in gone.tolist()
+            ]
+        )
+
+    def _restored(self) -> None:
+        self._switch.restored()
+
+
+_SETTLED: Final = Reason("watched from its new state on", "自新状态起继续监视")
+
+
+def _left(channel: Channel, value: float, reference: float, width: float) -> Reason:
+    name, off = named(channel), amount(channel, value - reference, signed=True, change=True)
+    stood, usual = f"{reference:.{channel.decimals}f}", f"{width:.{channel.decimals}f}"
+    return Reason(
+        f"{name.en} {off} from where it stood, {stood} (usual ±{usual})",
+        f"{name.zh}较原先{stood}变化{off}（平时±{usual}）",
+    )
+
+
+def create(rules: Sequence[Rule]) -> Detector:
+    """Return the detector for these rules.
+
+    Raises:
+        ConfigError: A channel is read too seldom to be learned in the time given.
+    """
+    for rule in rules:
+        check_group(rule, _options(rule).learn_s)
+    return Shift(rules)
