@@ -14,14 +14,15 @@ from gateway.alarms.book import AlarmBook
 from gateway.api.face import Latest, Reloaded, Running, Tokens, Trend
 from gateway.checkpoint import catch_up, refill
 from gateway.connections import Connections
-from gateway.core.alarm import Alarm, AlarmEvent, Command
+from gateway.core.alarm import Alarm, AlarmEvent, Command, EventKind, Verb
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Priority
 from gateway.core.plugin import Acknowledging
-from gateway.core.status import InstrumentStatus, OutputStatus, UplinkStatus
+from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.disk import Disk, FolderLock
 from gateway.flow.inbox import Inbox
+from gateway.flow.pipeline import BUDGET_ALARM
 from gateway.instruments import instrument_states
 from gateway.outgoing import UPLINK, Outgoing
 from gateway.outputs import Outputs
@@ -34,6 +35,11 @@ from gateway.upkeep import Upkeep
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+EVENTS_AGAIN = 1_000
+"""Events read from the journal at once for what follows from them after a start."""
+RAISED_MAX = 10_000
+"""Events looked at after a start for how often rules were raised; older ones count no more."""
 
 
 class App:
@@ -214,17 +220,35 @@ class App:
         """Bring back alarms from the journal, detectors from their checkpoint and the spool, and raise what is due."""
         now_ns = self.clock.now_ns()
         self.book.restore(self.disk.journal.latest())
-        catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline)
+        catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline, self._relearnt)
         refill(self.disk.spool, self.disk.history)
         events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns)]
+        events += self.pipeline.recall(self._raised_since(now_ns - self.pipeline.budgets.span_ns), now_ns)
+        still = {BUDGET_ALARM + rule for rule in self.pipeline.budgets.over}
         for alarm in self.book.alarms():
-            if alarm.id.startswith("system/"):
+            if alarm.id.startswith("system/") and alarm.id not in still:
                 # What still ails will say so again; what no longer exists could not.
                 events += self.book.system(alarm.id, active=False, why="the gateway was started anew", now_ns=now_ns)
         epoch, reason = self.disk.journal.epoch, self.disk.journal.epoch_reason
         events += self.book.note(f"gateway started, epoch {epoch}{': ' if reason else ''}{reason}", now_ns)
         self.recorder.take(None, events)
         self._upkeep.tell_damage()
+
+    def _relearnt(self, from_: int) -> list[AlarmEvent]:
+        """Return what people had learned anew from an event's number on; of more than a thousand, the newest."""
+        found = self.disk.journal.read(0, EVENTS_AGAIN, kind=EventKind.RELEARNT, newest_first=True)
+        return [event for event in reversed(found) if event.seq >= from_]
+
+    def _raised_since(self, time_ns: int) -> list[AlarmEvent]:
+        """Return what was raised since a time, as far as anything counts it; at most the newest ten thousand."""
+        found: list[AlarmEvent] = []
+        while self.pipeline.budgets and len(found) < RAISED_MAX:
+            before = found[-1].seq if found else 0
+            page = self.disk.journal.read(before, EVENTS_AGAIN, kind=EventKind.RAISED, newest_first=True)
+            found += page
+            if len(page) < EVENTS_AGAIN or page[-1].time_ns < time_ns:
+                break
+        return found[::-1]
 
     def _pass(self, batch: Batch) -> None:
         """One turn of the pipeline: judge, then hand everything on."""
@@ -394,7 +418,14 @@ class App:
             "spool_dropped_total": spool.dropped,
             "connections": len(self._connections),
             "connections_up": self._connections.up,
+            "warnings_total": self.pipeline.warnings,
+            "rules_learning": self.pipeline.learning,
+            "rules_over_budget": len(self.pipeline.budgets.over),
         }
+
+    def rules_of(self, channel: Channel) -> list[RuleStatus]:
+        """Return what each rule that judges a channel says of it."""
+        return self.pipeline.rules_of(channel)
 
     async def command(self, command: Command) -> list[AlarmEvent]:
         """Carry out a command and return its events once they are on disk. Raises CommandRefusedError."""
@@ -402,6 +433,9 @@ class App:
         self._tell(None, events)
         if events:
             await self.recorder.committed(events[-1].seq)
+        if command.verb is Verb.RELEARN:
+            # Found again in the journal after a crash; by this, at once.
+            await self._upkeep.save_checkpoint()
         return events
 
     async def events(

@@ -6,11 +6,15 @@ the spooled readings after the last checkpoint once more, without telling anybod
 
 import os
 import zipfile
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import structlog
 
+from gateway.core.alarm import AlarmEvent
+from gateway.core.model import Batch
 from gateway.flow.bench import State
 from gateway.flow.pipeline import Pipeline
 from gateway.store.history import History
@@ -23,10 +27,12 @@ READINGS_MAX = 1_000_000
 SLICE = 50_000
 REFILL_READINGS_MAX = 5_000_000
 """Readings given to a history that has lost its file at the most; older ones stay in the spool."""
-POSITION = "position"
+POSITION, EVENTS = "position", "events"
+Relearnt = Callable[[int], Sequence[AlarmEvent]]
+"""Returns the events of relearning from a number on, in their order."""
 
 
-def save_checkpoint(file: Path, state: State, position: int) -> None:
+def save_checkpoint(file: Path, state: State, position: int, events: int) -> None:
     """Keep detector states, whole or not at all; blocking.
 
     A file of its own and not the journal: a slow card must not let an alarm wait behind megabytes of state.
@@ -35,11 +41,12 @@ def save_checkpoint(file: Path, state: State, position: int) -> None:
         file: Where; replaced.
         state: What `Pipeline.save` returned.
         position: Number of the first reading that the states have not seen.
+        events: Number of the first event that they have not seen.
     """
     fresh = file.with_suffix(".new")
     try:
         with fresh.open("wb") as out:
-            np.savez(out, allow_pickle=False, **state, **{POSITION: np.int64(position)})
+            np.savez(out, allow_pickle=False, **state, **{POSITION: np.int64(position), EVENTS: np.int64(events)})
             out.flush()
             os.fsync(out.fileno())
         fresh.replace(file)
@@ -47,22 +54,46 @@ def save_checkpoint(file: Path, state: State, position: int) -> None:
         log.warning("checkpoint not on disk", file=str(file), why=str(error))
 
 
-def catch_up(file: Path, spool: Spool, pipeline: Pipeline) -> int:
-    """Restore the detectors and judge the readings that came after; return how many."""
+def catch_up(file: Path, spool: Spool, pipeline: Pipeline, relearnt: Relearnt = lambda _: ()) -> int:
+    """Restore the detectors and judge the readings that came after; return how many.
+
+    Args:
+        file: The checkpoint.
+        spool: The readings.
+        pipeline: Whose detectors they are.
+        relearnt: What people had learned anew since, which happens again at the time when it happened.
+    """
     newest = spool.durable
-    position = _restored(file, pipeline)
+    position, events = _restored(file, pipeline)
     if position is None or position < spool.first_number:
         position = max(spool.first_number, newest - READINGS_MAX)
+    waiting = deque(relearnt(events))
     seen = 0
     while position < newest:
         batch, following = spool.read(position, SLICE)
         if following <= position:
             break
         if len(batch):
-            pipeline.catch_up(batch)
+            _judge_again(batch, pipeline, waiting)
             seen += len(batch)
         position = following
+    for event in waiting:
+        pipeline.forget(event.channel)
     return seen
+
+
+def _judge_again(batch: Batch, pipeline: Pipeline, waiting: deque[AlarmEvent]) -> None:
+    """Judge stored readings, and on the way have relearned what was relearned before the next of them came."""
+    while waiting:
+        later = batch.time_ns >= waiting[0].time_ns
+        if not later.any():
+            break
+        first = int(np.argmax(later))
+        if first:
+            pipeline.catch_up(batch.take(slice(first)))
+            batch = batch.take(slice(first, None))
+        pipeline.forget(waiting.popleft().channel)
+    pipeline.catch_up(batch)
 
 
 def refill(spool: Spool, history: History) -> None:
@@ -77,14 +108,14 @@ def refill(spool: Spool, history: History) -> None:
         position = following
 
 
-def _restored(file: Path, pipeline: Pipeline) -> int | None:
-    """Return the checkpoint's position, or None where there is none that can be used."""
+def _restored(file: Path, pipeline: Pipeline) -> tuple[int | None, int]:
+    """Return the checkpoint's position and event number; None and 0 where there is none that can be used."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            pipeline.restore({name: arrays[name] for name in arrays.files if name != POSITION})
-            return int(arrays[POSITION])
+            pipeline.restore({name: arrays[name] for name in arrays.files if name not in (POSITION, EVENTS)})
+            return int(arrays[POSITION]), int(arrays[EVENTS]) if EVENTS in arrays.files else 0
     except FileNotFoundError:
-        return None
+        return None, 0
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         log.warning("checkpoint unreadable, judging the newest readings again", why=str(error))
-        return None
+        return None, 0

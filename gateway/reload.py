@@ -225,6 +225,10 @@ def refusals(before: Site, after: Site) -> list[ConfigError]:
     return found
 
 
+_OF_RULES = frozenset({"rule", "budget"})
+"""Parts whose alarms are about a rule, and end also where the rule has changed."""
+
+
 def ended(alarms: Iterable[str], change: Change, kept_rules: frozenset[str], outputs: Iterable[str]) -> dict[str, str]:
     """Return the system alarms that end with the parts they are about, with the reason.
 
@@ -240,12 +244,14 @@ def ended(alarms: Iterable[str], change: Change, kept_rules: frozenset[str], out
         "uplink": lambda name: name in uplinks,
         "output": lambda name: name not in set(outputs),
         "rule": lambda name: name not in kept_rules,
+        "budget": lambda name: name not in kept_rules,
     }
     found: dict[str, str] = {}
     for alarm in alarms:
         root, _, rest = alarm.partition("/")
         part, _, name = rest.partition("/")
         if root == "system" and part in left and left[part](name):
-            gone = "is no longer in the site file" if part != "rule" else "has changed or is no longer in the site file"
-            found[alarm] = f"the {part} {gone}"
+            told = "rule" if part in _OF_RULES else part
+            changed = "has changed or " if part in _OF_RULES else ""
+            found[alarm] = f"the {told} {changed}is no longer in the site file"
     return found

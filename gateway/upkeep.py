@@ -80,5 +80,8 @@ class Upkeep:
         await self._in_spool_thread(self.checkpoint())
 
     def checkpoint(self) -> Callable[[], None]:
-        """Take the detectors' states together with the number of the next reading, to be written in a thread."""
-        return partial(save_checkpoint, self._disk.checkpoint, self._pipeline().save(), self._disk.spool.next_number)
+        """Take the detectors' states with the numbers of the next reading and event, to be written in a thread."""
+        pipeline, spool = self._pipeline(), self._disk.spool
+        return partial(
+            save_checkpoint, self._disk.checkpoint, pipeline.save(), spool.next_number, pipeline.book.next_seq
+        )

@@ -27,7 +27,7 @@ from gateway.alarms.words import because, one_line
 from gateway.core.alarm import Alarm, AlarmEvent, AlarmState, Command, EventKind, Verb
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import CommandRefusedError, UnknownAlarmError
-from gateway.core.model import Int8, Int32, Level, Priority, Reason, Rule, Verdicts
+from gateway.core.model import Channel, Int8, Int32, Level, Priority, Reason, Rule, Verdicts
 
 SHELVE_MAX_S = 12 * 3600.0
 """Longest shelving; a shift. What must stay aside for longer is out of service, with a permit."""
@@ -196,6 +196,8 @@ class AlarmBook:
             raise CommandRefusedError(f"{command.verb} needs the name of who gives it")
         if command.verb is Verb.SILENCE:
             return self._silence(who, _ordered(Verb.SILENCE, who, why), now_ns)
+        if command.verb not in _TRIGGERS:
+            raise CommandRefusedError(f"{command.verb} is no order about an alarm")
         alarm = self._find(command.alarm)
         _check(command, why)
         until_ns = now_ns + round(command.duration_s * NS_PER_S) if command.verb is Verb.SHELVE else 0
@@ -222,6 +224,15 @@ class AlarmBook:
     def note(self, why: str | Reason, now_ns: int, who: str = "") -> list[AlarmEvent]:
         """Return one event for something worth keeping that changes no alarm."""
         return [self._site_event(EventKind.NOTE, one_line(who), _lines(why), now_ns)]
+
+    def relearnt(self, channel: Channel, who: str, why: str, now_ns: int) -> list[AlarmEvent]:
+        """Return one event that says who had a channel learned anew, and why."""
+        event = self._site_event(EventKind.RELEARNT, one_line(who), Reason(one_line(why), one_line(why)), now_ns)
+        return [
+            msgspec.structs.replace(
+                event, channel=channel.id, instrument=channel.instrument, area=channel.area, quantity=channel.quantity
+            )
+        ]
 
     # Restarts
 

@@ -131,6 +131,7 @@ def _add_reads(app: FastAPI, reads: Reads, access: Access) -> None:
     _add(
         app, access, f"{PREFIX}/channels/{{channel_id:path}}/history", reads.history, view, answers=(payloads.History,)
     )
+    _add(app, access, f"{PREFIX}/channels/{{channel_id:path}}", reads.channel, view, answers=(payloads.ChannelDetail,))
     _add(app, access, f"{PREFIX}/alarms", reads.alarms, view, answers=(payloads.Alarms,))
     _add(app, access, f"{PREFIX}/events", reads.events, view, answers=(payloads.Events,))
     _add(app, access, f"{PREFIX}/instruments", reads.instruments, view, answers=(payloads.Instruments,))
@@ -147,6 +148,8 @@ def _add_commands(app: FastAPI, commands: Commands, access: Access) -> None:
     _add(app, access, f"{PREFIX}/silence", commands.silence, Role.OPERATOR, **common)
     reloads = {**common, "answers": (payloads.ReloadDone,)}
     _add(app, access, f"{PREFIX}/reload", commands.reload, Role.ENGINEER, **reloads)
+    relearn = f"{PREFIX}/channels/{{channel_id:path}}/relearn"
+    _add(app, access, relearn, commands.relearn, Role.ENGINEER, **common)
     for verb, role in ROLES.items():
         call = getattr(commands, verb.value.replace("-", "_"))
         # System alarms have slashes in their ids.
@@ -221,6 +224,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         payloads.Health,
         payloads.Channels,
         payloads.ChannelColumns,
+        payloads.ChannelDetail,
         payloads.History,
         payloads.Alarms,
         payloads.Events,

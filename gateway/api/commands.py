@@ -29,7 +29,7 @@ class Order(View, forbid_unknown_fields=True):
     """The body of every command; all of it may be left out where the verb needs none of it."""
 
     why: Annotated[
-        str, msgspec.Meta(max_length=500, description="The reason; shelving and out of service need one.")
+        str, msgspec.Meta(max_length=500, description="The reason; shelving, out of service and relearning need one.")
     ] = ""
     duration_s: Annotated[float, msgspec.Meta(ge=0, le=30 * _DAY_S, description="How long to shelve, in seconds.")] = (
         0.0
@@ -77,6 +77,10 @@ class Commands:
         """Bring an alarm back from maintenance."""
         return await self._carry_out(request, Verb.RETURN_TO_SERVICE, alarm_id)
 
+    async def relearn(self, request: Request, channel_id: str) -> Response:
+        """Forget what was learned of a channel, as after its instrument was changed; needs a reason."""
+        return await self._carry_out(request, Verb.RELEARN, "", channel_id)
+
     async def reload(self, request: Request) -> Response:
         """Read the site file again and apply what changed; 422 with every mistake where it is refused."""
         await body_of(request, _decoder)
@@ -85,13 +89,13 @@ class Commands:
         answer.status_code = 200 if done.applied else 422
         return answer
 
-    async def _carry_out(self, request: Request, verb: Verb, alarm: str) -> Response:
+    async def _carry_out(self, request: Request, verb: Verb, alarm: str, channel: str = "") -> Response:
         order = await body_of(request, _decoder)
-        if verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE) and not order.why.strip():
+        if verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE, Verb.RELEARN) and not order.why.strip():
             raise ProblemError(422, f"why: {verb} needs a reason")
         if verb is Verb.SHELVE and not order.duration_s:
             raise ProblemError(422, "duration_s: shelve needs a time in seconds")
         who = caller_of(request).name
-        command = Command(verb=verb, alarm=alarm, who=who, why=order.why, duration_s=order.duration_s)
+        command = Command(verb=verb, alarm=alarm, who=who, why=order.why, duration_s=order.duration_s, channel=channel)
         events = await self._gateway.command(command)
         return await reply(request, CommandDone(events=[event_view(event) for event in events]))

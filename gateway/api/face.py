@@ -10,7 +10,7 @@ from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock
 from gateway.core.model import Channel, Float64, Int64, UInt8
 from gateway.core.plugin import Driver
-from gateway.core.status import InstrumentStatus, OutputStatus, UplinkStatus
+from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,10 @@ class Gateway(Protocol):
 
     def outputs(self) -> list[OutputStatus]:
         """Return the state of every sounder and beacon."""
+        ...
+
+    def rules_of(self, channel: Channel) -> list[RuleStatus]:
+        """Return what each rule that judges a channel of the table says of it."""
         ...
 
     def connections(self) -> list[Running]:

@@ -127,6 +127,24 @@ class ChannelView(View):
     quality: str
 
 
+class RuleView(View):
+    """What a rule says of a channel; `score` is 0 to 1 (0.999: one in a thousand of its past), null while it learns."""
+
+    id: str
+    type: str
+    level: str
+    in_service: bool
+    learns: bool
+    ready: bool
+    score: float | None
+
+
+class ChannelDetail(ChannelView, kw_only=True):
+    """A channel, its newest reading, and the rules that judge it."""
+
+    rules: list[RuleView]
+
+
 class Channels(View):
     """All channels in row order; `table` is the number of this channel table, as on the live stream."""
 

@@ -5,6 +5,7 @@ import math
 from importlib import import_module
 from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 from fastapi import Header, Query, Request, Response
 
@@ -15,6 +16,7 @@ from gateway.api.payloads import (
     QUALITIES,
     Alarms,
     ChannelColumns,
+    ChannelDetail,
     Channels,
     ChannelView,
     Events,
@@ -24,6 +26,7 @@ from gateway.api.payloads import (
     InstrumentView,
     OutputList,
     OutputView,
+    RuleView,
     Statistics,
     Uplinks,
     UplinkView,
@@ -119,6 +122,18 @@ class Reads:
             columns = await asyncio.to_thread(channel_columns, channels, latest.time_ns, latest.value, latest.quality)
             view = await asyncio.to_thread(_channels, now, table, columns, form)
             return await reply(request, view)
+
+    async def channel(self, request: Request, channel_id: str) -> Response:
+        """Return a channel with its newest reading and what each rule says of it."""
+        row = self._row_of().get(channel_id)
+        if row is None:
+            raise ProblemError(404, f"there is no channel {channel_id!r}")
+        channel, latest = self._gateway.channels[row], self._gateway.latest()
+        one = slice(row, row + 1)
+        columns = channel_columns([channel], latest.time_ns[one], latest.value[one], latest.quality[one])
+        rules = [RuleView(**msgspec.structs.asdict(each)) for each in self._gateway.rules_of(channel)]
+        fields = {name: column[0] for name, column in columns.items()} | {"rules": rules}
+        return await reply(request, msgspec.convert(fields, ChannelDetail))
 
     async def history(
         self,

@@ -46,6 +46,8 @@ class EventKind(StrEnum):
     UNSUPPRESSED = "unsuppressed"
     OUT_OF_SERVICE = "out_of_service"
     RETURNED_TO_SERVICE = "returned_to_service"
+    RELEARNT = "relearnt"
+    """A person had a channel learned anew; concerns no alarm, names the channel."""
     NOTE = "note"
     """Something worth keeping that changes no alarm: start, stop, clock step, a new epoch."""
 
@@ -69,7 +71,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         raised_ns: When this occurrence began, 0 where none is running.
         first: This alarm was the first of its area; kept until the area is normal again.
         annunciate: The event starts the sound.
-        channel: Channel id, or empty for system alarms.
+        channel: Channel id, or empty for system alarms and alarms of several channels.
         instrument: Instrument id, or empty.
         area: Area, or empty.
         quantity: What is measured, or empty.
@@ -152,17 +154,20 @@ class Verb(StrEnum):
     UNSHELVE = "unshelve"
     OUT_OF_SERVICE = "out-of-service"
     RETURN_TO_SERVICE = "return-to-service"
+    RELEARN = "relearn"
+    """Forget what was learned of a channel, after its instrument was changed; carried out by the pipeline."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """An order to the alarm book.
+    """An order to the alarm book, or to the pipeline.
 
     Attributes:
         verb: What to do.
-        alarm: The alarm's id; empty for `SILENCE`, which is for the whole site.
+        alarm: The alarm's id; empty for `SILENCE`, which is for the whole site, and `RELEARN`.
         who: The person or platform that gives it; never empty.
-        why: The reason; mandatory for shelving and out of service.
+        why: The reason; mandatory for shelving, out of service and relearning.
         duration_s: How long to shelve.
+        channel: The channel's id, for `RELEARN`.
     """
 
     verb: Verb
@@ -170,3 +175,4 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     who: str
     why: str = ""
     duration_s: float = 0.0
+    channel: str = ""

@@ -27,6 +27,28 @@ class InstrumentStatus(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule says of a channel now.
+
+    Attributes:
+        id: The rule's id, which is its alarm's.
+        type: The detector's plugin name.
+        level: Its level by name.
+        in_service: It judges; false where it failed and was taken out.
+        learns: Its detector learns what is normal.
+        ready: It has learned enough to judge; true where there is nothing to learn.
+        score: How unusual its last reading was, 0 to 1; None where it does not learn or has not learned yet.
+    """
+
+    id: str
+    type: str
+    level: str
+    in_service: bool
+    learns: bool
+    ready: bool
+    score: float | None
+
+
 class UplinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How delivery to one store or platform is doing.
 

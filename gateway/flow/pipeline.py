@@ -1,6 +1,6 @@
 """From a batch to alarm events: one synchronous, deterministic function without clock, socket or `await`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gateway.alarms.book import AlarmBook
 from gateway.alarms.level import SEVERITIES
-from gateway.core.alarm import AlarmEvent, Command
+from gateway.core.alarm import AlarmEvent, Command, EventKind, Verb
+from gateway.core.errors import CommandRefusedError, UnknownAlarmError
 from gateway.core.model import (
     BAD_FROM,
     NO_VERDICTS,
@@ -19,16 +20,23 @@ from gateway.core.model import (
     Float64,
     Int32,
     Int64,
+    Level,
+    Priority,
     Quality,
     Rule,
     UInt8,
     Verdicts,
 )
+from gateway.core.status import RuleStatus
 from gateway.flow.bench import Bench, Part, State, match, take_over
+from gateway.flow.budget import Budgets, Finding
+from gateway.flow.learning import Learners
 
 log = structlog.get_logger()
 
 PRINTS = "prints"
+BUDGET_ALARM = "system/budget/"
+"""How the id of the alarm of a rule that is raised too often begins; its end is the rule's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +121,23 @@ class Pipeline:
         channels: The channel table.
         benches: The detectors with their rules; `arrange` makes the sets.
         book: The alarm book, already restored where there is something to restore.
+
+    Attributes:
+        benches: The benches in the order in which they judge: those that learn last.
+        budgets: How often rules were raised.
+        warnings: Warnings raised since the start.
     """
 
     def __init__(self, channels: Sequence[Channel], benches: Sequence[Bench], book: AlarmBook) -> None:
         self.book = book
         self.channels = channels
-        self.benches = tuple(benches)
+        self._learners = Learners(benches, len(channels))
+        learning = {id(bench) for bench in self._learners.benches}
+        self._plain = tuple(bench for bench in benches if id(bench) not in learning)
+        # What learns comes last: it is told before whether its channels are in alarm.
+        self.benches = (*self._plain, *self._learners.benches)
+        self.budgets = Budgets([rule for bench in benches for rule in bench.rules])
+        self.warnings = 0
         self.latest = Latest(len(channels))
         self._rows = len(channels)
         self._seen = np.empty(len(channels), np.intp)
@@ -144,29 +163,56 @@ class Pipeline:
             return []
         events: list[AlarmEvent] = []
         for part in self._rounds(batch):
-            for bench in self.benches:
-                verdicts = self._judge(bench, part, events)
-                if len(verdicts):
-                    events += self.book.judge(verdicts)
+            for verdicts in self._judged(part, events):
+                events += self.book.judge(verdicts)
             if self.book.rechecks:
                 events += self._recheck(part)
             self.latest.take(part)
-        return events
+        return self._counted(events) if events else events
 
     def command(self, command: Command, now_ns: int) -> list[AlarmEvent]:
         """Carry out a person's or a platform's command. Raises CommandRefusedError."""
+        if command.verb is Verb.RELEARN:
+            return self._relearn(command, now_ns)
         return self.book.command(command, now_ns)
 
     def advance(self, now_ns: int) -> list[AlarmEvent]:
-        """Let time pass: ends shelvings that are due."""
-        return self.book.advance(now_ns)
+        """Let time pass: ends shelvings that are due, and what is told of budgets that are kept again."""
+        events = self.book.advance(now_ns)
+        return events + self._tell(self.budgets.look(now_ns), now_ns)
+
+    def rules_of(self, channel: Channel) -> list[RuleStatus]:
+        """Return what each rule that judges a channel of this table says of it."""
+        return self._learners.states(channel)
+
+    @property
+    def learning(self) -> int:
+        """Rules that have not learned enough to judge yet."""
+        return self._learners.learning()
 
     def catch_up(self, batch: Batch) -> None:
         """Judge readings that were stored before a restart, without telling the book: `reconcile` does that."""
         for part in self._rounds(_live(batch)):
-            for bench in self.benches:
-                self._judge(bench, part, [])
+            for _ in self._judged(part, []):
+                pass
             self.latest.take(part)
+
+    def recall(self, raised: Iterable[AlarmEvent], now_ns: int) -> list[AlarmEvent]:
+        """Count again, after a restart, what was raised before it, and tell whose budget is exceeded.
+
+        Args:
+            raised: Events of the journal in their order, as far back as `budgets.span_ns`.
+            now_ns: The time.
+        """
+        self.budgets.count(raised)
+        self.budgets.look(now_ns)
+        return self._tell(self.budgets.exceeded(), now_ns)
+
+    def forget(self, channel: str) -> None:
+        """Relearn a channel once more, on the way through stored readings; one that has left is passed over."""
+        for each in self.channels:
+            if each.id == channel:
+                self._learners.relearn(each)
 
     def reconcile(self, now_ns: int) -> list[AlarmEvent]:
         """Bring detectors and book together after a restart, to the side of danger.
@@ -185,6 +231,7 @@ class Pipeline:
                 events += self.book.judge(self._as_verdicts(index[worse], found[worse], now_ns))
             better = SEVERITIES[found] < SEVERITIES[told]
             found[better] = told[better]
+        self._learners.begin_anew()
         return events
 
     def save(self) -> State:
@@ -204,6 +251,7 @@ class Pipeline:
         prints = {name: columns.pop(PRINTS).astype(np.uint8) for name, columns in saved.items() if PRINTS in columns}
         for bench in self.benches:
             take_over(bench, match(prints, bench), saved.__getitem__)
+        self._learners.begin_anew()
 
     def succeed(self, before: "Pipeline", moves: "Moves") -> None:
         """Go on in place of the pipeline of the site as it was; touches no disk and costs little.
@@ -216,6 +264,9 @@ class Pipeline:
         for bench, parts in zip(self.benches, moves.parts, strict=True):
             take_over(bench, parts, states.__getitem__)
         self.latest.succeed(before.latest, moves)
+        self.budgets.succeed(before.budgets, moves.kept)
+        self.warnings = before.warnings
+        self._learners.begin_anew()
         for bench in before.benches:
             if bench.quarantined is not None:
                 self._stay_in_quarantine({r.id for r in bench.rules if bench.quarantined[r.channel.row]} & moves.kept)
@@ -244,6 +295,52 @@ class Pipeline:
         nth[order] = np.arange(n) - np.repeat(starts, np.diff(np.r_[starts, n]))
         for k in range(int(nth.max()) + 1):
             yield batch.take(np.flatnonzero(nth == k))
+
+    def _judged(self, batch: Batch, events: list[AlarmEvent]) -> Iterator[Verdicts]:
+        """Yield what the detectors say; those that learn are told before whose alarms they must not learn from."""
+        for bench in self._plain:
+            yield from self._said(bench, batch, events)
+        if self._learners.benches:
+            for bench in self._learners.hold():
+                for rule in bench.rules:
+                    events += self._quarantine(bench, rule.channel.row, int(batch.time_ns[-1]))
+            for bench in self._learners.benches:
+                yield from self._said(bench, batch, events)
+
+    def _said(self, bench: Bench, batch: Batch, events: list[AlarmEvent]) -> Iterator[Verdicts]:
+        verdicts = self._judge(bench, batch, events)
+        if len(verdicts):
+            self._learners.moved = True
+            yield verdicts
+
+    def _relearn(self, command: Command, now_ns: int) -> list[AlarmEvent]:
+        if not command.who.strip() or not command.why.strip():
+            raise CommandRefusedError(f"{command.verb} of {command.channel} needs a name and a reason")
+        channel = next((each for each in self.channels if each.id == command.channel), None)
+        if channel is None:
+            raise UnknownAlarmError(f"there is no channel named {command.channel[:200]!r}")
+        if not self._learners.relearn(channel):
+            raise CommandRefusedError(f"no rule learns what is normal of {channel.id}; there is nothing to relearn")
+        return self.book.relearnt(channel, command.who, command.why, now_ns)
+
+    def _counted(self, events: list[AlarmEvent]) -> list[AlarmEvent]:
+        """Return the events with what follows from how often rules were raised."""
+        self.warnings += sum(event.kind is EventKind.RAISED and event.level == "warning" for event in events)
+        return events + self._tell(self.budgets.count(events), events[-1].time_ns) if self.budgets else events
+
+    def _tell(self, findings: Iterable[Finding], now_ns: int) -> list[AlarmEvent]:
+        events: list[AlarmEvent] = []
+        for rule, active, why in findings:
+            events += self.book.system(
+                BUDGET_ALARM + rule.id,
+                active=active,
+                why=why,
+                now_ns=now_ns,
+                priority=Priority.BLUE,
+                area=rule.area,
+                level=Level.WARNING,
+            )
+        return events
 
     def _judge(self, bench: Bench, batch: Batch, events: list[AlarmEvent]) -> Verdicts:
         if bench.quarantined is not None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace as replace_fields
 
 from gateway.alarms.book import AlarmBook
 from gateway.api.access import token_digest
@@ -15,7 +16,7 @@ from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StorageError
 from gateway.core.model import Channel, Level, Quality, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
-from gateway.core.status import InstrumentStatus, OutputStatus, UplinkStatus
+from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 
 KINDS = (("ch4", "%LEL", 1, 10.0), ("temperature", "°C", 1, 60.0), ("co", "ppm", 0, 24.0))
 AREAS = (("Tank farm", "储罐区"), ("Boiler room", "锅炉房"), ("Loading bay", "装卸站台"), ("Workshop", "车间"))
@@ -181,6 +182,19 @@ class MemoryGateway:
 
     def outputs(self) -> list[OutputStatus]:
         return [OutputStatus(id="horn", connection="line1", label="Horn", wanted=True, shown=None, alarms=2, last_ns=0)]
+
+    def rules_of(self, channel: Channel) -> list[RuleStatus]:
+        limit = RuleStatus(
+            id=f"high:{channel.id}",
+            type="threshold",
+            level="normal",
+            in_service=True,
+            learns=False,
+            ready=True,
+            score=None,
+        )
+        habit = replace_fields(limit, id="habit", type="novelty", level="warning", learns=True, score=0.5)
+        return [limit, habit]
 
     def connections(self) -> list[Running]:
         return self.running

@@ -34,6 +34,8 @@ ROLES = {
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", f"{V1}/channels"): Role.VIEWER,
     ("GET", f"{V1}/channels/{{channel_id}}/history"): Role.VIEWER,
+    ("GET", f"{V1}/channels/{{channel_id}}"): Role.VIEWER,
+    ("POST", f"{V1}/channels/{{channel_id}}/relearn"): Role.ENGINEER,
     ("GET", f"{V1}/alarms"): Role.VIEWER,
     ("GET", f"{V1}/events"): Role.VIEWER,
     ("GET", f"{V1}/instruments"): Role.VIEWER,
@@ -398,3 +400,20 @@ def contrast(one: str, other: str) -> float:
 
     bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)
+
+
+async def test_a_channel_is_told_with_its_reading_and_what_each_rule_says_of_it(site: Site) -> None:
+    site.gateway.read(0, 12.34)
+    told = (await site.get(f"{V1}/channels/gd-00.ch4")).json()
+    assert (told["id"], told["value"], told["quality"], told["unit"]) == ("gd-00.ch4", 12.3, "good", "%LEL")
+    limit, habit = told["rules"]
+    assert (limit["id"], limit["level"], limit["learns"], limit["score"]) == ("high:gd-00.ch4", "normal", False, None)
+    assert (habit["type"], habit["ready"], habit["score"], habit["in_service"]) == ("novelty", True, 0.5, True)
+    assert "no channel 'gd-99.ch4'" in problem(await site.get(f"{V1}/channels/gd-99.ch4"), 404)
+
+
+async def test_relearning_needs_a_reason_and_a_rule_that_learns(site: Site) -> None:
+    path = f"{V1}/channels/gd-00.ch4/relearn"
+    assert problem(await site.post(path), 422) == "why: relearn needs a reason"
+    problem(await site.post(path, {"why": "new head"}), 409)
+    problem(await site.post(path, {"why": "new head"}, Role.OPERATOR), 403)

@@ -1,0 +1,161 @@
+"""What was learned, forgotten and told too often, through the whole gateway and over its restarts."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.app import App
+from gateway.core.alarm import Command, EventKind, Verb
+from gateway.core.clock import SystemClock
+from gateway.site.load import load_site
+from simulators.modbus_tcp import TcpEndpoint
+from simulators.registers import Registers
+
+HEADS = 2
+
+
+class Plant:
+    """Two heads; register 0 of each is gas in tenths of %LEL, which is never quite still."""
+
+    def __init__(self) -> None:
+        units = {unit: Registers() for unit in range(1, HEADS + 1)}
+        for registers in units.values():
+            registers.define("holding", range(1))
+        self.endpoint = TcpEndpoint(units)
+        self.base = dict.fromkeys(units, 10)
+
+    async def breathe(self) -> None:
+        k = 0
+        while True:
+            k += 1
+            for unit, registers in self.endpoint.units.items():
+                registers.write("holding", 0, (self.base[unit] + (k * 7 + unit) % 3).to_bytes(2, "big"))
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def plant() -> AsyncIterator[Plant]:
+    made = Plant()
+    await made.endpoint.start()
+    breathing = asyncio.create_task(made.breathe())
+    yield made
+    breathing.cancel()
+    await asyncio.wait([breathing])
+    await made.endpoint.stop()
+
+
+@pytest.fixture
+def site(plant: Plant, tmp_path: Path) -> Path:
+    channel = {
+        "id": "ch4",
+        "unit": "%LEL",
+        "range": [0, 100],
+        "decimals": 1,
+        "options": {"table": "holding", "address": 0, "type": "uint16", "scale": 0.1},
+    }
+    habits = {"learn_s": 2.5, "cell_s": 0.1, "smooth_s": 0, "limit": 20, "off_delay_s": 0.1}
+    data = {
+        "site": {"id": "learning"},
+        "connections": [{"id": "plc", "type": "modbus", "options": {"endpoint": plant.endpoint.address}}],
+        "instruments": [
+            {
+                "id": f"gd-{n}",
+                "connection": "plc",
+                "area": "hall",
+                "period_s": 0.05,
+                "options": {"unit": n},
+                "channels": [channel],
+            }
+            for n in range(1, HEADS + 1)
+        ],
+        "rules": [
+            {"id": "gas", "type": "threshold", "channels": ["*"], "options": {"low": 25, "high": 50}},
+            {"id": "odd", "type": "deviation", "channels": ["*"], "options": habits},
+        ],
+        "storage": {"flush_s": 0.1},
+        "api": {"enabled": False},
+    }
+    path = tmp_path / "site.yaml"
+    path.write_text(json.dumps(data))
+    return path
+
+
+@asynccontextmanager
+async def life(site: Path) -> AsyncIterator[App]:
+    app = App(load_site(site), site.parent / "data", SystemClock())
+    stop = asyncio.Event()
+    running = asyncio.create_task(app.run(stop))
+    try:
+        await app.started.wait()
+        yield app
+    finally:
+        stop.set()
+        await running
+
+
+async def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+def ready(app: App) -> list[bool]:
+    return [next(rule.ready for rule in app.rules_of(channel) if rule.type == "deviation") for channel in app.channels]
+
+
+async def warn(app: App, plant: Plant, unit: int) -> None:
+    """Let a head show more than usual, and less than any limit, and then its usual again."""
+    before = app.statistics()["warnings_total"]
+    plant.base[unit] = 150
+    await until(lambda: app.statistics()["warnings_total"] == before + 1)
+    plant.base[unit] = 10
+    name = f"odd:gd-{unit}.ch4"
+    await until(lambda: all(a.event.condition == "normal" for a in app.alarms() if a.id == name))
+
+
+def degraded(app: App) -> list[str]:
+    return [alarm.id for alarm in app.alarms() if alarm.id.startswith("system/")]
+
+
+async def test_what_was_relearned_stays_forgotten_whenever_the_power_fails(plant: Plant, site: Path) -> None:
+    checkpoint = site.parent / "data" / "spool" / "detectors.npz"
+    async with life(site) as app:
+        await until(lambda: ready(app) == [True, True])
+    older = shutil.copy(checkpoint, site.parent / "older.npz")
+    async with life(site) as app:
+        assert ready(app) == [True, True], "a restart unlearns nothing"
+        (event,) = await app.command(
+            Command(verb=Verb.RELEARN, channel="gd-2.ch4", who="li", why="the head was exchanged")
+        )
+        assert event.kind is EventKind.RELEARNT
+        assert ready(app) == [True, False]
+        assert app.statistics()["rules_learning"] == 1
+    async with life(site) as app:
+        assert ready(app) == [True, False]
+    # As if neither the checkpoint after the order nor that of the end had been written.
+    shutil.copy(older, checkpoint)
+    async with life(site) as app:
+        assert ready(app) == [True, False]
+        (kept,) = await app.events(0, 10, kind="relearnt")
+        assert (kept.channel, kept.who, kept.why) == ("gd-2.ch4", "li", "the head was exchanged")
+        await until(lambda: ready(app) == [True, True])
+
+
+async def test_a_rule_that_warns_too_often_is_told_of_also_after_a_restart(plant: Plant, site: Path) -> None:
+    async with life(site) as app:
+        await until(lambda: ready(app) == [True, True])
+        await warn(app, plant, 1)
+        assert degraded(app) == []
+        await warn(app, plant, 1)
+        assert degraded(app) == ["system/budget/odd:gd-1.ch4"]
+        assert not app.audible()
+        assert app.statistics()["rules_over_budget"] == 1
+    async with life(site) as app:
+        assert degraded(app) == ["system/budget/odd:gd-1.ch4"]
+        events = await app.events(0, 100, alarm="system/budget/odd:gd-1.ch4")
+        assert [event.kind for event in events] == [EventKind.RAISED]
