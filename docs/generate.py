@@ -14,6 +14,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gateway.core.model import Level
+from gateway.core.plugin import Binding
 from gateway.registry import Kind, load, names
 from gateway.site import profile_schema, schema
 from gateway.site.profile_text import example, place
@@ -43,6 +45,8 @@ def pages() -> Iterator[tuple[Path, str]]:
 
 def _plugin_page(kind: Kind, name: str, module: ModuleType) -> str:
     lines = [f"# {TITLES[kind]} `{name}`", "", *_summary(module), ""]
+    if kind is Kind.DETECTOR:
+        lines += [*_judges(module), ""]
     for attribute, title in PARTS.items():
         model = getattr(module, attribute, None)
         if model is not None:
@@ -51,6 +55,28 @@ def _plugin_page(kind: Kind, name: str, module: ModuleType) -> str:
     for model in _nested(parts):
         lines += [f"## {_title(model.__name__)}", "", (model.__doc__ or "").strip(), "", *_table(model), ""]
     return "\n".join(lines)
+
+
+BINDINGS = {
+    Binding.EACH: "One rule a channel.",
+    Binding.GROUP: "One rule for all channels of an area, or as `per` of the rule says.",
+    Binding.PEERS: "One rule a channel, which looks at the others of the same quantity, unit and area (`per`) too.",
+}
+
+
+def _judges(module: ModuleType) -> list[str]:
+    """Return what a detector's module says of its rules."""
+    reported = [level.name for level in getattr(module, "LEVELS", (Level.LOW, Level.HIGH))]
+    learns = any(
+        isinstance(each, type) and each.__module__ == module.__name__ and hasattr(each, "relearn")
+        for each in vars(module).values()
+    )
+    learning = "Learns what is normal; learns nothing in alarm, and can be relearned." if learns else "Learns nothing."
+    return [
+        "| rules | levels | learning |",
+        "|---|---|---|",
+        f"| {BINDINGS[Binding(getattr(module, 'BINDING', Binding.EACH))]} | {', '.join(reported)} | {learning} |",
+    ]
 
 
 def _nested(models: Sequence[type[BaseModel]]) -> list[type[BaseModel]]:
