@@ -45,7 +45,7 @@ const word = (q) => lang === "zh" ? Q[q] || q : q.replaceAll("_", " ");
 function shape(priority, level) {
   const ns = "http://www.w3.org/2000/svg", svg = document.createElementNS(ns, "svg");
   const add = (tag, attributes) => { const e = document.createElementNS(ns, tag); for (const k in attributes) e.setAttribute(k, attributes[k]); return svg.appendChild(e); };
-  svg.setAttribute("viewBox", "0 0 24 24"); svg.setAttribute("class", `lv p${priority} ${level || ""}`); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", `${t("level")} ${priority}`);
+  svg.setAttribute("viewBox", "0 0 24 24"); svg.setAttribute("class", `lv p${priority} ${level || ""}`); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", `${t("level")} ${priority}${level === "warning" ? ` ${t("warning")}` : ""}`);
   add("path", {class: "f", d: ["M12 3h1z", "M12 0 24 12 12 24 0 12z", "M12 1 24 23H0z", "M12 1a11 11 0 1 0 .01 0z", "M2 2h20v20H2z"][priority] || ""});
   if (level === "fault") add("path", {class: "w", d: "M16.6 6.1a3.9 3.9 0 0 0-5 4.9l-5 5a1.7 1.7 0 0 0 2.4 2.4l5-5a3.9 3.9 0 0 0 4.9-5l-2.3 2.3-2-.4-.4-2z"});
   else if (level === "warning") add("path", {class: "t", d: "M3.5 17.5l5-5.5 4 3 7-8.5m-5.2 0h5.2v5.2"});

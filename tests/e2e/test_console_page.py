@@ -1,5 +1,6 @@
 """The operator's page in a real browser, before a real listener."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,13 +10,18 @@ import pytest
 from gateway.api.access import new_token
 from gateway.api.server import ApiServer
 from gateway.core.alarm import AlarmState, Command, Verb
-from gateway.core.model import Channel, Level, Quality
+from gateway.core.model import Channel, Level, Quality, Reason
 from tests.e2e.browser import Tab, browser_or_skip, open_tab
 from tests.integration.memory_gateway import MemoryGateway
 
 # A browser that starts on a busy machine takes its time.
 pytestmark = pytest.mark.timeout(120)
 
+SCREENS = {
+    "night": (1366, 768, "dark"),
+    "day": (1366, 768, "light"),
+    "phone": (390, 844, "dark"),
+}
 ROWS = "document.querySelectorAll('#rows tr').length"
 FIRST_ROW = "document.querySelector('#rows tr')"
 
@@ -235,3 +241,42 @@ async def test_the_page_speaks_chinese_and_english(tab: Tab, site: tuple[MemoryG
     await tab.until("document.querySelector('#rows button').innerText === '确认'")
     await tab.until("document.querySelector('.row').innerText.includes('储罐区')")
     assert await tab.js("JSON.stringify(Object.keys(T.en)) === JSON.stringify(Object.keys(T.zh))")
+
+
+async def test_a_warning_is_calm_stands_below_the_others_and_says_why_in_the_pages_language(
+    tab: Tab, site: tuple[MemoryGateway, ApiServer], tmp_path: Path
+) -> None:
+    gateway, server = site
+    await tab.go(address(server))
+    await tab.until("document.body.innerText.includes('6 channels online')")
+    reason = Reason(
+        "+3.2 %LEL in 5 min; normal here ±0.4; reaches 25 %LEL in about 9 min",
+        "5 分钟内 +3.2 %LEL；此处正常波动 ±0.4；约 9 分钟后达到 25 %LEL",
+    )
+    gateway.judge(3, Level.WARNING, 4.4, reason)
+    await tab.until(f"{ROWS} === 1")
+    assert await tab.js("loudest()") == 9
+    assert await tab.js("document.querySelector('#banner').hidden")
+    icon = "document.querySelector('#rows tr:last-child svg')"
+    assert await tab.js(f"{icon}.getAttribute('aria-label')") == "Level 4 warning"
+    assert await tab.js(f"getComputedStyle({icon}).animationName") == "none"
+
+    gateway.judge(1, Level.FAULT, float("nan"))
+    gateway.judge(0, Level.LOW, 12.0)
+    await gateway.command(Command(verb=Verb.ACKNOWLEDGE, alarm="high:gd-01.temperature", who="li"))
+    gateway.judge(5, Level.WARNING, 9.0, Reason("9 ppm; 0.999 of its past was below", "9 ppm；历史 99.9% 低于此值"))
+    await tab.until(f"{ROWS} === 4")
+    rows = await tab.js("[...document.querySelectorAll('#rows tr')].map((row) => row.innerText)")
+    assert [row.split("\n")[0] != "" and "warning" in row for row in rows] == [False, False, True, True]
+    assert "CH4 Boiler room 3 · +3.2 %LEL in 5 min; normal here ±0.4" in rows[3]
+    folder = Path(os.environ.get("HAZGATE_PICTURES", tmp_path))
+    for name, (width, height, scheme) in SCREENS.items():
+        await tab.size(width, height, scheme=scheme)
+        await tab.picture(folder / f"{name}.png")
+        assert await tab.js("document.documentElement.scrollWidth <= innerWidth")
+
+    await tab.js("document.getElementById('lang').click()")
+    await tab.until("document.querySelector('#rows tr:last-child').innerText.includes('5 分钟内 +3.2 %LEL')")
+    assert "预警" in await tab.js("document.querySelector('#rows tr:last-child').innerText")
+    await tab.picture(folder / "warning-zh.png")
+    assert tab.errors == []

@@ -14,7 +14,7 @@ from gateway.api.face import Latest, Reloaded, Running, Trend
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StorageError
-from gateway.core.model import Channel, Level, Quality, Rule, Verdicts
+from gateway.core.model import Channel, Level, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 
@@ -111,7 +111,7 @@ class MemoryGateway:
         self.value[row], self.quality[row] = np.nan if bad else value, quality
         self.time_ns[row] = self.clock.now_ns()
 
-    def judge(self, row: int, level: Level, value: float = 30.0) -> list[AlarmEvent]:
+    def judge(self, row: int, level: Level, value: float = 30.0, reason: Reason | None = None) -> list[AlarmEvent]:
         """Let a rule change its mind."""
         self.read(row, value)
         verdicts = Verdicts(
@@ -122,6 +122,7 @@ class MemoryGateway:
             np.array([value]),
             np.array([KINDS[row % len(KINDS)][3]]),
             np.zeros(1, np.uint8),
+            () if reason is None else (reason,),
         )
         return self.publish(self.book.judge(verdicts))
 
