@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "guess": "Guess how registers are read from what a display shows.",
     "profiles": "List the instruments that are known by name, or show one.",
     "evaluate": "Hold detectors against recorded or simulated truth.",
+    "tune": "Propose set points and parameters from a site's own past.",
     "simulate": "Run a simulated plant on real sockets.",
     "token": "Make, list and revoke access tokens.",
     "replay": "Judge a recording as fast as the machine can, and print its events.",

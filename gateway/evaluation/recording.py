@@ -70,6 +70,7 @@ class Recording:
         truths: What really happened, in order of time.
         learning_ns: Readings before this time are for learning: what is said then is neither found nor false.
         labelled: Whether the truth is known; where not, only what was said can be told, not whether it was right.
+        together_s: Readings within so many seconds travel in one batch, as a poller's do; by default those of a moment.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Recording:
     truths: tuple[Truth, ...] = ()
     learning_ns: int | None = None
     labelled: bool = True
+    together_s: float = 0.0
 
     def __len__(self) -> int:
         return len(self.row)
@@ -111,12 +113,12 @@ class Recording:
         mine = self.row == row
         return self.time_ns[mine], self.value[mine]
 
-    def batches(self, span_s: float = 0.0) -> NDArray[np.intp]:
+    def batches(self) -> NDArray[np.intp]:
         """Return intp[n], the number of the batch that each reading travels in, from 0 and never falling.
 
-        A batch holds readings that follow one another, no channel twice, from one moment or from `span_s` seconds.
+        A batch holds readings that follow one another, no channel twice, from one moment or from `together_s` seconds.
         """
-        return batch_numbers(self.row, self.time_ns, len(self.channels), round(span_s * NS_PER_S))
+        return batch_numbers(self.row, self.time_ns, len(self.channels), round(self.together_s * NS_PER_S))
 
     def with_channels(self, channels: Sequence[Channel]) -> "Recording":
         """Return the same readings with other words for its channels; rows stay."""

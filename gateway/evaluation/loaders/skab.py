@@ -16,6 +16,8 @@ from gateway.evaluation.recording import Recording, RecordingError, Series, Trut
 
 LEARNING_ROWS: Final = 400
 RIG: Final = "rig"
+DECIMALS: Final = 6
+"""Digits that the files have; the instruments' own resolution is not told."""
 TRUTH: Final = ("anomaly", "changepoint")
 CHANGE: Final = "change"
 """Kind of the moments at which the circuit changes; not counted, as the anomaly around each is."""
@@ -70,4 +72,4 @@ def _recording(path: Path) -> Recording:
 
 def _series(name: str, value: Float64, time_ns: Int64) -> Series:
     quantity, unit = _WHAT.get(name, (slug(name), ""))
-    return Series(f"{RIG}.{slug(name)}", time_ns, value, quantity, unit, RIG)
+    return Series(f"{RIG}.{slug(name)}", time_ns, value, quantity, unit, RIG, decimals=DECIMALS)
