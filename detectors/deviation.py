@@ -91,10 +91,10 @@ class Deviation(Learner):
         self._robust = float_column(rules, lambda rule: _options(rule).method == "robust", spare=0.0) == 1.0
         self._any_robust = bool(self._robust.any())
         self._any_ewma = not self._robust[:size].all()
-        self._recent: Float64 = np.full((size + 1, CELLS if self._any_robust else 0), np.nan)
+        # There also where no rule is robust: a rule's state has one shape, whatever rules stand beside it.
+        self._recent: Float64 = np.full((size + 1, CELLS), np.nan)
         self.columns |= self._normal.columns()
-        if self._any_robust:
-            self.columns["recent"] = self._recent
+        self.columns["recent"] = self._recent
 
     @property
     def ready(self) -> Mask:

@@ -340,6 +340,19 @@ def check_state_moves_by_rule(case: Case) -> None:
             assert [entry for entry in found if entry[0] in mine] == [entry for entry in should if entry[0] in mine]
 
 
+def check_the_shape_of_its_state_does_not_depend_on_others(case: Case) -> None:
+    """A rule that stays keeps its state whatever rules come or go beside it, those with other options too."""
+    other = next(
+        (each for each in examples(case.module) if case.module.Options.model_validate(each) != case.options), {}
+    )
+    strangers = Case(case.module, other).rules[1:3]
+    alone = case.make().save()
+    mixed = case.module.create([case.rules[0], *strangers]).save()
+    assert {name: (column.dtype, column.shape[1:]) for name, column in alone.items()} == {
+        name: (column.dtype, column.shape[1:]) for name, column in mixed.items()
+    }
+
+
 def check_saved_state_is_its_own(case: Case) -> None:
     detector = case.make()
     run(detector, stream(case, 4, 50))
