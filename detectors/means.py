@@ -47,10 +47,12 @@ class Closed:
         elapsed_s: float64[n], how long each stands for: since the rule's cell before, or less after a gap.
         apart: bool[n], whether nothing lies right before it: it is the first, or follows a gap or a clock set back.
         clean: bool[n], whether every reading of the cell was GOOD: only such ones are learned from.
+        first_ns: No time here is earlier.
+        last_ns: No time here is later.
         scatter: float64[n], standard deviation from one reading to the next; empty where that was not asked for.
     """
 
-    __slots__ = ("apart", "at", "clean", "elapsed_s", "mean", "scatter", "slots", "time_ns")
+    __slots__ = ("apart", "at", "clean", "elapsed_s", "first_ns", "last_ns", "mean", "scatter", "slots", "time_ns")
 
     at: Where
     slots: Where
@@ -61,8 +63,16 @@ class Closed:
     clean: Mask
     scatter: Float64
 
+    first_ns: int
+    last_ns: int
+
     def __len__(self) -> int:
         return len(self.mean)
+
+    @property
+    def value(self) -> Float64:
+        """The means, for a window that keeps them as readings."""
+        return self.mean
 
     def pick(self, chosen: Slots) -> tuple[Slots, Slots]:
         """Return the positions in the batch and the slots of some of these cells, chosen by their place here."""
@@ -180,6 +190,7 @@ class Means:
         else:
             closed.at, closed.slots = share.pick(chosen)
             closed.time_ns = share.time_ns[chosen]
+        closed.first_ns, closed.last_ns = share.first_ns, share.last_ns
         slots, time_ns = closed.slots, closed.time_ns
         length_ns, period_ns = self.length_ns[slots], self._period_ns[slots]
         # A driver's 1e308 is no measured value, but a number: who judges the mean need not think of infinity.

@@ -22,12 +22,12 @@ References:
     P. J. Rousseeuw, C. Croux, Alternatives to the median absolute deviation, JASA 88 (1993): its scale.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Mask, Share, Slots, Where
+from detectors.bank import Mask, Slots, Where
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import Float64, Int64
 
@@ -47,6 +47,24 @@ MAD_TO_SIGMA: Final = 1.4826
 
 _MEDIAN_TO_MEAN: Final = 1.2533
 """How much wider the standard error of a median is than that of a mean, for normal noise: the root of half pi."""
+
+
+class Readings(Protocol):
+    """What a window keeps: a share of a batch, or cells that have closed."""
+
+    slots: Where
+    time_ns: Int64
+    first_ns: int
+    last_ns: int
+
+    @property
+    def value(self) -> Float64:
+        """What is kept."""
+
+    def __len__(self) -> int: ...
+
+    def pick(self, chosen: Slots) -> tuple[Slots, Slots]:
+        """Return positions in the batch and slots of some of them."""
 
 
 class Window:
@@ -82,7 +100,7 @@ class Window:
         self._opened = (slice(0, 0), 0)
         self._latest_ns = int(self._last_ns.max())
 
-    def keep(self, share: Share, value: Float64 | None = None) -> Slots | None:
+    def keep(self, share: Readings, value: Float64 | None = None) -> Slots | None:
         """Take readings, none BAD, and return the slots whose time has stepped back, where there are any.
 
         What was read later than now makes no slope with what comes: there the window begins anew.
@@ -103,7 +121,7 @@ class Window:
         self._store(share, share.value if value is None else value)
         return back
 
-    def _store(self, share: Share, value: Float64) -> None:
+    def _store(self, share: Readings, value: Float64) -> None:
         if self._common_ns:
             cell = share.first_ns // self._common_ns
             if cell == share.last_ns // self._common_ns:
@@ -118,7 +136,7 @@ class Window:
         self._time_ns[place, slots] = share.time_ns[new]
         self._value[place, slots] = value[new]
 
-    def _store_together(self, share: Share, value: Float64, cell: int) -> None:
+    def _store_together(self, share: Readings, value: Float64, cell: int) -> None:
         """Store readings that all fall into one cell; nothing to do where these rules have theirs already."""
         slots = share.slots
         regular = isinstance(slots, slice)

@@ -1,0 +1,308 @@
+"""Time to a limit: a trend that stands out of the noise and will reach a given value soon.
+
+Slopes over one, five and fifteen minutes are taken robustly from means of ten seconds, so that a few odd readings make
+none. Where one of them is several times its own uncertainty, and the readings of its window have moved by more than
+the resolution, it says when the limit will be reached if things go on like this; sooner than `within_s` is a warning. A
+fast rise is seen in the short window, a slow one in the long. Nothing is learned; BAD readings leave gaps.
+
+    >>> from gateway.core.model import Batch, Channel, Level, Rule
+    >>> channel = Channel(0, "gd-01.ch4", "gd-01", "ch4", "%LEL", 0.0, 100.0, decimals=1)
+    >>> detector = create([Rule(0, "soon", "forecast", (channel,), Options(above=25, within_s=600))])
+    >>> for second in range(0, 1200):
+    ...     value = 1.0 + 0.03 * max(0, second - 600) + 0.1 * (second % 3)
+    ...     verdicts = detector.update(Batch.of([0], second * 1_000_000_000, [value]))
+    ...     for level, reason in zip(verdicts.level, verdicts.reason):
+    ...         print(second, Level(level).name, reason.en)
+    819 WARNING +1.8 %LEL in 60 s, now 7.5 %LEL; reaches 25.0 %LEL in about 10 min
+
+References:
+    H. Theil (1950), P. K. Sen (1968): slopes that outliers do not move.
+    ISA-18.2 / IEC 62682: an alarm must come early enough for a person to act.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Self
+
+import numpy as np
+from pydantic import ConfigDict, Field, model_validator
+
+from detectors.bank import Judge, Mask, Slots, Switch, float_column, time_column
+from detectors.baseline import default_floor
+from detectors.learner import span, told
+from detectors.means import Closed, Means
+from detectors.window import NEVER, Window
+from gateway.core.clock import NS_PER_S
+from gateway.core.errors import ConfigError
+from gateway.core.model import NO_VERDICTS, Batch, Float64, Int64, Judged, Level, Reason, Rule, Verdicts
+from gateway.core.plugin import Detector, PluginOptions
+
+LEVELS: Final = (Level.WARNING,)
+JUDGED: Final = Judged("min", "time to limit", "到达限值的时间")
+
+WINDOWS_S: Final = (60.0, 300.0, 900.0)
+"""How far back slopes look; each at least so far that it holds six readings."""
+
+CELL_S: Final = 10.0
+READINGS_MIN: Final = 5
+
+_SHORT_CELLS, _LONG_CELLS = 9, 32
+
+_QUIET_SHARE: Final = 1.0 / 16.0
+"""How far means may lie from a reference, in parts of the distance to the limit times window over `within_s`.
+
+For means within R of a reference, slopes between readings at least a quarter of a window W apart are at most 8 R / W.
+So with R below this share no slope reaches the limit in time, with a factor of two to spare for a reference that lies
+nearer to the limit.
+"""
+
+_EASED: Final = 1.5
+"""How much later than `within_s` the limit must come before a warning is over."""
+
+
+class Options(PluginOptions):
+    """Which limit, how soon, and how sure."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"above": 90.0, "within_s": 600.0, "on_delay_s": 0.0, "off_delay_s": 10.0},
+                {"below": 5.0, "within_s": 3600.0, "certainty": 2.0, "on_delay_s": 0.0},
+            ]
+        }
+    )
+
+    above: float | None = Field(
+        default=None,
+        description="The limit that a rising value must not reach, in the channel's unit.",
+        examples=[25.0],
+    )
+    below: float | None = Field(
+        default=None,
+        description="The limit that a falling value must not reach, in the channel's unit.",
+        examples=[19.5],
+    )
+    within_s: float = Field(
+        default=600.0,
+        ge=60.0,
+        le=86_400.0,
+        description="How soon the limit must come to be worth a warning, in seconds.",
+        examples=[600.0],
+    )
+    certainty: float = Field(
+        default=4.0,
+        ge=1.0,
+        le=100.0,
+        description="How many times its own uncertainty a slope must be, without a unit.",
+        examples=[4.0],
+    )
+    floor: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="The least change in a window that is believed, in the channel's unit; by default five units of "
+        "the last digit, and at least half a hundredth of the range.",
+        examples=[0.5],
+    )
+    on_delay_s: float = Field(
+        default=20.0,
+        ge=0.0,
+        le=3600.0,
+        description="How long the trend must hold before it is a warning, in seconds.",
+        examples=[20.0],
+    )
+    off_delay_s: float = Field(
+        default=120.0,
+        ge=0.0,
+        le=86_400.0,
+        description="How long it must be gone before a warning is over, in seconds.",
+        examples=[120.0],
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.above is None and self.below is None:
+            raise ValueError("above or below must be given")
+        if self.above is not None and self.below is not None and not self.below < self.above:
+            raise ValueError(f"below ({self.below}) must be less than above ({self.above})")
+        return self
+
+
+def _options(rule: Rule) -> Options:
+    assert isinstance(rule.options, Options), f"{rule.id}: options of another type"
+    return rule.options
+
+
+def _floor(rule: Rule) -> float:
+    given = _options(rule).floor
+    return 5.0 * default_floor(rule.channel) if given is None else given
+
+
+def _windows(rules: Sequence[Rule], window_s: float) -> Int64:
+    return time_column(rules, lambda rule: max(window_s, 6.0 * rule.channel.period_s), spare=NS_PER_S)
+
+
+class Forecast(Judge):
+    """All forecasts at once; satisfies `Detector`."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        super().__init__(rules)
+        size = len(rules)
+        self._channels = tuple(rule.channel for rule in rules)
+        self._means = Means(rules, lambda _: CELL_S)
+        self._switch = Switch(
+            self._bank,
+            Level.WARNING,
+            time_column(rules, lambda rule: _options(rule).on_delay_s),
+            time_column(rules, lambda rule: _options(rule).off_delay_s),
+        )
+        self._lengths_ns = tuple(_windows(rules, window_s) for window_s in WINDOWS_S)
+        # A window is judged when it is half full of what it spans: the cells of the long one serve the middle one too.
+        self._short = Window(self._lengths_ns[0], _SHORT_CELLS)
+        self._long = Window(self._lengths_ns[-1], _LONG_CELLS)
+        self._above = float_column(rules, lambda rule: _options(rule).above)
+        self._below = float_column(rules, lambda rule: _options(rule).below)
+        self._within_min = float_column(rules, lambda rule: _options(rule).within_s / 60.0)
+        self._certainty = float_column(rules, lambda rule: _options(rule).certainty)
+        self._floor = float_column(rules, _floor)
+        self._band = _QUIET_SHARE * self._lengths_ns[0] / (self._within_min * 60.0 * NS_PER_S)
+        self._quiet_low: Float64 = np.full(size + 1, np.inf)
+        self._quiet_high: Float64 = np.full(size + 1, -np.inf)
+        self._quiet_since_ns: Int64 = np.full(size + 1, NEVER, np.int64)
+        self.columns |= {
+            "quiet_low": self._quiet_low,
+            "quiet_high": self._quiet_high,
+            "quiet_since_ns": self._quiet_since_ns,
+            **self._means.columns(),
+            **self._short.columns("short"),
+            **self._long.columns("long"),
+            **self._switch.columns(),
+        }
+
+    def save(self) -> dict[str, np.ndarray]:
+        """Return all state but the spare slot's."""
+        self._means.settle()
+        return super().save()
+
+    def update(self, batch: Batch) -> Verdicts:
+        """Judge a batch and return the changed levels."""
+        closed = self._means.take(self._bank.share(batch))
+        if closed is None:
+            return NO_VERDICTS
+        self._short.keep(closed)
+        back = self._long.keep(closed)
+        if back is not None:
+            self._quiet_low[back], self._quiet_high[back] = np.inf, -np.inf
+        awake = self._restless(closed)
+        if self._switch.any_awake():
+            awake |= self._switch.awake(closed.slots)
+        return self._judge(batch, closed, np.flatnonzero(awake)) if np.count_nonzero(awake) else NO_VERDICTS
+
+    def _restless(self, closed: Closed) -> Mask:
+        """Return where means have moved so far lately that a slope may reach the limit in time."""
+        slots, mean = closed.slots, closed.mean
+        moved = (mean < self._quiet_low[slots]) | (mean > self._quiet_high[slots])
+        if np.count_nonzero(moved):
+            chosen = np.flatnonzero(moved)
+            _, places = closed.pick(chosen)
+            value = mean[chosen]
+            distance = np.fmin(np.abs(self._above[places] - value), np.abs(value - self._below[places]))
+            band = np.maximum(self._band[places] * distance, self._floor[places] / 4.0)
+            self._quiet_low[places], self._quiet_high[places] = value - band, value + band
+            self._quiet_since_ns[places] = closed.time_ns[chosen]
+        restless: Mask = closed.time_ns - self._quiet_since_ns[slots] < self._lengths_ns[-1][slots]
+        return restless
+
+    def _judge(self, batch: Batch, closed: Closed, awake: Slots) -> Verdicts:
+        at, slots = closed.pick(awake)
+        time_ns, now = closed.time_ns[awake], closed.mean[awake]
+        due_min, slope, window_s = self._soonest(slots, time_ns, now, self._certainty[slots])
+        over = due_min <= self._within_min[slots]
+        hold = np.zeros(len(slots), np.bool_)
+        if self._switch.any_awake():
+            eased_min = self._soonest(slots, time_ns, now, self._certainty[slots] / 2.0)[0]
+            under = eased_min > self._within_min[slots] * _EASED
+        elif not np.count_nonzero(over):
+            return NO_VERDICTS
+        else:
+            under = ~over
+        after = self._switch.step(slots, time_ns, over, under, hold)
+        changed = self._bank.changed(slots, after)
+        if not len(changed):
+            return NO_VERDICTS
+        reason = tuple(
+            self._why(int(slots[k]), float(now[k]), float(slope[k]), float(window_s[k]), float(due_min[k]))
+            if after[k]
+            else self._over(int(slots[k]), float(now[k]))
+            for k in changed
+        )
+        due_min, limit = due_min[changed], self._within_min[slots[changed]]
+        score = (1.0 - np.minimum(due_min, 2.0 * limit) / limit).astype(np.float32)
+        value = np.where(np.isfinite(due_min), due_min, np.nan)
+        return self._bank.report(
+            batch, at[changed], slots[changed], after[changed], judged=(value, limit, score), reason=reason
+        )
+
+    def _soonest(
+        self, slots: Slots, time_ns: Int64, now: Float64, certainty: Float64
+    ) -> tuple[Float64, Float64, Float64]:
+        """Return in how many minutes a limit is reached by the steepest sure slope, that slope, and its window.
+
+        Infinite where no slope is sure or none leads to a limit; 0 where the value is there already.
+        """
+        best = np.full(len(slots), np.inf)
+        best_slope, best_window_s = np.zeros(len(slots)), np.zeros(len(slots))
+        for length_ns, window in zip(self._lengths_ns, (self._short, self._long, self._long), strict=True):
+            slope, error = window.robust(slots, time_ns, now, length_ns[slots], READINGS_MIN)
+            minutes = length_ns[slots] / (60.0 * NS_PER_S)
+            sure = (np.abs(slope) >= certainty * error) & (np.abs(slope) * minutes >= self._floor[slots])
+            distance = np.where(slope > 0, self._above[slots] - now, now - self._below[slots])
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                due_min = np.maximum(distance, 0.0) / np.abs(slope)
+            sooner = sure & (due_min < best)
+            best = np.where(sooner, due_min, best)
+            best_slope = np.where(sooner, slope, best_slope)
+            best_window_s = np.where(sooner, minutes * 60.0, best_window_s)
+        return best, best_slope, best_window_s
+
+    def _why(self, slot: int, now: float, slope: float, window_s: float, due_min: float) -> Reason:
+        channel, over = self._channels[slot], span(window_s)
+        limit = told(channel, self._above[slot] if slope > 0 else self._below[slot])
+        by, here = told(channel, slope * window_s / 60.0, signed=True, change=True), told(channel, now)
+        if due_min <= 0.0:
+            return Reason(f"{by} in {over.en}; {here} is past {limit}", f"{over.zh}内变化 {by}；{here} 已越过 {limit}")
+        due = span(60.0 * due_min)
+        return Reason(
+            f"{by} in {over.en}, now {here}; reaches {limit} in about {due.en}",
+            f"{over.zh}内变化 {by}，现为 {here}；约 {due.zh}后到达 {limit}",
+        )
+
+    def _over(self, slot: int, now: float) -> Reason:
+        here, within = told(self._channels[slot], now), span(60.0 * float(self._within_min[slot]))
+        return Reason(
+            f"{here}; no trend reaches the limit within {within.en} any more",
+            f"{here}；按当前趋势 {within.zh}内不再到达限值",
+        )
+
+    def _restored(self) -> None:
+        self._means.restored()
+        self._short.restored()
+        self._long.restored()
+        self._switch.restored()
+
+
+def create(rules: Sequence[Rule]) -> Detector:
+    """Return the detector for these rules.
+
+    Raises:
+        ConfigError: A limit lies outside the instrument's range.
+    """
+    for rule in rules:
+        channel = rule.channel
+        for side in ("above", "below"):
+            value = getattr(_options(rule), side)
+            if value is not None and (value > channel.range_high or value < channel.range_low):
+                raise ConfigError(
+                    ("options", side),
+                    f"{value:g} {channel.unit} lies outside the range of {channel.id}, {channel.range_low:g} to "
+                    f"{channel.range_high:g} {channel.unit}",
+                ).under(*rule.path)
+    return Forecast(rules)
