@@ -99,4 +99,4 @@ async def _read_all(driver: "Driver") -> list["Batch"]:
 def _line(event: "AlarmEvent") -> str:
     from gateway.core.clock import rfc3339  # noqa: PLC0415
 
-    return f"{rfc3339(event.time_ns)}  {event.kind.value:<13} {event.level:<6} {event.alarm:<32} {event.why}"
+    return f"{rfc3339(event.time_ns)}  {event.kind.value:<13} {event.level:<7} {event.alarm:<32} {event.why}"

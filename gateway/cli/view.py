@@ -38,7 +38,7 @@ class PlainView:
     def event(self, event: AlarmEvent) -> None:
         """Print an event."""
         print(
-            f"{_clock_time(event.time_ns)}  {event.kind.value:<12} {event.level:<6} {event.alarm:<26} {event.why}",
+            f"{_clock_time(event.time_ns)}  {event.kind.value:<12} {event.level:<7} {event.alarm:<26} {event.why}",
             flush=True,
         )
 

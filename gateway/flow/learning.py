@@ -39,8 +39,7 @@ class Learners:
     def __init__(self, benches: Sequence[Bench], channels: int) -> None:
         self.benches = tuple(bench for bench in benches if isinstance(bench.detector, Learning))
         self.moved = True
-        self._all = tuple(benches)
-        self._watched = [_watched(bench) for bench in benches] if self.benches else []
+        self._watched = [_watched(bench) for bench in benches]
         self._channels = channels
         self._told: dict[int, NDArray[np.bool_]] = {}
 
@@ -77,11 +76,11 @@ class Learners:
     def relearn(self, channel: Channel) -> list[Rule]:
         """Have all rules that judge a channel forget what they learned, and return them."""
         found: list[Rule] = []
-        for bench in self.benches:
-            places = [k for k, rule in enumerate(bench.rules) if _judges(rule, channel)]
-            if places and isinstance(bench.detector, Learning):
-                bench.detector.relearn(np.array(places, np.intp))
-                found += [bench.rules[k] for k in places]
+        for bench, rule, row in self._watched:
+            places = rule[row == channel.row]
+            if len(places) and isinstance(bench.detector, Learning):
+                bench.detector.relearn(places)
+                found += [bench.rules[k] for k in places.tolist()]
         return found
 
     def learning(self) -> int:
@@ -92,9 +91,10 @@ class Learners:
     def states(self, channel: Channel) -> list[RuleStatus]:
         """Return what each rule that judges a channel says of it, in the order of the site file."""
         found = [
-            (rule.index, _state(bench, k)) for bench in self._all for k, rule in enumerate(bench.rules)
-            if _judges(rule, channel)
-        ]  # fmt: skip
+            (bench.rules[k].index, _state(bench, k))
+            for bench, rule, row in self._watched
+            for k in rule[row == channel.row].tolist()
+        ]
         return [state for _, state in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -117,10 +117,6 @@ def _tell(bench: Bench, held: NDArray[np.bool_]) -> bool:
     except Exception:  # noqa: BLE001 - the pipeline takes its rules out of service, as for any failure of a detector
         return False
     return True
-
-
-def _judges(rule: Rule, channel: Channel) -> bool:
-    return any(each.row == channel.row for each in rule.judges)
 
 
 def _state(bench: Bench, k: int) -> RuleStatus:

@@ -1,6 +1,6 @@
 """Rules of the site file bound to the channels that they name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Final
@@ -91,8 +91,16 @@ def _grouped(section: RuleSection, channels: Sequence[Channel], template: Rule) 
             raise ConfigError(
                 (*template.path, "channels"), f"{len(members)} channels in {where}; a group takes {GROUP_MAX}"
             )
-        name = section.id if len(groups) == 1 else f"{section.id}:{place or _NOWHERE}"
+        name = section.id if len(groups) == 1 else f"{section.id}:{place or _nowhere(groups)}"
         yield replace(template, id=name, channels=tuple(members))
+
+
+def _nowhere(groups: Collection[str]) -> str:
+    """Return a name for the channels without an area that no area has."""
+    name = _NOWHERE
+    while name in groups:
+        name += _NOWHERE
+    return name
 
 
 def _peers(section: RuleSection, channels: Sequence[Channel]) -> dict[str, tuple[Channel, ...]]:

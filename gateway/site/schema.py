@@ -171,7 +171,11 @@ class OutputSection(Section):
 class RuleSection(Section):
     """A detector bound to channels."""
 
-    id: Id = Field(description="Identifier of the rule; its alarm is `<id>:<channel>`.", examples=["gas"])
+    id: Id = Field(
+        description="Identifier of the rule; its alarm is `<id>:<channel>`, or `<id>:<area>` where channels are"
+        " judged together.",
+        examples=["gas"],
+    )
     type: str = Field(description="The detector that judges.", examples=["threshold"])
     channels: tuple[str, ...] = Field(
         min_length=1, description="Channels as `instrument.channel`, with * and ? as wildcards.", examples=[["*.ch4"]]
@@ -181,7 +185,9 @@ class RuleSection(Section):
         None, description="1 red to 4 blue for every level; by quantity and level where left out.", examples=[1]
     )
     latching: bool | None = Field(
-        None, description="True: only a manual reset ends the alarm; gas and fire latch where left out."
+        None,
+        description="True: only a manual reset ends the alarm; gas and fire latch where left out, warnings and"
+        " faults never do.",
     )
     response: str = Field("", description="What the operator is told to do.", examples=["Close valve V3, ventilate."])
     per: Literal["area", "instrument", "all"] | None = Field(

@@ -417,3 +417,9 @@ async def test_relearning_needs_a_reason_and_a_rule_that_learns(site: Site) -> N
     assert problem(await site.post(path), 422) == "why: relearn needs a reason"
     problem(await site.post(path, {"why": "new head"}), 409)
     problem(await site.post(path, {"why": "new head"}, Role.OPERATOR), 403)
+
+
+async def test_a_rule_that_cries_wolf_does_not_make_the_gateway_look_degraded(site: Site) -> None:
+    site.gateway.book.system("system/budget/odd", active=True, why="too often", now_ns=1, level=Level.WARNING)
+    told = (await site.get(f"{V1}/health")).json()
+    assert (told["status"], told["degraded"], told["unacknowledged"]) == ("ok", [], 1)

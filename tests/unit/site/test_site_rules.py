@@ -62,6 +62,7 @@ def test_a_group_has_all_channels_of_an_area_of_an_instrument_or_of_the_rule() -
 
 def test_channels_without_an_area_are_a_group_with_a_name() -> None:
     assert named(rules([channel(0), channel(1, "hall")], BINDING=Binding.GROUP)) == {"odd:-": [0], "odd:hall": [1]}
+    assert named(rules([channel(0), channel(1, "-")], BINDING=Binding.GROUP)) == {"odd:--": [0], "odd:-": [1]}
 
 
 def test_peers_are_the_other_channels_of_the_same_quantity_unit_and_area() -> None:
