@@ -41,30 +41,39 @@ class View:
         squares: The sum of their squares about it.
     """
 
-    __slots__ = ("count", "known", "mean", "squares")
+    __slots__ = ("count", "gap", "known", "mean", "squares")
 
     def __init__(self) -> None:
         self.known = Known()
         self.count, self.mean, self.squares = 0.0, 0.0, 0.0
+        self.gap = 0.0
 
-    def surprise(self, value: float, floor: float) -> tuple[float, float]:
-        """Return how far a value lies from all seen, and the least distance believed, both in standard deviations.
+    def look(self, value: float) -> float:
+        """Return how far a value lies from all seen, and keep it until the value is learned; 0 for the first."""
+        self.gap = gap = self.known.gap(value)
+        return gap if self.count else 0.0
 
-        Args:
-            value: The value, which counts in the standard deviation: of a first one nobody knows how far they scatter.
-            floor: The least standard deviation, and the least distance, that is believed.
+    def scale(self, value: float, floor: float) -> float:
+        """Return the standard deviation of all seen and this value, at least the floor.
+
+        The value counts in it, as of a first one nobody knows how far they scatter.
         """
         more, off = self.count + 1.0, value - self.mean
-        scale = max(sqrt((self.squares + off * off * self.count / more) / more), floor)
-        return self.known.gap(value) / scale, max(floor, self.known.resolution) / scale
+        return max(sqrt((self.squares + off * off * self.count / more) / more), floor)
 
     def learn(self, value: float) -> None:
-        """Take a value in."""
+        """Take the value in that was looked at."""
         self.count += 1.0
         off = value - self.mean
         self.mean += off / self.count
         self.squares += off * (value - self.mean)
-        self.known.add(value)
+        if self.gap:
+            self.known.add(value)
+
+    def remember(self, value: float) -> None:
+        """Know the value again that was looked at."""
+        if self.gap:
+            self.known.add(value)
 
 
 class Familiar:
@@ -79,9 +88,10 @@ class Familiar:
         usual: That mean, by hour.
         usual_s: How many seconds it stands for; 0 for an hour never seen.
         record: Its surprises.
+        ready: Whether enough has been learned to judge; not saved here.
     """
 
-    __slots__ = ("departures", "floor", "last_ns", "learned_s", "record", "usual", "usual_s", "values")
+    __slots__ = ("departures", "floor", "last_ns", "learned_s", "ready", "record", "usual", "usual_s", "values")
 
     def __init__(self, floor: float) -> None:
         self.floor = floor
@@ -89,6 +99,7 @@ class Familiar:
         self.values, self.departures = View(), View()
         self.usual, self.usual_s = [0.0] * HOURS, [0.0] * HOURS
         self.record = Record()
+        self.ready = False
 
     @property
     def views(self) -> tuple[View, View]:
@@ -96,37 +107,52 @@ class Familiar:
         return self.values, self.departures
 
     def surprise(self, value: float, time_ns: int) -> tuple[float, float]:
-        """Return how much of a surprise a reading is, and the least record it is to be held against."""
+        """Return how much of a surprise a reading is, and the least record it is to be held against.
+
+        What is learned or remembered next is this reading.
+        """
         hour = time_ns // _HOUR_NS % HOURS
-        far, near = self.values.surprise(value, self.floor)
-        if self.usual_s[hour] <= 0.0:
-            return VALUE_WEIGHT * far, VALUE_WEIGHT * near
-        departed, least = self.departures.surprise(value - self.usual[hour], self.floor)
-        return VALUE_WEIGHT * far + departed, VALUE_WEIGHT * near + least
+        values, departures, off = self.values, self.departures, 0.0
+        gap, off_gap = values.look(value), 0.0
+        if known := self.usual_s[hour] > 0.0:
+            off = value - self.usual[hour]
+            off_gap = departures.look(off)
+        if gap == off_gap == 0.0:
+            return 0.0, 0.0
+        scale = values.scale(value, self.floor) / VALUE_WEIGHT
+        surprise, least = gap / scale, max(self.floor, values.known.resolution) / scale
+        if known:
+            scale = departures.scale(off, self.floor)
+            surprise += off_gap / scale
+            least += max(self.floor, departures.known.resolution) / scale
+        return surprise, least
 
     def remember(self, value: float, time_ns: int) -> None:
         """Know a reading again, and learn nothing from it of what is usual: it is told of once."""
         hour = time_ns // _HOUR_NS % HOURS
-        self.values.known.add(value)
+        self.values.remember(value)
         if self.usual_s[hour] > 0.0:
-            self.departures.known.add(value - self.usual[hour])
+            self.departures.remember(value - self.usual[hour])
 
     def learn(self, value: float, time_ns: int) -> None:
         """Learn from a reading."""
         hour = time_ns // _HOUR_NS % HOURS
-        self.values.learn(value)
-        if self.usual_s[hour] > 0.0:
-            self.departures.learn(value - self.usual[hour])
-        if self.values.count > 1.0:
-            step_s = min(max((time_ns - self.last_ns) * 1e-9, 0.0), _STEP_S_MAX)
+        usual, stands = self.usual[hour], self.usual_s[hour]
+        if stands > 0.0:
+            self.departures.learn(value - usual)
+        # The first one stands for its hour until the next one comes.
+        step_s = _HOUR_S
+        if self.values.count:
+            step_s = (time_ns - self.last_ns) * 1e-9
+            step_s = 0.0 if step_s < 0.0 else min(step_s, _STEP_S_MAX)
             self.learned_s += step_s
             step_s = min(step_s, _HOUR_S)
-        else:
-            # The first one stands for its hour until the next one comes.
-            step_s = _HOUR_S
-        self.usual_s[hour] = stands = min(self.usual_s[hour] + step_s, REMEMBERED_S)
+        self.values.learn(value)
+        stands += step_s
+        stands = min(stands, REMEMBERED_S)
         if stands > 0.0:
-            self.usual[hour] += (value - self.usual[hour]) * (step_s / stands)
+            self.usual_s[hour] = stands
+            self.usual[hour] = usual + (value - usual) * (step_s / stands)
 
     def why(self, channel: Channel, value: float, time_ns: int, ratio: float) -> tuple[float, Reason]:
         """Return the nearest value known, and what is unusual of a reading that has not been learned."""

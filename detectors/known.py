@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left
-from math import nan
+from math import inf, nan
 from typing import Final
 
 import numpy as np
@@ -32,17 +32,13 @@ class Known:
         self.resolution = 0.0
 
     def gap(self, value: float) -> float:
-        """Return how far a value lies from the nearest known one; 0 within the resolution, and while none is known."""
+        """Return how far a value lies from the nearest known one; 0 within the resolution, infinite while none is."""
         values = self.values
-        if not values:
-            return 0.0
         k = bisect_left(values, value)
-        if k == len(values):
-            gap = value - values[-1]
-        elif k == 0:
-            gap = values[0] - value
-        else:
-            gap = min(values[k] - value, value - values[k - 1])
+        gap = values[k] - value if k < len(values) else inf
+        if k:
+            below = value - values[k - 1]
+            gap = min(gap, below)
         return gap if gap > self.resolution else 0.0
 
     def nearest(self, value: float) -> float:
@@ -50,12 +46,9 @@ class Known:
         return min(self.values, key=lambda known: abs(known - value), default=nan)
 
     def add(self, value: float) -> None:
-        """Take a value in, unless it is known."""
-        values, resolution = self.values, self.resolution
-        k = bisect_left(values, value)
-        if (k < len(values) and values[k] - value <= resolution) or (k and value - values[k - 1] <= resolution):
-            return
-        values.insert(k, value)
+        """Take a value in that has a gap to all known ones."""
+        values = self.values
+        values.insert(bisect_left(values, value), value)
         if len(values) >= VALUES_MAX:
             self._thin()
 

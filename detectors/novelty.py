@@ -17,8 +17,10 @@ Learned is from GOOD readings, not while the channel is in alarm or fault, nor w
     ...     value = 20.0 + (minute % 15) / 10 + (6.0 if minute == 250 else 0.0)
     ...     verdicts = detector.update(Batch.of([0], minute * 60 * 10**9, [value]))
     ...     for level, reason in zip(verdicts.level, verdicts.reason):
-    ...         print(minute, Level(level).name, reason.en.removesuffix(" so far"), sep="; ")
-    250 WARNING; 27.0 °C never seen, the nearest was 21.4 °C; usual at this hour 20.5 °C; 18.7 × its greatest surprise
+    ...         print(minute, Level(level).name)
+    ...         print(reason.en)
+    250 WARNING
+    27.0 °C never seen, the nearest was 21.4 °C; usual at this hour 20.5 °C; 18.7 × its greatest surprise so far
 
 References:
     V. Chandola, A. Banerjee, V. Kumar, Anomaly detection: a survey, ACM Computing Surveys 41 (2009), 15: distance to
@@ -34,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import NORMAL, Judge, Share, Slots, State, Switch, time_column
+from detectors.bank import Judge, Share, Slots, State, Switch, Where, time_column
 from detectors.familiar import Familiar, empty
 from detectors.groups import amount
 from gateway.core.model import (
@@ -132,6 +134,11 @@ def _believed(channel: Channel) -> tuple[float, float]:
     return channel.range_low - span, channel.range_high + span
 
 
+def _listed(where: Where) -> Sequence[int]:
+    found: list[int] | range = range(where.start, where.stop) if isinstance(where, slice) else where.tolist()
+    return found
+
+
 class Novelty(Judge):
     """All novelty rules at once; satisfies `Learning`.
 
@@ -185,34 +192,34 @@ class Novelty(Judge):
         if not len(batch):
             return NO_VERDICTS
         share = self._bank.share(batch)
-        slots: Slots = np.arange(self._bank.size)[share.slots]
-        over = np.zeros(len(share), np.bool_)
+        slots = _listed(share.slots)
         why: dict[int, Why] = {}
-        told = zip(slots.tolist(), share.time_ns.tolist(), share.value.tolist(), share.quality.tolist(), strict=True)
+        told = zip(slots, share.time_ns.tolist(), share.value.tolist(), share.quality.tolist(), strict=True)
         for k, (slot, time_ns, value, quality) in enumerate(told):
             if quality >= _BAD_FROM:
                 self._familiar[slot].last_ns = time_ns
                 continue
-            reason = self._take(slot, time_ns, value, quality)
-            if reason is not None:
-                over[k], why[k] = True, reason
+            found = self._take(slot, time_ns, value, quality)
+            if found is not None:
+                why[k] = found
         if not why and not self._bank.any_raised():
             return NO_VERDICTS
-        return self._step(batch, share, slots, over, why)
+        return self._step(batch, share, np.array(slots, np.intp), why)
 
     def _take(self, slot: int, time_ns: int, value: float, quality: int) -> Why | None:
         """Judge a reading, learn from it where it may be, and return why it is worth a warning."""
         one = self._familiar[slot]
         low, high = self._believed[slot]
-        value = low if value < low else min(value, high)
+        if not low < value < high:
+            value = low if value <= low else high
         surprise, least = one.surprise(value, time_ns)
         record = one.record
-        ready = bool(self._ready[slot])
         ratio, score = 0.0, nan
-        if ready:
+        if ready := one.ready:
             ratio = record.ratio(surprise, time_ns, least)
             self._score[slot] = score = record.score(ratio)
-        raised, over = self._bank.levels[slot] != NORMAL, score >= self._warn_at[slot]
+        over = score >= self._warn_at[slot]
+        raised = bool(self._bank.levels[slot])
         why = one.why(self._channels[slot], value, time_ns, ratio) if over and not raised else _STILL
         if quality < _UNCERTAIN_FROM and not self._held[slot]:
             record.take(surprise, time_ns, learned=ready)
@@ -223,12 +230,14 @@ class Novelty(Judge):
             else:
                 one.learn(value, time_ns)
                 if not ready and one.learned_s >= self._learn_s[slot] and record.readings >= READINGS_MIN:
-                    self._ready[slot] = True
+                    self._ready[slot] = one.ready = True
         one.last_ns = time_ns
         return why if over else None
 
-    def _step(self, batch: Batch, share: Share, slots: Slots, over: NDArray[np.bool_], why: dict[int, Why]) -> Verdicts:
-        bad = share.quality >= BAD_FROM
+    def _step(self, batch: Batch, share: Share, slots: Slots, why: dict[int, Why]) -> Verdicts:
+        """Raise and clear, as the readings in `why` are over the set point and the others are not."""
+        bad, over = share.quality >= BAD_FROM, np.zeros(len(share), np.bool_)
+        over[list(why)] = True
         after = self._switch.step(slots, share.time_ns, over, ~over & ~bad, bad)
         changed = self._bank.changed(slots, after)
         if not len(changed):
@@ -270,6 +279,7 @@ class Novelty(Judge):
         super().restore(state)
         for k, one in enumerate(self._familiar):
             one.restore(like, k)
+            one.ready = bool(self._ready[k])
 
     def _restored(self) -> None:
         self._switch.restored()

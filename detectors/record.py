@@ -61,12 +61,12 @@ class Record:
         """
         if surprise <= 0.0:
             return 0.0
-        least = max(self.most, floor, self._event_at(time_ns))
+        least = max(floor, self.most)
+        if self.event > least:
+            least = max(least, self._event_at(time_ns))
         return surprise / least if least > 0.0 else float("inf")
 
     def _event_at(self, time_ns: int) -> float:
-        if self.event <= 0.0:
-            return 0.0
         return self.event * exp(min(self.event_ns - time_ns, 0) / (EVENT_S * 1e9))
 
     def take(self, surprise: float, time_ns: int, *, learned: bool) -> None:
@@ -78,13 +78,15 @@ class Record:
             learned: Whether enough is known to tell surprises; before that, the record grows as it must.
         """
         self.readings += 1
-        self.most *= max(1.0 - FADES / (self.readings + READINGS_FEW), 0.0)
+        self.most *= 1.0 - FADES / (self.readings + READINGS_FEW)
+        if surprise <= 0.0:
+            return
         if surprise > self.most:
             most = surprise
             if learned and self.most > 0.0:
                 most = min(surprise, GROWS_MAX * self.most)
             self.most = most
-        if surprise > self._event_at(time_ns):
+        if surprise > self.event or surprise > self._event_at(time_ns):
             self.event, self.event_ns = surprise, time_ns
 
     def count(self, ratio: float) -> None:
@@ -100,6 +102,8 @@ class Record:
         """
         if ratio >= 1.0:
             return 1.0 - RARE / (ratio * ratio)
+        if ratio <= 0.0:
+            return 0.0
         reached = sum(self.counts[: _step(ratio) + 1])
         return min(1.0 - (reached + 1) / (self.counted + 1), 1.0 - RARE)
 
