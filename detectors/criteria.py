@@ -107,14 +107,14 @@ def _scaled(figures: Figures, *units: tuple[str, float]) -> dict[str, Figures]:
 
 
 _HEAT: Final = Figures(0, 0.5, 2.0, 57.0, 8.3)
-_SMOKE: Final = Figures(1, 0.005, 0.0006, 0.14)
+_SMOKE: Final = Figures(1, 0.003, 0.0006, 0.14)
 _CO: Final = Figures(2, 3.0, 0.25, 60.0)
 _CO2: Final = Figures(2, 100.0, 50.0)
 _TEMPERATURE: Final = {
     **_scaled(_HEAT, ("°C", 1.0), ("℃", 1.0), ("K", 1.0)),
     "°F": Figures(0, 0.9, 3.6, 134.6, 14.9),
 }
-_OBSCURATION: Final = Figures(1, 1.2, 0.14, 27.5)
+_OBSCURATION: Final = Figures(1, 0.7, 0.14, 27.5)
 
 USUAL: Final[Mapping[str, Mapping[str, Figures]]] = MappingProxyType(
     {
@@ -222,9 +222,10 @@ class Sense:
 
     def only(self, mask: Mask) -> "Sense":
         """Return the entries where a mask holds."""
-        return Sense(*(getattr(self, field.name)[mask] for field in fields(Sense)))
+        return Sense(*(getattr(self, name)[mask] for name in _NAMES))
 
 
+_NAMES: Final = tuple(field.name for field in fields(Sense))
 _FILLS: Final[Mapping[str, int]] = {"seen_ns": int(NEVER), "met_ns": int(NEVER), "onset_ns": int(NEVER)}
 _INTEGERS: Final = frozenset(_FILLS)
 
@@ -262,7 +263,8 @@ class Senses:
         self._fall = np.fmax(self._drift, _FALL_FLOORS_PER_MIN * self.floor / 60.0)
         self._top = member_figures(rules, lambda _, channel: channel.range_high, np.nan)
         # The fields of a Sense by their name: float64 but for times and flags.
-        self.state = Sense(**{field.name: _column(judge, field.name) for field in fields(Sense)})
+        self._columns = [_column(judge, name) for name in _NAMES]
+        self.state = Sense(*self._columns)
 
     def read(self, slots: Slots, places: Slots, readings: Batch, frozen: Mask) -> Sense:
         """Return the state of members after these readings; nothing is kept yet.
@@ -275,7 +277,7 @@ class Senses:
         """
         time_ns, value = readings.time_ns, readings.value
         at = (slots, places)
-        old = Sense(*(getattr(self.state, field.name)[at] for field in fields(Sense)))
+        old = Sense(*(column[at] for column in self._columns))
         over_range = is_over_range(readings.quality)
         value = np.where(over_range, np.fmax(value, self._top[at]), value)
         floor, drift = self.floor[at], self._drift[at]
@@ -284,7 +286,8 @@ class Senses:
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.fmax(floor, _NOISE * old.noise)
             # A value far below what was normal says that this was never so, or is no more: it begins anew from below.
-            fresh = first | (dt * drift > _FORGET * floor) | (value - old.reference < -_FORGET * scale)
+            stale = (dt * drift > _FORGET * floor) | (value - old.reference < -_FORGET * scale)
+            fresh = first | (stale & ~frozen)
             age_s = np.where(fresh, 0.0, old.age_s + dt)
             reference = np.where(fresh, value, old.reference)
             rise = value - reference
@@ -333,8 +336,8 @@ class Senses:
 
     def keep(self, slots: Slots, places: Slots, new: Sense) -> None:
         """Take over what `read` returned."""
-        for field in fields(Sense):
-            getattr(self.state, field.name)[slots, places] = getattr(new, field.name)
+        for column, name in zip(self._columns, _NAMES, strict=True):
+            column[slots, places] = getattr(new, name)
 
     def rise(self, slot: int, place: int) -> float:
         """Return how far a member's last reading lies above its reference."""

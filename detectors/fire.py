@@ -22,11 +22,11 @@ area meets; and, where there is only one kind, anything before that kind's own l
     >>> detector = create([Rule(0, "fire", "fire", channels, Options(), group=True)])
     >>> for second in range(0, 120, 2):
     ...     grown = max(second - 60, 0)
-    ...     batch = Batch.of([0, 1], second * 1_000_000_000, [21.0 + 0.1 * grown, 0.001 + 0.0002 * grown])
+    ...     batch = Batch.of([0, 1], second * 1_000_000_000, [21.0 + 0.1 * grown, 0.001 + 0.0001 * grown])
     ...     for level, reason in zip((found := detector.update(batch)).level, found.reason):
     ...         print(second, Level(level).name, reason.en)
     82 WARNING temperature +1.5 K; nothing else yet
-    96 HIGH temperature +2.5 K and smoke +0.007 OD/m within 24 s
+    104 HIGH temperature +3.0 K and smoke +0.004 OD/m within 32 s
 
 References:
     D. T. Gottuk et al., Advanced fire detection using multi-signature alarm algorithms, Fire Safety Journal 37 (2002):
@@ -42,7 +42,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import HIGH, NORMAL, WARNING, Delay, Mask, Slots, is_bad, is_over_range, time_column
+from detectors.bank import HIGH, IDLE, NORMAL, WARNING, Delay, Mask, Slots, is_bad, is_over_range, time_column
 from detectors.criteria import BEYOND_LIMIT, KINDS, NEVER, Criterion, Senses
 from detectors.groups import GroupJudge, amount, joined, listed
 from gateway.core.clock import NS_PER_S
@@ -81,8 +81,7 @@ class Options(PluginOptions):
         json_schema_extra={
             "examples": [
                 {"within_s": 60.0},
-                {"criteria": [{"quantity": "temperature", "limit": 70.0, "drift": 3.0}], "warning_delay_s": 30.0},
-                {"criteria": [{"quantity": "voc", "kind": "gas", "floor": 50.0, "drift": 20.0}], "alone": "alarm"},
+                {"criteria": [{"quantity": "temperature", "limit": 70.0, "drift": 3.0}], "alone": "alarm"},
             ]
         }
     )
@@ -150,11 +149,14 @@ class Fire(GroupJudge):
 
     def _calm(self, batch: Batch, mine: Slots, slots: Slots, places: Slots) -> Mask:
         """Take over the readings of rules that are calm and stay so; return the rules that are not."""
-        bad = is_bad(batch.quality[mine])
         stirred: Mask = self._awake | (self._bank.levels != NORMAL)
+        asleep = np.flatnonzero(~stirred[slots])
+        if not len(asleep):
+            return stirred
+        mine, slots, places = mine[asleep], slots[asleep], places[asleep]
+        bad = is_bad(batch.quality[mine])
         good = np.flatnonzero(~bad)
-        frozen = self._bank.levels[slots[good]] == HIGH
-        new = self._senses.read(slots[good], places[good], batch.take(mine[good]), frozen)
+        new = self._senses.read(slots[good], places[good], batch.take(mine[good]), np.zeros(len(good), np.bool_))
         stirred[slots[good[new.met | (new.beyond != 0)]]] = True
         stirred[-1] = False
         calm = ~stirred[slots]
@@ -175,13 +177,13 @@ class Fire(GroupJudge):
             new = self._senses.read(slots[good], places[good], batch.take(at[good]), before[good] == HIGH)
             self._senses.keep(slots[good], places[good], new)
         # The vote of a member that has lost its value stands until it has one again.
-        stands = np.flatnonzero(bad & live[np.arange(len(at)), places])
-        self._senses.state.met_ns[slots[stands], places[stands]] = time_ns[stands]
-        after = self._decide(slots, time_ns, before)
+        state, stands = self._senses.state, np.flatnonzero(bad & live[np.arange(len(at)), places])
+        state.met_ns[slots[stands], places[stands]] = state.seen_ns[slots[stands], places[stands]]
+        votes = self._votes(slots, time_ns)
+        after = self._decide(slots, time_ns, before, votes)
         holds = bad | is_over_range(batch.quality[at])
         after = np.where(holds & (_RANK[after] < _RANK[before]), before, after)
-        self._awake[slots] = (after != NORMAL) | self._votes(slots, time_ns).any(axis=0)
-        self._awake[slots] |= self._delay.running()[slots]
+        self._awake[slots] = (after != NORMAL) | votes.any(axis=0) | (self._delay.since_ns[slots] != IDLE)
         changed = self._bank.changed(slots, after)
         if not len(changed):
             return NO_VERDICTS
@@ -189,23 +191,30 @@ class Fire(GroupJudge):
 
     def _live(self, slots: Slots, time_ns: Int64) -> Mask:
         """Return bool[n, members]: whose vote counts at these times."""
-        met_ns = self._senses.state.met_ns
-        met_ns[slots] = np.minimum(met_ns[slots], time_ns[:, None])
-        live: Mask = (time_ns[:, None] - met_ns[slots] <= self._within_ns[slots][:, None]) & (met_ns[slots] != NEVER)
+        state, now_ns = self._senses.state, time_ns[:, None]
+        met = self._met(slots)
+        # What lies ahead of now was read before a clock was set back, and counts from now. What has run out is
+        # forgotten, so that no clock set back brings it to life again.
+        since = np.where(met, state.met_ns[slots], np.minimum(state.met_ns[slots], now_ns))
+        live: Mask = met | ((now_ns - since <= self._within_ns[slots][:, None]) & (since != NEVER))
+        state.met_ns[slots] = np.where(live, since, NEVER)
         return live
+
+    def _met(self, slots: Slots) -> Mask:
+        """Return bool[n, members]: who shows a rise at its last reading."""
+        state = self._senses.state
+        met: Mask = (state.met_ns[slots] == state.seen_ns[slots]) & (state.seen_ns[slots] != NEVER)
+        return met
 
     def _votes(self, slots: Slots, time_ns: Int64) -> Mask:
         """Return bool[kinds, n]: which kinds vote."""
         votes: Mask = np.logical_or.reduce(self._of_kind[:, slots] & self._live(slots, time_ns), axis=2)
         return votes
 
-    def _decide(self, slots: Slots, time_ns: Int64, before: Int8) -> Int8:
-        state, there = self._senses.state, self.members.there[slots]
-        votes = self._votes(slots, time_ns)
+    def _decide(self, slots: Slots, time_ns: Int64, before: Int8, votes: Mask) -> Int8:
         count = votes.sum(axis=0)
-        high = (count >= self._needed(slots)) | (state.beyond[slots] != 0).any(axis=1)
-        met = (state.met_ns[slots] == state.seen_ns[slots]) & (state.seen_ns[slots] != NEVER) & there
-        going: Mask = np.any(met, axis=1)
+        high = (count >= self._needed(slots)) | (self._senses.state.beyond[slots] != 0).any(axis=1)
+        going: Mask = np.any(self._met(slots), axis=1)
         due = self._delay.due(slots, time_ns, going)
         lingers = (before != NORMAL) & (count > 0)
         level: Int8 = np.where(high, HIGH, np.where(due | lingers, WARNING, NORMAL))
