@@ -76,7 +76,18 @@ def test_a_value_never_seen_is_told_once_with_what_was_nearest() -> None:
     assert [(step, level) for step, level, _ in fire] == [(4 * DAY, "WARNING")]
     assert fire[0][2].startswith("27.6 °C never seen, the nearest was 23.")
     assert "usual at this hour 20." in fire[0][2]
-    assert detector.score[0] > 0.99
+
+
+def test_scores_are_calibrated_on_the_channel_s_own_past() -> None:
+    detector = taught(12)
+    scores = []
+    for step in range(12 * DAY, 24 * DAY):
+        detector.update(Batch.of([0], START + step * STEP, [usual(step)]))
+        scores.append(detector.score[0])
+    assert np.mean(np.array(scores) >= 0.99) < 0.02
+    assert np.mean(np.array(scores) >= 0.999) < 0.002
+    detector.update(Batch.of([0], START + 24 * DAY * STEP, [35.0]))
+    assert 0.9999 < detector.score[0] < 1.0
 
 
 def test_it_is_over_when_nothing_was_unusual_for_the_delay() -> None:
