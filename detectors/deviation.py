@@ -92,9 +92,8 @@ class Deviation(Learner):
         self._any_robust = bool(self._robust.any())
         self._any_ewma = not self._robust[:size].all()
         # There also where no rule is robust: a rule's state has one shape, whatever rules stand beside it.
-        self._recent: Float64 = np.full((len(rules) + 1, CELLS), np.nan)
+        self._recent: Float64 = np.full((size + 1, CELLS), np.nan)
         self.columns |= {"recent": self._recent, **self._normal.columns()}
-        self.columns["recent"] = self._recent
 
     @property
     def ready(self) -> Mask:

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import Judge, Ladder, Mask, Slots, float_column, margin, time_column
+from detectors.bank import Judge, Ladder, Mask, Slots, Where, float_column, margin, time_column
 from detectors.learner import span, told
 from detectors.means import Closed, Means
 from gateway.core.clock import NS_PER_S
@@ -47,7 +47,7 @@ CELL_S: Final = 10.0
 STEL_S: Final = 900.0
 TWA_S: Final = 28_800.0
 CELLS: Final = 30
-"""Cells of a window; with the one that is being filled, one more."""
+"""Cells of a window, of which the one that is being filled takes the place of the oldest."""
 
 EN_50291: Final = ((30.0, 180.0), (50.0, 75.0), (100.0, 25.0), (300.0, 2.0))
 """Concentration of carbon monoxide in ppm, and the minutes after which it is an alarm: in the middle of what EN 50291-1
@@ -196,10 +196,20 @@ class Table:
         self._recovery_s = float_column(rules, lambda rule: _options(rule).recovery_s, spare=1.0)
         self.dose: Float64 = np.zeros(n)
         self.since_ns: Int64 = np.full(n, NEVER, np.int64)
+        self._least = float(np.nanmin(np.append(self.first, np.inf)))
+        self._any_dose = False
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
         """Return the state, for `Judge.columns`."""
         return {"dose": self.dose, "dose_since_ns": self.since_ns}
+
+    def rests(self, value: Float64) -> bool:
+        """Return whether nothing adds up anywhere and these concentrations add nothing, at little cost."""
+        return not self._any_dose and not np.count_nonzero(value >= self._least)
+
+    def restored(self) -> None:
+        """Take note of what has been filled in."""
+        self._any_dose = bool(self.dose.any())
 
     def add(self, slots: Slots, value: Float64, elapsed_s: Float64, time_ns: Int64) -> None:
         """Add what these concentrations have done in their times."""
@@ -207,6 +217,7 @@ class Table:
         before = self.dose[slots]
         self.dose[slots] = after = np.clip(before + step * elapsed_s, 0.0, DOSE_MAX)
         self.since_ns[slots] = np.where((before == 0.0) & (after > 0.0), time_ns, self.since_ns[slots])
+        self._any_dose = bool(self.dose.any())
 
     def _rate(self, slots: Slots, value: Float64) -> Float64:
         """Return parts of an alarm a second: between two points straight, beyond the last one as steep as to it."""
@@ -234,50 +245,66 @@ class Average:
     def __init__(self, size: int, window_s: float) -> None:
         self._window_s = window_s
         self._cell_ns = round(window_s * NS_PER_S) // CELLS
-        self._amount: Float32 = np.zeros((size + 1, CELLS + 1), np.float32)
-        self._known_s: Float32 = np.zeros((size + 1, CELLS + 1), np.float32)
+        self._amount: Float32 = np.zeros((size + 1, CELLS), np.float32)
+        self._known_s: Float32 = np.zeros((size + 1, CELLS), np.float32)
+        self._open_amount: Float64 = np.zeros(size + 1)
+        self._open_s: Float64 = np.zeros(size + 1)
         self._cell: Int64 = np.full(size + 1, NEVER, np.int64)
         self._began_ns: Int64 = np.full(size + 1, NEVER, np.int64)
+        # What the complete cells sum to, anew whenever one becomes complete.
+        self._past_amount: Float64 = np.zeros(size + 1)
+        self._past_s: Float64 = np.zeros(size + 1)
         self.value: Float64 = np.zeros(size + 1)
 
     def columns(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Return the state, for `Judge.columns`."""
-        return {
-            f"{name}_amount": self._amount,
-            f"{name}_known_s": self._known_s,
-            f"{name}_cell": self._cell,
-            f"{name}_began_ns": self._began_ns,
-            f"{name}_value": self.value,
+        own: dict[str, NDArray[np.generic]] = {
+            "amount": self._amount,
+            "known_s": self._known_s,
+            "open_amount": self._open_amount,
+            "open_s": self._open_s,
+            "cell": self._cell,
+            "began_ns": self._began_ns,
+            "past_amount": self._past_amount,
+            "past_s": self._past_s,
+            "value": self.value,
         }
+        return {f"{name}_{key}": column for key, column in own.items()}
 
-    def add(self, slots: Slots, value: Float64, elapsed_s: Float64, time_ns: Int64) -> None:
+    def add(self, slots: Where, value: Float64, elapsed_s: Float64, time_ns: Int64) -> None:
         """Take in concentrations and how long each stood, and set `value` to the means up to now."""
         cell = time_ns // self._cell_ns
-        ahead = cell - self._cell[slots]
-        begins = (ahead > CELLS) | (ahead < 0)
-        if np.count_nonzero(begins):
-            anew = slots[begins]
-            self._amount[anew], self._known_s[anew] = 0.0, 0.0
-            self._began_ns[anew] = time_ns[begins] - (elapsed_s[begins] * NS_PER_S).astype(np.int64)
-        # What lies a window and more behind leaves, cell by cell, as it is written over.
-        passed = np.flatnonzero((ahead > 0) & ~begins)
-        if len(passed):
-            place, steps = self._cell[slots[passed], None] + 1 + np.arange(CELLS), ahead[passed, None]
-            leaves = np.arange(CELLS) < steps
-            rows = np.broadcast_to(slots[passed, None], leaves.shape)[leaves]
-            self._amount[rows, place[leaves] % (CELLS + 1)] = 0.0
-            self._known_s[rows, place[leaves] % (CELLS + 1)] = 0.0
-        self._cell[slots] = cell
-        place = cell % (CELLS + 1)
-        self._amount[slots, place] += (value * elapsed_s).astype(np.float32)
-        self._known_s[slots, place] += elapsed_s.astype(np.float32)
-        self._tell(slots, time_ns)
-
-    def _tell(self, slots: Slots, time_ns: Int64) -> None:
-        known_s = np.einsum("ij->i", self._known_s[slots].astype(np.float64))
-        amount = np.einsum("ij->i", self._amount[slots].astype(np.float64))
+        moved = cell != self._cell[slots]
+        if np.count_nonzero(moved):
+            places = np.arange(len(self._cell))[slots][moved]
+            self._begin(places, cell[moved], time_ns[moved] - (elapsed_s[moved] * NS_PER_S).astype(np.int64))
+        self._open_amount[slots] += value * elapsed_s
+        self._open_s[slots] += elapsed_s
+        amount = self._past_amount[slots] + self._open_amount[slots]
+        known_s = self._past_s[slots] + self._open_s[slots]
         lasted_s = np.minimum((time_ns - self._began_ns[slots]) / NS_PER_S, self._window_s)
-        self.value[slots] = amount / known_s * lasted_s / self._window_s
+        self.value[slots] = amount / known_s * (lasted_s / self._window_s)
+
+    def _begin(self, slots: Slots, cell: Int64, since_ns: Int64) -> None:
+        """Complete the open cells and begin these; what lies a window and more behind leaves."""
+        before = self._cell[slots]
+        ahead = cell - before
+        anew = (ahead > CELLS) | (ahead < 0)
+        self._began_ns[slots] = np.where(anew, since_ns, self._began_ns[slots])
+        self._amount[slots[anew]], self._known_s[slots[anew]] = 0.0, 0.0
+        goes_on = slots[~anew]
+        place = before[~anew] % CELLS
+        self._amount[goes_on, place] = self._open_amount[goes_on]
+        self._known_s[goes_on, place] = self._open_s[goes_on]
+        # Cells passed over, where nothing was read, and the one whose place the new cell takes.
+        passed = np.arange(1, CELLS + 1) <= ahead[~anew][:, None]
+        rows = np.broadcast_to(goes_on[:, None], passed.shape)[passed]
+        places = (before[~anew][:, None] + np.arange(1, CELLS + 1))[passed] % CELLS
+        self._amount[rows, places] = self._known_s[rows, places] = 0.0
+        self._open_amount[slots] = self._open_s[slots] = 0.0
+        self._past_amount[slots] = np.einsum("ij->i", self._amount[slots].astype(np.float64))
+        self._past_s[slots] = np.einsum("ij->i", self._known_s[slots].astype(np.float64))
+        self._cell[slots] = cell
 
 
 class Exposure(Judge):
@@ -319,12 +346,12 @@ class Exposure(Judge):
         closed = self._means.take(self._bank.share(batch))
         if closed is None:
             return NO_VERDICTS
-        _, slots = closed.pick(np.arange(len(closed)))
+        slots = closed.slots
         # No instrument measures less than nothing: its zero may.
         value = np.clip(closed.mean, 0.0, _MOST)
         self._now[slots] = closed.mean
-        if self._any_table:
-            self._table.add(slots, value, closed.elapsed_s, closed.time_ns)
+        if self._any_table and not self._table.rests(value):
+            self._table.add(np.arange(len(self._now))[slots], value, closed.elapsed_s, closed.time_ns)
         for average, needed in zip(self._averages, self._any_average, strict=True):
             if needed:
                 average.add(slots, value, closed.elapsed_s, closed.time_ns)
@@ -337,9 +364,9 @@ class Exposure(Judge):
             return NO_VERDICTS
         return self._judge(batch, closed, chosen, (over[:, chosen], under[:, chosen]))
 
-    def _steps(self, slots: Slots, value: Float64) -> tuple[Mask, Mask]:
+    def _steps(self, slots: Where, value: Float64) -> tuple[Mask, Mask]:
         """Return bool[2, n] each: where a step's condition holds, and where it is gone."""
-        over, still = np.zeros((2, len(slots)), np.bool_), np.zeros((2, len(slots)), np.bool_)
+        over, still = np.zeros((2, len(value)), np.bool_), np.zeros((2, len(value)), np.bool_)
         if self._any_table:
             dose = self._table.dose[slots]
             over[1] |= dose >= 1.0
@@ -395,6 +422,7 @@ class Exposure(Judge):
     def _restored(self) -> None:
         self._means.restored()
         self._ladder.restored()
+        self._table.restored()
 
 
 def create(rules: Sequence[Rule]) -> Detector:
