@@ -18,10 +18,9 @@ COLUMNS = ("rule", "second", "found", "delay", "p90", "false", "a week", "F1", "
            "low FN", "µs")  # fmt: skip
 NONE = "–"
 NAMES_SHOWN = 5
-_BETTER = {"found": 1, "missed": -1, "delay_median_s": -1, "delay_p90_s": -1, "false": -1, "false_per_week": -1,
+_BETTER = {"found": 1, "missed": -1, "later_s": -1, "false": -1, "false_per_week": -1,
            "f1": 1, "far_percent": -1, "cost_us": -1}  # fmt: skip
-_WORDS = {"delay_median_s": "median delay", "delay_p90_s": "p90 delay", "false_per_week": "false a week",
-          "f1": "F1", "far_percent": "FAR", "cost_us": "cost"}  # fmt: skip
+_WORDS = {"false_per_week": "false a week", "f1": "F1", "far_percent": "FAR", "cost_us": "cost"}
 
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
@@ -76,11 +75,7 @@ def _table(second: str, rows: Sequence[Sequence[str | Text]]) -> Table:
 def _row(result: Result, second: str) -> tuple[str | Text, ...]:
     found = result.judged
     nab_scores = result.nab
-    scores = (
-        [NONE] * 3
-        if nab_scores is None
-        else [figure((nab_scores.best or nab_scores.alarms)[name], 1) for name in PROFILES]
-    )
+    scores = [NONE] * 3 if nab_scores is None else [figure(nab_scores.alarms[name], 1) for name in PROFILES]
     share = f"{found.found}/{len(found.findings)}"
     style = "green" if found.findings and not found.missed else asking.MARK if found.missed else ""
     return (
@@ -101,11 +96,10 @@ def remarks(results: Sequence[Result]) -> Iterator[str]:
         if result.run.failed:
             yield f"{result.id}: failed and was taken out of service: {', '.join(result.run.failed[:NAMES_SHOWN])}"
         if result.nab is not None and result.nab.best:
-            held = figure(result.nab.held_out, 1)
+            best, held = (figure(score, 1) for score in (result.nab.best["standard"], result.nab.held_out))
             yield (
-                f"{result.id}: NAB {figure(result.nab.best['standard'], 1)} at the best threshold of its score "
-                f"({result.nab.threshold:.6g}), {held} with each category judged by the others' threshold, "
-                f"{figure(result.nab.alarms['standard'], 1)} as it raises its alarms"
+                f"{result.id}: by its score in place of its alarms NAB {best} at the best threshold "
+                f"({result.nab.threshold:.6g}), {held} with each category judged by the others' threshold"
             )
 
 
@@ -131,9 +125,10 @@ def _changes(pair: Pair) -> Iterator[Text]:
     if not changes:
         yield Text("no difference", "dim")
     for k, (key, value) in enumerate(changes.items()):
-        word = _WORDS.get(key, key)
-        shown = seconds(value, sign=True) if key.endswith("_s") else f"{value:+.4g}"
-        yield Text(f"{', ' if k else ''}{word} {shown}", "green" if value * _BETTER[key] > 0 else "red")
+        shown = f"{_WORDS.get(key, key)} {value:+.4g}"
+        if key == "later_s":
+            shown = f"{'later' if value > 0 else 'earlier'} by {seconds(abs(value))}"
+        yield Text(f"{', ' if k else ''}{shown}", "green" if value * _BETTER[key] > 0 else "red")
 
 
 def figure(value: float, digits: int, unit: str = "") -> str:
@@ -145,7 +140,7 @@ def figure(value: float, digits: int, unit: str = "") -> str:
     return NONE if math.isnan(value) else f"{value:.{digits}f}{unit}"
 
 
-def seconds(value: float, *, sign: bool = False) -> str:
+def seconds(value: float) -> str:
     """Return a duration in the unit that people would use.
 
     >>> seconds(6.0), seconds(-90.0), seconds(5400.0), seconds(-200000.0), seconds(float("nan"))
@@ -153,9 +148,8 @@ def seconds(value: float, *, sign: bool = False) -> str:
     """
     if math.isnan(value):
         return NONE
-    plus = "+" if sign and value > 0 else ""
     for limit, scale, unit, digits in ((300, 1, "s", 0), (10_800, 60, "min", 0), (172_800, 3600, "h", 1)):
         if abs(value) < limit:
             precise = 1 if unit == "s" and abs(value) < 10 and value != round(value) else digits
-            return f"{plus}{value / scale:.{precise}f} {unit}"
-    return f"{plus}{value / 86_400:.1f} d"
+            return f"{value / scale:.{precise}f} {unit}"
+    return f"{value / 86_400:.1f} d"

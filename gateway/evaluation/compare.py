@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Final
 
 from gateway.evaluation.evaluate import Evaluation, Result
+from gateway.evaluation.recording import Truth
 
-FIGURES: Final = (
-    "found", "missed", "delay_median_s", "delay_p90_s", "false", "false_per_week", "f1", "far_percent", "cost_us"
-)  # fmt: skip
+FIGURES: Final = ("found", "missed", "false", "false_per_week", "f1", "far_percent", "cost_us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,18 @@ class Pair:
     second: Result | None
 
     def differences(self) -> dict[str, float]:
-        """Return the second set's figures less the first's; those that either does not have are left out."""
+        """Return the second set's figures less the first's; those that either does not have are left out.
+
+        `later_s` is the median of how much later the second set finds what both find: whoever finds more finds late
+        what the other does not find at all, so medians of all delays would compare different things.
+        """
         if self.first is None or self.second is None:
             return {}
         one, other = self.first.plain(), self.second.plain()
-        found = {key: other[key] - one[key] for key in FIGURES}
+        found = {key: float(other[key] - one[key]) for key in FIGURES}
+        first, second = _delays(self.first), _delays(self.second)
+        later = [second[key] - first[key] for key in first if key in second]
+        found["later_s"] = median(later) if later else math.nan
         return {key: value for key, value in found.items() if not math.isnan(value)}
 
     def plain(self) -> dict[str, Any]:
@@ -50,10 +57,13 @@ class Pair:
         return sorted(_found(self.first) - _found(self.second))
 
 
+def _delays(result: Result) -> dict[tuple[str, Truth], float]:
+    return {(f.recording, f.truth): f.delay_s for f in result.judged.findings if f.delay_s is not None}
+
+
 def _found(result: Result | None) -> set[str]:
-    findings = () if result is None else result.judged.findings
-    hits = (f for f in findings if f.delay_s is not None)
-    return {" ".join(filter(None, (f.recording, f.truth.kind, f.truth.area, *f.truth.channels))) for f in hits}
+    hits = () if result is None else _delays(result)
+    return {" ".join(filter(None, (name, truth.kind, truth.area, *truth.channels))) for name, truth in hits}
 
 
 def pairs(first: Evaluation, second: Evaluation) -> Iterator[Pair]:

@@ -141,7 +141,7 @@ def _class(column: int) -> str:
 
 def _cells(name: str, result: Result) -> str:
     found, points = result.judged, result.points
-    scores = {} if result.nab is None else result.nab.best or result.nab.alarms
+    scores = {} if result.nab is None else result.nab.alarms
     cells = [
         escape(name), escape(result.type), f"{found.found}/{len(found.findings)}", str(found.missed),
         _number(found.delay_s(50), 1, " s"), _number(found.delay_s(90), 1, " s"), str(len(found.false)),
@@ -162,7 +162,9 @@ def _differences(found: Sequence[Pair]) -> str:
     rows = []
     for pair in found:
         changes = {key: value for key, value in pair.differences().items() if key != "cost_us" and abs(value) > 1e-9}
-        text = ", ".join(f"{key.replace('_', ' ')} {value:+.4g}" for key, value in changes.items())
+        text = ", ".join(
+            f"{key.replace('_s', ' by, s').replace('_', ' ')} {value:+.4g}" for key, value in changes.items()
+        )
         only = "" if pair.first is not None and pair.second is not None else "only in one of them"
         cell = escape(only or text or "no difference")
         rows.append(f'<tr><td class="text">{escape(pair.id)}</td><td class="text wrap">{cell}</td></tr>')

@@ -220,7 +220,7 @@ def test_a_comparison_tells_what_each_side_alone_finds(tmp_path: Path) -> None:
     second = evaluate(rules(tmp_path, LIMIT.replace("low: 10", "low: 20")), [made])
     (pair,) = pairs(first, second)
     assert (pair.newly_found, pair.newly_missed) == ([], ["hand leak"])
-    assert pair.differences()["found"] == -1
+    assert (pair.differences()["found"], pair.differences()["later_s"]) == (-1, 0.0)
     other = evaluate(rules(tmp_path, LIMIT.replace("id: gas", "id: other")), [made])
     assert [(p.id, p.first is None, p.second is None) for p in pairs(first, other)] == [
         ("gas", False, True), ("other", True, False)
@@ -246,3 +246,12 @@ def test_a_comparison_tells_what_each_side_alone_finds(tmp_path: Path) -> None:
 def test_a_mistake_in_the_rules_is_told_with_its_place(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SiteFileError, match=said):
         judge(tmp_path, recording({"a-1.ch4": ONE_LEAK}, []), text)
+
+
+def test_delays_are_compared_only_where_both_find(tmp_path: Path) -> None:
+    values = [0.0, 0.0, 12.0, 25.0, 0.0, *[0.0] * 20, 0.0, 12.0, 12.0, 12.0, 12.0]
+    made = recording({"a-1.ch4": values}, [truth(1, 4), truth(20, 29)])
+    low, high = (evaluate(rules(tmp_path, LIMIT.replace("low: 10", f"low: {at}")), [made]) for at in (10, 20))
+    (pair,) = pairs(high, low)
+    assert pair.differences()["later_s"] == -1.0
+    assert low.results[0].judged.delay_s(50) > high.results[0].judged.delay_s(50)
