@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.field import GasField, Place, diffusion_m2_s
+from simulators.field import GasField, Place, Wafts, diffusion_m2_s
 from simulators.fire import FUELS, OXYGEN_MJ_KG, growing_kw, obscuration_per_m, optical_density_per_m
 from simulators.gases import GASES, in_unit
 from simulators.leak import volume_m3_s
@@ -107,6 +107,7 @@ class Room:
         ambient: The air that comes in.
         warmer_k: How much warmer than the ambient air it is kept (a boiler room).
         length_m: Its length; its width follows from the volume. Square where left out.
+        rng: Source of the wafts near a leak that has a place; without one the gas spreads evenly.
 
     Attributes:
         doors_per_h: Air changes through doors that stand open, on top of `air_changes_per_h`; they let the heat out.
@@ -123,6 +124,7 @@ class Room:
         *,
         warmer_k: float = 0.0,
         length_m: float | None = None,
+        rng: np.random.Generator | None = None,
     ) -> None:
         self.volume_m3, self.height_m, self.air_changes_per_h = volume_m3, height_m, air_changes_per_h
         floor_m2 = volume_m3 / height_m
@@ -130,6 +132,7 @@ class Room:
         self.width_m = floor_m2 / self.length_m
         self.doors_per_h, self._cooled_k = 0.0, 0.0
         self._fields: dict[str, GasField] = {}
+        self._wafts = None if rng is None else Wafts(rng)
         self._ambient, self._warmer_k = ambient, warmer_k
         self._index = {gas: place for place, gas in enumerate(GASES)}
         self._background = np.array([gas.background_vol for gas in GASES.values()])
@@ -178,6 +181,8 @@ class Room:
 
     def _spread(self, t_s: float, dt_s: float) -> None:
         """Move on what differs from the mean, for each gas that comes from a place."""
+        if self._fields and self._wafts is not None:
+            self._wafts.step(dt_s)
         placed: dict[str, list[tuple[Place, float]]] = {gas: [] for gas in self._fields}
         for leak in self.leaks:
             if leak.place is not None:
@@ -232,7 +237,10 @@ class Room:
         """Return a gas's %VOL at an instrument."""
         vol = float(self.vol[self._index[gas]])
         if gas in self._fields and spot.place is not None:
-            vol = min(max(vol + self._fields[gas].at(spot.place), 0.0), 100.0)
+            more = self._fields[gas].at(spot.place)
+            if more > 0.0 and self._wafts is not None:
+                more *= self._wafts.at(spot.place)
+            vol = min(max(vol + more, 0.0), 100.0)
         if gas == "co":
             vol += self.layer.co_vol_at(spot.height_m, spot.radius_m)
         elif gas == "co2":

@@ -78,7 +78,10 @@ class World:
         air = scenario.ambient
         spec = air.model_dump(exclude={"start_weekday"})
         self.ambient = Ambient(**spec, rng=np.random.default_rng([self.seed, 1]))
-        self.rooms = {name: Room(**room.model_dump(), ambient=self.ambient) for name, room in scenario.rooms.items()}
+        self.rooms = {
+            name: Room(**room.model_dump(), ambient=self.ambient, rng=np.random.default_rng([self.seed, 5, number]))
+            for number, (name, room) in enumerate(scenario.rooms.items())
+        }
         self.tanks = {
             name: Tank(filled=tank.level / 100.0, ambient=self.ambient, **tank.model_dump(exclude={"level"}))
             for name, tank in scenario.tanks.items()
