@@ -21,13 +21,14 @@ KINDS: Final = {1: "random", 2: "malfunction", 4: "bias", 8: "drift", 16: "polyd
 """What the codes of the column `has_fault_type` mean; 32 is a polynomial drift with noise."""
 UNITS: Final = {"temperature": "°C", "light": "lx", "humidity": "%RH"}
 _INJECTED: Final = re.compile(r"mote=(?P<mote>[^_]+)_sensortype=(?P<quantity>[^_]+)_faulttype=(?P<fault>[^.]+)\.txt")
-_CLEAN: Final = re.compile(r"Node(?P<mote>\d+)(?:_\w+)?\.txt")
+_CLEAN: Final = re.compile(r"(?P<mote>[\w-]+?)(?:_(?:non)?interpolated)?\.txt")
+CLEAN_FOLDER: Final = "clean"
 _BASES: Final = ("intel", "santander", "sensorscope")
 
 
 def looks_like(path: Path) -> bool:
     """Return whether a file or folder is part of the collection."""
-    return any(_INJECTED.match(file.name) for file in _files(path))
+    return any(_INJECTED.match(file.name) for file in _files(path)) or bool(_clean_files(path))
 
 
 def load(path: Path) -> Iterator[Recording]:
@@ -36,10 +37,24 @@ def load(path: Path) -> Iterator[Recording]:
     for file in _files(path):
         if (match := _INJECTED.match(file.name)) is not None:
             groups.setdefault((file.parent, match["quantity"]), []).append(file)
-    if not groups:
+    clean = _clean_files(path)
+    if not groups and not clean:
         raise RecordingError(f"{path}: holds no mote=…_sensortype=…_faulttype=….txt")
     for (folder, quantity), files in groups.items():
-        yield _recording(folder, quantity, files)
+        motes = [(_INJECTED.sub(r"\g<mote>", file.name.removesuffix(".gz")), read_table(file, ",")) for file in files]
+        yield _recording(folder, quantity, motes)
+    for folder in dict.fromkeys(file.parent for file in clean):
+        motes = [
+            (_CLEAN.sub(r"\g<mote>", file.name.removesuffix(".gz")), read_table(file, ","))
+            for file in clean
+            if file.parent == folder
+        ]
+        for quantity in (name for name in motes[0][1].names if name in UNITS):
+            yield _recording(folder, quantity, motes)
+
+
+def _clean_files(path: Path) -> list[Path]:
+    return [file for file in _files(path) if file.parent.name == CLEAN_FOLDER and _CLEAN.match(file.name)]
 
 
 def _files(path: Path) -> list[Path]:
@@ -48,15 +63,12 @@ def _files(path: Path) -> list[Path]:
     return sorted(file for ending in ("*.txt", "*.txt.gz") for file in path.rglob(ending))
 
 
-def _recording(folder: Path, quantity: str, files: list[Path]) -> Recording:
+def _recording(folder: Path, quantity: str, motes: list[tuple[str, Table]]) -> Recording:
     base = next((part for part in reversed(folder.parts) if part.lower() in _BASES), folder.name)
     series: list[Series] = []
     truths: list[Truth] = []
-    for file in files:
-        match = _INJECTED.match(file.name)
-        assert match is not None, "only such files are taken"
-        table = read_table(file, ",")
-        one = _series(table, match["mote"], quantity, base)
+    for mote, table in motes:
+        one = _series(table, mote, quantity, base)
         series.append(one)
         truths += _truths(table, one)
     parts = folder.parts

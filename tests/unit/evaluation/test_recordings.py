@@ -228,3 +228,26 @@ def test_channels_are_put_together_by_time_and_keep_their_order_where_their_cloc
     other = Series("b.x", np.array([7, 11], np.int64), np.array([70.0, 110.0]))
     found = assembled("r", "csv", [back, other])
     assert found.value.tolist() == [0.0, 70.0, 1.0, 2.0, 110.0, 3.0]
+
+
+def test_motes_without_faults_are_clean_ground_for_each_quantity(tmp_path: Path) -> None:
+    folder = tmp_path / "santander" / "interpolated" / "clean"
+    folder.mkdir(parents=True)
+    for mote in ("santander16", "santander20"):
+        text = "timestamp,mote_id,has_fault_type,temperature,light\n'2004-02-29T00:00:00',1,0,18.9,0.4\n"
+        (folder / f"{mote}_interpolated.txt").write_text(text)
+    warm, light = load(tmp_path)
+    assert (warm.name, light.name) == (
+        "santander/interpolated/clean:temperature", "santander/interpolated/clean:light"
+    )  # fmt: skip
+    assert [c.id for c in warm.channels] == ["mote-santander16.temperature", "mote-santander20.temperature"]
+    assert (warm.truths, warm.labelled) == ((), True)
+
+
+def test_a_burner_under_a_ceiling_is_told_from_its_first_sprinkler(tmp_path: Path) -> None:
+    (tmp_path / "Vettori_Flat_Ceiling_Act.csv").write_text("Act,Time-2-1,Time-2-2,Time-23-1\n-1,43.3,41.5,9\n")
+    text = "TIME,TC_1_01,TC_B_07,BDP_1_01\n0,21,18,0\n1,22,18,0\n"
+    (tmp_path / "Vettori_Flat_Ceiling_Test_02.csv").write_text(text)
+    found = only(tmp_path)
+    assert [c.id for c in found.channels] == ["tree-1.temperature-01", "tree-b.temperature-07"]
+    assert [(t.kind, t.from_ns / NS_PER_S) for t in found.truths] == [("fire", 41.5)]
