@@ -31,6 +31,7 @@ NAMES = (
     "guess",
     "line_protocol",
     "detectors",
+    "detection_faults",
     "spool",
 )
 
