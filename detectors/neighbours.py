@@ -22,7 +22,7 @@ warning here, and for the limits to judge.
     ...     verdicts = detector.update(batch)
     ...     for level, reason in zip(verdicts.level, verdicts.reason):
     ...         print(minute, Level(level).name, reason.en)
-    350 WARNING +1.8 K from the median of 3 neighbours; -0.5 ±2.0 K here
+    360 WARNING +2.2 K from the median of 3 neighbours; -0.5 ±2.5 K here
 
 References:
     A. B. Sharma, L. Golubchik, R. Govindan, Sensor Faults: Detection Methods and Prevalence in Real-World Datasets, ACM
@@ -103,16 +103,16 @@ class Options(PluginOptions):
         examples=[300.0],
     )
     ratio: float = Field(
-        default=2.0,
+        default=2.2,
         gt=1.0,
         le=1000.0,
         description="How many times the largest deviation that was commissioned is too much, without a unit.",
-        examples=[2.0],
+        examples=[2.2],
     )
     floor: float | None = Field(
         default=None,
         gt=0.0,
-        description="A deviation below this is never too much, in the channel's unit; by default a fiftieth of the "
+        description="A deviation below this is never too much, in the channel's unit; by default a fortieth of the "
         "instrument's range, or ten times the last digit that means something where the range is unknown.",
         examples=[2.0],
     )
@@ -147,7 +147,7 @@ def _floor(rule: Rule) -> float:
     if floor is not None:
         return floor
     span = channel.range_high - channel.range_low
-    return span / 50.0 if span > 0 else 10.0 * 10.0**-channel.decimals
+    return span / 40.0 if span > 0 else 10.0 * 10.0**-channel.decimals
 
 
 def _wait(rule: Rule) -> float:

@@ -192,6 +192,7 @@ class Noise(Judge):
         self._quiet_since_ns: Int64 = np.full(size + 1, _NEVER, np.int64)
         self._hushed: Mask = np.zeros(size + 1, np.bool_)
         self._held: Mask = np.zeros(size + 1, np.bool_)
+        self._any_new = True
         self._limit: Float64 = np.zeros(size + 1)
         self._cap: Float64 = np.zeros(size + 1)
         self._ready: Mask = np.zeros(size + 1, np.bool_)
@@ -233,30 +234,46 @@ class Noise(Judge):
         return NO_VERDICTS if found is None else self._judge(batch, *found)
 
     def _measure(self, share: Share) -> Float64:
-        """Take in these readings' bounces and return the moving means."""
+        """Take in these readings' bounces and return the moving means.
+
+        In place wherever columns are views: with a thousand channels, each new array costs as much as what is done.
+        """
         slots, value = share.slots, share.value
-        step = value - self._last[slots]
-        self._last[slots] = value
-        back = self._back[slots]
+        if self._any_new:
+            self._meet(share)
+        last, back, noise, peak = self._last[slots], self._back[slots], self._noise[slots], self._peak[slots]
+        step = value - last
         # A step and the return of the one before: the lesser of both where they go opposite ways, else nothing.
-        bounce = np.maximum(np.minimum(step, back), -np.maximum(step, back))
-        # fmax and fmin also take out NaN, which a first reading makes.
-        bounce = np.fmax(bounce, 0.0)
+        bounce = np.maximum(step, back)
+        np.negative(bounce, out=bounce)
+        np.maximum(bounce, np.minimum(step, back), out=bounce)
+        np.maximum(bounce, 0.0, out=bounce)
         large = bounce > self._cap[slots]
         if np.count_nonzero(large):
-            spiky = np.flatnonzero(large)
-            _, there = share.pick(spiky)
-            self._spike[there] = np.maximum(self._spike[there], bounce[spiky])
-            alone = bounce[spiky] > _ALONE * self._limit[there]
-            bounce[spiky] = self._cap[there] * np.where(alone, _ALONE_MAX / _SPIKE_MAX, 1.0)
-        self._back[slots] = -step
-        noise = self._noise[slots]
+            self._cut(share, bounce, np.flatnonzero(large))
         bounce -= noise
         bounce *= self._part[slots]
-        bounce += noise
-        self._noise[slots] = bounce
-        self._peak[slots] = np.maximum(self._peak[slots], bounce)
-        return bounce
+        noise += bounce
+        np.maximum(peak, noise, out=peak)
+        np.negative(step, out=back)
+        self._last[slots] = value
+        if not isinstance(slots, slice):
+            self._back[slots], self._noise[slots], self._peak[slots] = back, noise, peak
+        return noise
+
+    def _meet(self, share: Share) -> None:
+        """Let channels that are read for the first time begin where they are."""
+        new = np.flatnonzero(np.isnan(self._last[share.slots]))
+        _, slots = share.pick(new)
+        self._last[slots] = share.value[new]
+        self._any_new = bool(np.isnan(self._last[:-1]).any())
+
+    def _cut(self, share: Share, bounce: Float64, spiky: Slots) -> None:
+        """Cut spikes to what one of them may count, and remember how large they were."""
+        _, slots = share.pick(spiky)
+        self._spike[slots] = np.maximum(self._spike[slots], bounce[spiky])
+        alone = bounce[spiky] > _ALONE * self._limit[slots]
+        bounce[spiky] = self._cap[slots] * np.where(alone, _ALONE_MAX / _SPIKE_MAX, 1.0)
 
     def _close(self, share: Share, closing: Slots) -> None:
         """Learn from the cells that are over, and begin the next ones."""
@@ -377,11 +394,12 @@ class Noise(Judge):
     def _restored(self) -> None:
         self._switch.restored()
         self._cells.restored()
+        self._any_new = bool(np.isnan(self._last[:-1]).any())
         self._set_limit(np.arange(self._bank.size + 1))
 
 
 _NEVER: Final = np.int64(1 << 62)
-_WINDOWS: Final = 3.0
+_WINDOWS: Final = 2.0
 """Windows in a cell that is learned from."""
 _STEP_MAX: Final = 2.0
 """How much a record may grow by one cell or one episode."""
