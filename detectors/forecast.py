@@ -48,7 +48,7 @@ READINGS_MIN: Final = 5
 _SHORT_CELLS, _LONG_CELLS = 9, 32
 
 _QUIET_SHARE: Final = 1.0 / 16.0
-"""How far means may lie from a reference, in parts of the distance to the limit times window over `within_s`.
+"""How far means of a window may lie from a reference, in parts of the distance to the limit times window over within_s.
 
 For means within R of a reference, slopes between readings at least a quarter of a window W apart are at most 8 R / W.
 So with R below this share no slope reaches the limit in time, with a factor of two to spare for a reference that lies
@@ -163,14 +163,16 @@ class Forecast(Judge):
         self._within_min = float_column(rules, lambda rule: _options(rule).within_s / 60.0)
         self._certainty = float_column(rules, lambda rule: _options(rule).certainty)
         self._floor = float_column(rules, _floor)
-        self._band = _QUIET_SHARE * self._lengths_ns[0] / (self._within_min * 60.0 * NS_PER_S)
-        self._quiet_low: Float64 = np.full(size + 1, np.inf)
-        self._quiet_high: Float64 = np.full(size + 1, -np.inf)
-        self._quiet_since_ns: Int64 = np.full(size + 1, NEVER, np.int64)
+        windows, within_ns = np.stack(self._lengths_ns), self._within_min * 60.0 * NS_PER_S
+        self._band = _QUIET_SHARE * windows / within_ns
+        # For each window: means between these two have been quiet ever since then.
+        self._quiet_low: Float64 = np.full((len(WINDOWS_S), size + 1), np.inf)
+        self._quiet_high: Float64 = np.full((len(WINDOWS_S), size + 1), -np.inf)
+        self._quiet_since_ns: Int64 = np.full((len(WINDOWS_S), size + 1), NEVER, np.int64)
         self.columns |= {
-            "quiet_low": self._quiet_low,
-            "quiet_high": self._quiet_high,
-            "quiet_since_ns": self._quiet_since_ns,
+            "quiet_low": self._quiet_low.T,
+            "quiet_high": self._quiet_high.T,
+            "quiet_since_ns": self._quiet_since_ns.T,
             **self._means.columns(),
             **self._short.columns("short"),
             **self._long.columns("long"),
@@ -190,40 +192,43 @@ class Forecast(Judge):
         self._short.keep(closed)
         back = self._long.keep(closed)
         if back is not None:
-            self._quiet_low[back], self._quiet_high[back] = np.inf, -np.inf
-        awake = self._restless(closed)
+            self._quiet_low[:, back], self._quiet_high[:, back] = np.inf, -np.inf
+        restless = np.stack([self._restless(closed, k) for k in range(len(WINDOWS_S))])
         if self._switch.any_awake():
-            awake |= self._switch.awake(closed.slots)
-        return self._judge(batch, closed, np.flatnonzero(awake)) if np.count_nonzero(awake) else NO_VERDICTS
+            restless |= self._switch.awake(closed.slots)
+        if not np.count_nonzero(restless):
+            return NO_VERDICTS
+        awake = np.flatnonzero(restless.any(axis=0))
+        return self._judge(batch, closed, awake, restless[:, awake])
 
-    def _restless(self, closed: Closed) -> Mask:
-        """Return where means have moved so far lately that a slope may reach the limit in time."""
-        slots, mean = closed.slots, closed.mean
-        moved = (mean < self._quiet_low[slots]) | (mean > self._quiet_high[slots])
+    def _restless(self, closed: Closed, k: int) -> Mask:
+        """Return where means have moved so far in a window that a slope in it may reach the limit in time."""
+        slots, mean, low, high = closed.slots, closed.mean, self._quiet_low[k], self._quiet_high[k]
+        since_ns = self._quiet_since_ns[k]
+        moved = (mean < low[slots]) | (mean > high[slots])
         if np.count_nonzero(moved):
             chosen = np.flatnonzero(moved)
             _, places = closed.pick(chosen)
             value = mean[chosen]
             distance = np.fmin(np.abs(self._above[places] - value), np.abs(value - self._below[places]))
-            band = np.maximum(self._band[places] * distance, self._floor[places] / 4.0)
-            self._quiet_low[places], self._quiet_high[places] = value - band, value + band
-            self._quiet_since_ns[places] = closed.time_ns[chosen]
-        restless: Mask = closed.time_ns - self._quiet_since_ns[slots] < self._lengths_ns[-1][slots]
+            # What moves by less than the floor is not believed in any case.
+            band = np.maximum(self._band[k, places] * distance, self._floor[places] / 4.0)
+            low[places], high[places], since_ns[places] = value - band, value + band, closed.time_ns[chosen]
+        restless: Mask = closed.time_ns - since_ns[slots] < self._lengths_ns[k][slots]
         return restless
 
-    def _judge(self, batch: Batch, closed: Closed, awake: Slots) -> Verdicts:
+    def _judge(self, batch: Batch, closed: Closed, awake: Slots, restless: Mask) -> Verdicts:
         at, slots = closed.pick(awake)
         time_ns, now = closed.time_ns[awake], closed.mean[awake]
-        due_min, slope, window_s = self._soonest(slots, time_ns, now, self._certainty[slots])
+        trends = self._trends(slots, time_ns, now, restless)
+        due_min, slope, window_s = self._soonest(slots, now, trends, self._certainty[slots])
         over = due_min <= self._within_min[slots]
-        hold = np.zeros(len(slots), np.bool_)
-        if self._switch.any_awake():
-            eased_min = self._soonest(slots, time_ns, now, self._certainty[slots] / 2.0)[0]
-            under = eased_min > self._within_min[slots] * _EASED
-        elif not np.count_nonzero(over):
+        if not np.count_nonzero(over) and not self._switch.any_awake():
             return NO_VERDICTS
-        else:
-            under = ~over
+        # A warning that stands goes on while half the certainty says so, and somewhat later.
+        eased_min = self._soonest(slots, now, trends, self._certainty[slots] / 2.0)[0]
+        under = eased_min > self._within_min[slots] * _EASED
+        hold = np.zeros(len(slots), np.bool_)
         after = self._switch.step(slots, time_ns, over, under, hold)
         changed = self._bank.changed(slots, after)
         if not len(changed):
@@ -241,8 +246,20 @@ class Forecast(Judge):
             batch, at[changed], slots[changed], after[changed], judged=(value, limit, score), reason=reason
         )
 
+    def _trends(self, slots: Slots, time_ns: Int64, now: Float64, restless: Mask) -> list[tuple[Float64, Float64]]:
+        """Return for each window the slopes and their errors; NaN where it is quiet."""
+        found = []
+        for k, window in enumerate((self._short, self._long, self._long)):
+            slope, error = np.full(len(slots), np.nan), np.full(len(slots), np.nan)
+            some = np.flatnonzero(restless[k])
+            if len(some):
+                length_ns = self._lengths_ns[k][slots[some]]
+                slope[some], error[some] = window.robust(slots[some], time_ns[some], now[some], length_ns, READINGS_MIN)
+            found.append((slope, error))
+        return found
+
     def _soonest(
-        self, slots: Slots, time_ns: Int64, now: Float64, certainty: Float64
+        self, slots: Slots, now: Float64, trends: Sequence[tuple[Float64, Float64]], certainty: Float64
     ) -> tuple[Float64, Float64, Float64]:
         """Return in how many minutes a limit is reached by the steepest sure slope, that slope, and its window.
 
@@ -250,8 +267,7 @@ class Forecast(Judge):
         """
         best = np.full(len(slots), np.inf)
         best_slope, best_window_s = np.zeros(len(slots)), np.zeros(len(slots))
-        for length_ns, window in zip(self._lengths_ns, (self._short, self._long, self._long), strict=True):
-            slope, error = window.robust(slots, time_ns, now, length_ns[slots], READINGS_MIN)
+        for length_ns, (slope, error) in zip(self._lengths_ns, trends, strict=True):
             minutes = length_ns[slots] / (60.0 * NS_PER_S)
             sure = (np.abs(slope) >= certainty * error) & (np.abs(slope) * minutes >= self._floor[slots])
             distance = np.where(slope > 0, self._above[slots] - now, now - self._below[slots])

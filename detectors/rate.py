@@ -48,13 +48,22 @@ from gateway.core.plugin import Detector, PluginOptions
 
 JUDGED: Final = Judged("{}/min", "change", "变化")
 
-_QUIET_SHARE: Final = 0.5 / np.sqrt(2.0 * (CELLS + 1))
-"""How far readings may lie from a reference, in parts of limit times window, when no slope can reach the limit.
+_SLOPE_SPARSE: Final = 2.0 * np.sqrt((CELLS + 1) / 2.0) * 1.001
+"""The steepest slope of readings that lie within R of one another in a window W, in R / W, whatever their times.
 
-For n readings of span T and values within R of one another, |slope| <= R * sum|x - mean| / (2 * sum(x - mean)^2),
-which is at most R * sqrt(n / 2) / T, as sum|d| <= sqrt(n * sum(d^2)) and the two ends alone make sum(d^2) >= T^2 / 2.
-With T at least half the window and R twice the distance from the reference: distance < limit * window * this.
+For n readings of span T, |slope| <= R * sum|x - mean| / (2 * sum(x - mean)^2), which is at most R * sqrt(n / 2) / T, as
+sum|d| <= sqrt(n * sum(d^2)) and the two ends alone make sum(d^2) >= T^2 / 2; and T is at least half of W.
 """
+
+_SLOPE_DENSE: Final = 3.4
+"""The same where no two readings that follow one another lie further apart than an eighth of the window.
+
+Then eight of them lie one in each eighth. With u = sum|d| / sum(d^2), no reading can have |d| - u * d^2 add up to more
+than nothing over all: those eight give at most 12 / 8 - u * 28 / 64 (in units of W, each as near to the middle as its
+eighth allows), the others 1 / (4 u) each, so that u <= 6.4, and a slope is at most R * u / 2.
+"""
+
+_GAP_SHARE: Final = 1.0 / 8.0
 
 
 class Options(PluginOptions):
@@ -180,9 +189,13 @@ class Rate(Judge):
         self._falls = float_column(rules, lambda rule: _options(rule).direction in ("fall", "both")) == 1.0
         self._range_high = float_column(rules, lambda rule: rule.channel.range_high)
         self._trip = np.fmin(*self._limit)
-        window_min = self._window_ns / NS_PER_MINUTE
-        # The spare slot's band is endless: nothing ever wakes it.
-        self._quiet_band = np.nan_to_num(self._trip * window_min * _QUIET_SHARE, nan=np.inf)
+        # Where readings come often enough, and only while they do, much more noise is known to make no slope.
+        self._gap_ns = (self._window_ns * _GAP_SHARE).astype(np.int64)
+        self._dense = time_column(rules, lambda rule: 1.5 * rule.channel.period_s) <= self._gap_ns
+        self._gap_min_ns = int(self._gap_ns[:-1][self._dense[:-1]].min(initial=-NEVER))
+        steepest = np.where(self._dense, _SLOPE_DENSE, _SLOPE_SPARSE)
+        self._quiet_band = self._trip * (self._window_ns / NS_PER_MINUTE) / steepest / 2.0
+        self._before: Share | None = None
         self._raised_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
         # Readings between these two have been quiet ever since `quiet_since_ns`; at first none is.
         self._quiet_low: Float64 = np.full(bank.size + 1, np.inf)
@@ -219,13 +232,29 @@ class Rate(Judge):
         value = share.value
         if share.worst >= OVER_RANGE:
             value = self._counted(share.slots, value, share.quality)
+        gaps = self._gaps(share)
         back = self._window.keep(share, value)
         if back is not None:
             self._quiet_low[back], self._quiet_high[back] = np.inf, -np.inf
         restless = value < self._quiet_low[share.slots]
         restless |= value > self._quiet_high[share.slots]
+        if gaps is not None:
+            restless |= gaps
         if np.count_nonzero(restless):
             self._move(share, np.flatnonzero(restless), value)
+
+    def _gaps(self, share: Share) -> Mask | None:
+        """Return where readings are too far from those before for what is known of dense ones; None for nowhere."""
+        before, self._before = self._before, share
+        if (
+            before is not None
+            and before.slots is share.slots
+            and isinstance(share.slots, slice)
+            and share.last_ns - before.first_ns <= self._gap_min_ns
+        ):
+            return None
+        gaps = self._window.since_last(share) > self._gap_ns[share.slots]
+        return gaps & self._dense[share.slots]
 
     def _counted(self, slots: Where, value: Float64, quality: UInt8) -> Float64:
         """Return the values, beyond the range at least the range's end."""
@@ -280,6 +309,7 @@ class Rate(Judge):
         self._ladder.restored()
         self._window.restored()
         self._moved_ns = int(self._quiet_since_ns.max())
+        self._before = None
 
 
 def create(rules: Sequence[Rule]) -> Detector:

@@ -49,6 +49,9 @@ _MEDIAN_TO_MEAN: Final = 1.2533
 """How much wider the standard error of a median is than that of a mean, for normal noise: the root of half pi."""
 
 
+_NONE: Final[tuple[Where, int]] = (slice(0, 0), 0)
+
+
 class Readings(Protocol):
     """What a window keeps: a share of a batch, or cells that have closed."""
 
@@ -88,7 +91,7 @@ class Window:
         self._time_ns: Int64 = np.full((cells, len(window_ns)), NEVER, np.int64)
         self._value: Float64 = np.zeros((cells, len(window_ns)))
         self._last_ns: Int64 = np.full(len(window_ns), NEVER, np.int64)
-        self._opened: tuple[Where, int] = (slice(0, 0), 0)
+        self._opened = _NONE
         self._latest_ns = int(NEVER)
 
     def columns(self, name: str = "window") -> dict[str, NDArray[np.generic]]:
@@ -97,8 +100,13 @@ class Window:
 
     def restored(self) -> None:
         """Forget what is known of the last batch, after the columns have been filled."""
-        self._opened = (slice(0, 0), 0)
+        self._opened = _NONE
         self._latest_ns = int(self._last_ns.max())
+
+    def since_last(self, share: Readings) -> Int64:
+        """Return how long before these readings the last ones lie, in nanoseconds; call it before `keep`."""
+        since: Int64 = share.time_ns - self._last_ns[share.slots]
+        return since
 
     def keep(self, share: Readings, value: Float64 | None = None) -> Slots | None:
         """Take readings, none BAD, and return the slots whose time has stepped back, where there are any.
@@ -115,7 +123,7 @@ class Window:
             if np.count_nonzero(earlier):
                 _, back = share.pick(np.flatnonzero(earlier))
                 self._time_ns[:, back] = NEVER
-                self._opened = (slice(0, 0), 0)
+                self._opened = _NONE
         self._latest_ns = max(self._latest_ns, share.last_ns)
         self._last_ns[share.slots] = share.time_ns
         self._store(share, share.value if value is None else value)
@@ -127,6 +135,7 @@ class Window:
             if cell == share.last_ns // self._common_ns:
                 self._store_together(share, value, cell)
                 return
+        self._opened = _NONE
         slots = share.pick(np.arange(len(share)))[1]
         cell_ns = self._cell_ns[slots]
         count = share.time_ns // cell_ns
@@ -140,18 +149,19 @@ class Window:
         """Store readings that all fall into one cell; nothing to do where these rules have theirs already."""
         slots = share.slots
         regular = isinstance(slots, slice)
-        if regular and self._opened == (slots, cell):
+        if regular and self._opened[0] is slots and self._opened[1] == cell:
             return
         place = cell % self.cells
         times, values = self._time_ns[place], self._value[place]
-        old = times[slots] < cell * self._common_ns
-        if np.count_nonzero(old) == len(old):
+        # Where the same rules opened the cell before, and none of them came alone since, all open this one.
+        follows = regular and self._opened[0] is slots and self._opened[1] < cell
+        old = None if follows else times[slots] < cell * self._common_ns
+        if old is None or np.count_nonzero(old) == len(old):
             times[slots], values[slots] = share.time_ns, value
         else:
             _, chosen = share.pick(np.flatnonzero(old))
             times[chosen], values[chosen] = share.time_ns[old], value[old]
-        if regular:
-            self._opened = (slots, cell)
+        self._opened = (slots, cell) if regular else _NONE
 
     def slopes(self, slots: Slots, now_ns: Int64, now: Float64, readings_min: Float64 | int = READINGS_MIN) -> Float64:
         """Return each rule's slope by least squares, in units per minute.

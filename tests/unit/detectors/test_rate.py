@@ -230,3 +230,23 @@ def test_a_window_that_could_never_be_judged_is_refused() -> None:
     channel = Channel(0, "ht-01.t", "ht-01", "temperature", "°C", period_s=20.0)
     with pytest.raises(ConfigError, match=r"rules\[2\]\.options\.window_s: 30 s hold fewer than 3 readings"):
         create([Rule(0, "r", "rate", (channel,), Options(low=5), path=("rules", 2))])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_rests_is_found_at_the_same_reading_as_if_it_never_rested(seed: int) -> None:
+    """Nothing that a cheap look lets pass would have been found by a thorough one."""
+    random = np.random.default_rng(seed)
+    rested, restless = (make(low=2.0, high=6.0, window_s=30, direction="both") for _ in range(2))
+    restless._quiet_band = np.full_like(restless._quiet_band, -1.0)
+    second, level, told = 0.0, 20.0, []
+    for _ in range(1500):
+        second += float(
+            random.choice([1.0, 1.0, 1.0, 1.0, 0.2, 3.0, 6.0, 20.0], p=[0.7, 0.1, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01])
+        )
+        level += float(random.choice([0.0, 0.03, -0.03, 0.3, 1.0, -1.0], p=[0.6, 0.15, 0.15, 0.08, 0.01, 0.01]))
+        batch = Batch.of([0], round(second * SECOND), [level + random.normal(0, 0.1)])
+        found = [one.update(batch) for one in (rested, restless)]
+        assert found[0].level.tolist() == found[1].level.tolist()
+        assert found[0].value.tolist() == found[1].value.tolist()
+        told += found[0].level.tolist()
+    assert told
