@@ -71,7 +71,7 @@ class Evaluation:
     Attributes:
         name: The rules' name.
         recordings: What they were run on.
-        results: One for each entry of the rules.
+        results: One for each entry of the rules that has channels in any recording.
         judging: How they were judged.
     """
 
@@ -103,7 +103,7 @@ def evaluate(rules: Rules, recordings: Sequence[Recording], *, scores: bool = Tr
     Raises:
         SiteFileError: A rule cannot be bound to any recording, or its detector refuses it.
     """
-    results = tuple(_result(one, rules.judging) for one in run(rules, recordings, scores=scores))
+    results = tuple(_result(one, rules.judging) for one in run(rules, recordings, scores=scores) if one.told)
     return Evaluation(rules.name, tuple(recordings), results, rules.judging)
 
 

@@ -70,6 +70,8 @@ class Rules:
         entries: One for each rule of the file.
         judging: How they are judged.
         channels: What a site file knows of its channels, by id; empty for a rules file.
+        partial: They are for more than one recording has: a site's rules, or those shipped for a whole public set. A
+            pattern that matches nothing is then no mistake.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Rules:
     judging: Judging
     document: Document = field(repr=False)
     channels: Mapping[str, Channel] = field(default_factory=dict, repr=False)
+    partial: bool = False
 
     def known(self, recording: Recording) -> Recording:
         """Return a recording whose channels bear what the site file says of them."""
@@ -101,7 +104,7 @@ class Rules:
         return found
 
     def check_channels(self, recordings: Sequence[Recording]) -> None:
-        """Raise SiteFileError where a pattern matches no channel of any recording."""
+        """Raise SiteFileError where a pattern, or all of them, match no channel of any recording."""
         ids = {channel.id: None for recording in recordings for channel in recording.channels}
         wrong = [
             ConfigError((*entry.path, "channels", k), f"no channel is called {pattern!r}{near(pattern, ids)}")
@@ -109,8 +112,7 @@ class Rules:
             for k, pattern in enumerate(entry.section.channels)
             if pattern not in ids and not any(fnmatchcase(one, pattern) for one in ids)
         ]
-        # A site has more channels than a recording of a part of it.
-        if wrong and not self.channels:
+        if wrong and not (self.partial and len(wrong) < sum(len(entry.section.channels) for entry in self.entries)):
             raise SiteFileError(self.document.lines(wrong))
 
     def error(self, problem: ConfigError) -> SiteFileError:
@@ -175,7 +177,8 @@ def rules_of(site: Site) -> Rules:
         raise SiteFileError([f"{site.document.path.name}: has no rules to evaluate"])
     places = [k for k, section in enumerate(site.file.rules) if section.type != SUPERVISION]
     entries = _entries(written, site.document, places)
-    return Rules(site.document.path.name, entries, Judging(), site.document, {c.id: c for c in site.channels})
+    channels = {channel.id: channel for channel in site.channels}
+    return Rules(site.document.path.name, entries, Judging(), site.document, channels, partial=True)
 
 
 def default_rules(kind: str) -> Rules:
@@ -183,7 +186,7 @@ def default_rules(kind: str) -> Rules:
     path = shipped("evaluation", f"{kind}.yaml")
     if not path.is_file():
         raise ConfigError((), f"no rules are shipped for {kind}; name a file with --rules, or a site with --site")
-    return load_rules(path)
+    return replace(load_rules(path), partial=True)
 
 
 def _entries(sections: Sequence[RuleSection], document: Document, places: Sequence[int] = ()) -> tuple[Entry, ...]:

@@ -2,8 +2,9 @@
 
 A file `NIST_Smoke_Alarms_SDC02.csv` is one fire in a house; `Activation_Times.csv` tells when each commercial alarm
 sounded, in seconds from the file's own start. Each room is an area. In each room that had such alarms and instruments,
-the truth is one fire from ignition to the end of the file, its delays counted from the first ion or photo alarm of that room: negative
-is earlier. Smoke reaches rooms without commercial alarms too; whatever is said there counts neither way.
+the truth is one fire from ignition to the end of the file, its delays counted from the first ion or photo alarm of
+that room: negative is earlier. Smoke reaches rooms without commercial alarms too; whatever is said there counts neither
+way.
 
 Channels are `room-a.temperature-1` (thermocouples, 1 under the ceiling and rising numbers below), `room-a.smoke-1`
 (optical density per metre), and `room-a.co-1`, `room-a.co2-3`, `room-a.o2-5` where gas was analysed.
