@@ -32,6 +32,7 @@ NAMES = (
     "line_protocol",
     "detectors",
     "detection_faults",
+    "detection_nab",
     "spool",
 )
 
