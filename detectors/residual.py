@@ -22,7 +22,7 @@ warning must be seen to have come back before that is over. Channels not yet lea
     ...     for level, reason in zip(verdicts.level, verdicts.reason):
     ...         print(second, Level(level).name, reason.en)
     82 WARNING Flow -4.7 L/min from its usual 32.5 (usual ±0.2)
-    98 NORMAL back to usual: Flow 32.3 L/min (usual 32.5 ±0.2)
+    97 NORMAL back to usual: Flow 32.5 L/min (usual 32.5 ±0.2)
 
 References:
     J. E. Jackson, G. S. Mudholkar, Control procedures for residuals associated with principal component analysis,
@@ -82,20 +82,20 @@ class Options(PluginOptions):
         examples=[10.0],
     )
     warn_at: float = Field(
-        default=2.5,
+        default=2.75,
         ge=1.2,
         le=100.0,
         description="How far a channel must stray for a warning, as a multiple of the farthest it strayed while it was "
         "learned.",
-        examples=[2.5],
+        examples=[2.75],
     )
     wander: float = Field(
-        default=2.0,
+        default=1.0,
         ge=0.0,
         le=100.0,
         description="How much wider the band of a channel becomes that wandered while it was learned, for each "
         "standard deviation that it did; 0 trusts every channel alike.",
-        examples=[2.0],
+        examples=[1.0],
     )
     on_delay_s: float = Field(
         default=2.0,
@@ -112,12 +112,12 @@ class Options(PluginOptions):
         examples=[5.0],
     )
     back_share: float = Field(
-        default=0.4,
+        default=0.5,
         ge=0.0,
         lt=1.0,
         description="A channel is back when no more than this share of its farthest straying in this event is left, or "
         "it is within its usual band.",
-        examples=[0.4],
+        examples=[0.5],
     )
     joins_s: float = Field(
         default=120.0,

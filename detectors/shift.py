@@ -76,12 +76,12 @@ class Options(PluginOptions):
         examples=[120.0],
     )
     settle_s: float = Field(
-        default=20.0,
+        default=30.0,
         gt=0.0,
         le=86_400.0,
         description="How long the group has to come to its new state after a change, in seconds; nothing is judged "
         "meanwhile.",
-        examples=[20.0],
+        examples=[30.0],
     )
     warn_at: float = Field(
         default=2.0,
@@ -91,12 +91,12 @@ class Options(PluginOptions):
         examples=[2.0],
     )
     wander: float = Field(
-        default=2.0,
+        default=1.0,
         ge=0.0,
         le=100.0,
         description="How much wider the band of a channel becomes that wandered while it was learned, for each "
         "standard deviation that it did; 0 trusts every channel alike.",
-        examples=[2.0],
+        examples=[1.0],
     )
     on_delay_s: float = Field(
         default=2.0,
@@ -202,9 +202,11 @@ class Shift(GroupJudge):
         known = ~np.isnan(width)
         away = np.where(known & ~settling, np.abs(taken.smooth - before) / np.where(known, width, 1.0), 0.0)
         self._away[k] = away
-        # While it settles, the mean of what has been since; then slowly, and not at all while it is away.
+        # While it settles: at first wherever it goes, then the mean of where it has been; afterwards slowly, and not at
+        # all while it is away.
         spent = since_s + taken.elapsed_s
-        share = np.divide(taken.elapsed_s, spent, out=np.ones_like(spent), where=spent > 0)
+        stood = spent - self._settle_s[k] / 2
+        share = np.divide(taken.elapsed_s, stood, out=np.ones_like(spent), where=stood > taken.elapsed_s)
         slow = np.where(away <= self._warn_at[k], 1.0 - np.exp(-taken.elapsed_s / self._reference_s[k]), 0.0)
         self._reference[k] = before + np.where(settling, share, slow) * (taken.smooth - before)
         self._since_s[k] = spent
