@@ -223,7 +223,8 @@ class App:
         catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline, self._relearnt)
         refill(self.disk.spool, self.disk.history)
         events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns)]
-        events += self.pipeline.recall(self._raised_since(now_ns - self.pipeline.budgets.span_ns), now_ns)
+        raised = self._raised_since(now_ns - self.pipeline.budgets.span_ns)
+        events += self.pipeline.recall([*raised, *events], now_ns)
         still = {BUDGET_ALARM + rule for rule in self.pipeline.budgets.over}
         for alarm in self.book.alarms():
             if alarm.id.startswith("system/") and alarm.id not in still:

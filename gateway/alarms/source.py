@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gateway.alarms.level import default_priorities
+from gateway.alarms.level import default_priorities, is_hazard
 from gateway.alarms.words import Words
 from gateway.core.alarm import AlarmEvent, EventKind
 from gateway.core.model import Level, Priority, Rule
@@ -26,7 +26,7 @@ class Source:
         latching: It ends only by a manual reset once it has reached LOW or HIGH.
         priority: The priority of each level; empty where each call says its own.
         response: What the operator is told to do.
-        delayed: The rule waits before it raises (`on_delay_s`), which people must be shown (GB 16808).
+        delayed: The rule waits before it raises LOW or HIGH (`on_delay_s`), which people must be shown (GB 16808).
     """
 
     id: str
@@ -56,7 +56,7 @@ def of_rule(rule: Rule) -> Source:
         priority={**default_priorities(rule.latching), **rule.priority},
         words=Words(quantity, unit, max(c.decimals for c in channels), rule.judged),
         response=rule.response,
-        delayed=(getattr(rule.options, "on_delay_s", 0) or 0) > 0,
+        delayed=(getattr(rule.options, "on_delay_s", 0) or 0) > 0 and any(map(is_hazard, rule.levels)),
         blank=_blank(
             rule.id,
             rule.area,
