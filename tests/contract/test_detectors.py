@@ -36,7 +36,7 @@ RULES = 7
 FIRST_ROW = 3
 """Judged channels stand at rows 3, 5, 7…, so that rows before, between and after have no rule."""
 CHANNELS = 100
-LEARNING_S = 3 * 3600
+LEARNING_S = 2 * 3600
 """Quiet readings after which the examples of a detector that learns must have learned."""
 STEP_S = 10
 UNTIL_TOLD = {"bump_test", "comparison"}
@@ -249,7 +249,7 @@ def run(detector: Detector, batches: list[Batch]) -> list[list[tuple[Any, ...]]]
 def check_only_changes_are_reported(case: Case) -> None:
     detector = case.make()
     level = {rule.index: 0 for rule in case.rules}
-    for batch in stream(case, 1, 400):
+    for batch in stream(case, 1, 200):
         verdicts = detector.update(batch)
         # Readings of a group stand one behind the other in a batch: only there may a rule change more than once.
         assert len(set(verdicts.rule.tolist())) == len(verdicts) or case.binding is not Binding.EACH
@@ -297,34 +297,34 @@ def check_bad_raises_no_alarm(case: Case) -> None:
 
 def check_constant_input_stays_normal(case: Case) -> None:
     detector = case.make()
-    for second in range(600):
+    for second in range(0, 600, 2):
         assert len(detector.update(Batch.of(case.rows, START + second * SECOND, case.air))) == 0
 
 
 def check_deterministic(case: Case) -> None:
-    batches = stream(case, 2, 300)
+    batches = stream(case, 2, 150)
     assert run(case.make(), batches) == run(case.make(), batches)
 
 
 def check_save_and_restore_midway(case: Case) -> None:
-    batches = stream(case, 3, 300)
+    batches = stream(case, 3, 160)
     whole = run(case.make(), batches)
-    for cut in (0, 1, 77, 150):
+    for cut in (0, 1, 100):
         first, second = case.make(), case.make()
         run(first, batches[:cut])
         state = {name: column.copy() for name, column in first.save().items()}
-        run(first, batches[cut : cut + 40])
+        run(first, batches[cut : cut + 20])
         second.restore(state)
         assert run(second, batches[cut:]) == whole[cut:]
 
 
 def check_state_moves_by_rule(case: Case) -> None:
     """Row k of every saved array is all there is of rule k: rules may move to another detector, among other rules."""
-    batches = stream(case, 10, 300)
+    batches = stream(case, 10, 160)
     whole = run(case.make(), batches)
     moved = [5, 1, 6, 2]
     rules = [case.rules[k] for k in moved]
-    for cut in (1, 77, 150):
+    for cut in (1, 100):
         first, second = case.make(), case.module.create([*rules, case.rules[0]])
         run(first, batches[:cut])
         there, here = first.save(), second.save()
@@ -372,7 +372,7 @@ def check_memory_is_bounded(case: Case) -> None:
     detector = case.make()
     run(detector, stream(case, 6, 20))
     before = sum(column.nbytes for column in detector.save().values())
-    run(detector, stream(case, 7, 500))
+    run(detector, stream(case, 7, 250))
     assert sum(column.nbytes for column in detector.save().values()) == before
     assert before <= (RULES * 65536 if case.learns else sum(len(rule.channels) for rule in case.rules) * 4096)
 
@@ -381,20 +381,20 @@ def check_gap_is_no_answer(case: Case) -> None:
     """After a day of silence the old readings count for nothing, and air is still normal."""
     detector = case.make()
     for day in range(3):
-        for second in range(120):
+        for second in range(0, 120, 2):
             time_ns = START + (day * 86400 + second) * SECOND
             assert len(detector.update(Batch.of(case.rows, time_ns, case.air))) == 0
 
 
 def check_time_may_step_back(case: Case) -> None:
     detector = case.make()
-    for second in [*range(100), *range(-3600, -3400), *range(3600, 3700)]:
+    for second in [*range(0, 100, 2), *range(-3600, -3400, 2), *range(3600, 3700, 2)]:
         assert len(detector.update(Batch.of(case.rows, START + second * SECOND, case.air))) == 0
 
 
 def check_input_is_unchanged(case: Case) -> None:
     detector = case.make()
-    for batch in stream(case, 8, 100):
+    for batch in stream(case, 8, 60):
         columns = [c.copy() for c in (batch.row, batch.time_ns, batch.value, batch.quality)]
         detector.update(batch)
         now = (batch.row, batch.time_ns, batch.value, batch.quality)
@@ -403,7 +403,7 @@ def check_input_is_unchanged(case: Case) -> None:
 
 def check_splitting_a_batch_does_not_matter(case: Case) -> None:
     whole, split = case.make(), case.make()
-    for batch in stream(case, 9, 300):
+    for batch in stream(case, 9, 160 if case.binding is Binding.EACH else 80):
         together = told(whole.update(batch))
         apart = [told(split.update(batch.take(slice(i, i + 1)))) for i in range(len(batch))]
         assert sorted(entry for found in apart for entry in found) == together
@@ -480,17 +480,21 @@ def check_nothing_is_learned_while_held(case: Case) -> None:
     if not case.learns:
         return
     strange, usual = case.taught(), case.taught()
-    hour, everything = 3600, np.ones(CHANNELS, np.bool_)
+    spell_s, everything = 1800, np.ones(CHANNELS, np.bool_)
     at_s = LEARNING_S
     for detector, shift in ((strange, 30.0), (usual, 0.0)):
         detector.hold(everything)
-        run(detector, case.quiet(hour, start_s=at_s, shift=shift))
-        run(detector, case.quiet(hour, start_s=at_s + hour, seed=5))
+        run(detector, case.quiet(spell_s, start_s=at_s, shift=shift))
+        run(detector, case.quiet(spell_s, start_s=at_s + spell_s, seed=5))
         detector.hold(~everything)
-        run(detector, case.quiet(hour, start_s=at_s + 2 * hour, seed=6))
+        run(detector, case.quiet(spell_s, start_s=at_s + 2 * spell_s, seed=6))
         detector.level[:] = Level.NORMAL
     raised = [
-        {entry[0] for found in run(detector, case.quiet(hour, start_s=at_s + 3 * hour, shift=30.0)) for entry in found}
+        {
+            entry[0]
+            for found in run(detector, case.quiet(spell_s, start_s=at_s + 3 * spell_s, shift=30.0))
+            for entry in found
+        }
         for detector in (strange, usual)
     ]
     assert raised[0] == raised[1]
