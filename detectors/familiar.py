@@ -143,13 +143,11 @@ class Familiar:
         # The first one stands for its hour until the next one comes.
         step_s = _HOUR_S
         if self.values.count:
-            step_s = (time_ns - self.last_ns) * 1e-9
-            step_s = 0.0 if step_s < 0.0 else min(step_s, _STEP_S_MAX)
+            step_s = min(max((time_ns - self.last_ns) * 1e-9, 0.0), _STEP_S_MAX)
             self.learned_s += step_s
             step_s = min(step_s, _HOUR_S)
         self.values.learn(value)
-        stands += step_s
-        stands = min(stands, REMEMBERED_S)
+        stands = min(stands + step_s, REMEMBERED_S)
         if stands > 0.0:
             self.usual_s[hour] = stands
             self.usual[hour] = usual + (value - usual) * (step_s / stands)

@@ -216,8 +216,9 @@ class Novelty(Judge):
         record = one.record
         ratio, score = 0.0, nan
         if ready := one.ready:
-            ratio = record.ratio(surprise, time_ns, least)
-            self._score[slot] = score = record.score(ratio)
+            if surprise > 0.0:
+                ratio = record.ratio(surprise, time_ns, least)
+            self._score[slot] = score = record.score(ratio) if ratio > 0.0 else 0.0
         over = score >= self._warn_at[slot]
         raised = bool(self._bank.levels[slot])
         why = one.why(self._channels[slot], value, time_ns, ratio) if over and not raised else _STILL

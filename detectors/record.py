@@ -109,6 +109,6 @@ class Record:
 
 
 def _step(ratio: float) -> int:
-    if ratio >= 1.0:
-        return 0
-    return min(int(-2.0 * log2(ratio)) + 1, STEPS - 1) if ratio > 0.0 else STEPS - 1
+    if ratio <= 0.0:
+        return STEPS - 1
+    return 0 if ratio >= 1.0 else min(int(-2.0 * log2(ratio)) + 1, STEPS - 1)
