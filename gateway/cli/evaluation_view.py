@@ -25,8 +25,9 @@ _WORDS = {"false_per_week": "false a week", "f1": "F1", "far_percent": "FAR", "c
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Print one set of rules."""
-    console.print(results_table(evaluation.results))
-    for line in remarks(evaluation.results):
+    shown = [*evaluation.results, *([] if evaluation.together is None else [evaluation.together])]
+    console.print(results_table(shown))
+    for line in remarks(shown):
         console.print(Text.assemble(("!", asking.MARK), " ", line))
     console.print(Text(_summary(evaluation)))
 

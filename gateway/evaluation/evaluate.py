@@ -9,6 +9,7 @@ from gateway.evaluation.points import NabScores, Points, nab_scores, points, uni
 from gateway.evaluation.recording import Recording
 from gateway.evaluation.rules import Judging, Rules
 from gateway.evaluation.run import Run, run
+from gateway.evaluation.together import judged_together, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,14 @@ class Evaluation:
         recordings: What they were run on.
         results: One for each entry of the rules that has channels in any recording.
         judging: How they were judged.
+        together: All entries as one detector; None where there is only one.
     """
 
     name: str
     recordings: tuple[Recording, ...] = field(repr=False)
     results: tuple[Result, ...]
     judging: Judging
+    together: Result | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return it for a program."""
@@ -89,6 +92,7 @@ class Evaluation:
             "lead_s": self.judging.lead_s,
             "grace_s": self.judging.grace_s,
             "results": [result.plain() for result in self.results],
+            "together": None if self.together is None else self.together.plain(),
         }
 
 
@@ -103,8 +107,17 @@ def evaluate(rules: Rules, recordings: Sequence[Recording], *, scores: bool = Tr
     Raises:
         SiteFileError: A rule cannot be bound to any recording, or its detector refuses it.
     """
-    results = tuple(_result(one, rules.judging) for one in run(rules, recordings, scores=scores) if one.told)
-    return Evaluation(rules.name, tuple(recordings), results, rules.judging)
+    runs = [one for one in run(rules, recordings, scores=scores) if one.told]
+    results = tuple(_result(one, rules.judging) for one in runs)
+    whole = _whole(runs, results, rules.judging) if len(runs) > 1 else None
+    return Evaluation(rules.name, tuple(recordings), results, rules.judging, whole)
+
+
+def _whole(runs: Sequence[Run], results: Sequence[Result], judging: Judging) -> Result:
+    """Return all entries as one, which is for whatever any of them is for."""
+    made = together(runs)
+    of = list(units(made, tuple(k for one in runs for k in judging.answers.get(one.entry.section.id, ("*",)))))
+    return Result(made, judged_together([result.judged for result in results], made), points(of), nab_scores(of))
 
 
 def _result(made: Run, judging: Judging) -> Result:

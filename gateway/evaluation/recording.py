@@ -210,6 +210,7 @@ def assembled(
     *,
     learning_ns: int | None = None,
     labelled: bool = True,
+    together_s: float = 0.0,
 ) -> Recording:
     """Put channels together in order of time; readings of one moment in the order of the channels.
 
@@ -240,6 +241,7 @@ def assembled(
         truths=tuple(sorted(truths, key=lambda truth: (truth.start_ns, truth.end_ns, truth.channels, truth.kind))),
         learning_ns=learning_ns,
         labelled=labelled,
+        together_s=together_s,
     )
 
 

@@ -58,7 +58,7 @@ def write_report(path: Path, evaluations: Sequence[Evaluation]) -> None:
         _save(path, [_titled(r, one) for r in chosen[:PNG_CHARTS_MAX] for one in evaluations])
         return
     parts = [_header(first)]
-    parts += [f"<h2>{escape(one.name)}</h2>{_table(one.results)}" for one in evaluations]
+    parts += [f"<h2>{escape(one.name)}</h2>{_table(_shown(one))}" for one in evaluations]
     if len(evaluations) == 2:
         parts.append(_differences(list(pairs(*evaluations))))
     parts += [_misses(result) for result in first.results]
@@ -123,6 +123,10 @@ def _chosen(evaluations: Sequence[Evaluation]) -> list[Recording]:
             for name, _ in result.judged.false:
                 worth[name] = worth.get(name, 0) + 1
     return sorted(evaluations[0].recordings, key=lambda recording: -worth.get(recording.name, 0))[:CHARTS_MAX]
+
+
+def _shown(evaluation: Evaluation) -> list[Result]:
+    return [*evaluation.results, *([] if evaluation.together is None else [evaluation.together])]
 
 
 def _table(results: Sequence[Result]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.evaluation.loaders.tables import Table, read_table
-from gateway.evaluation.recording import Recording, RecordingError, Series, Truth, assembled, runs
+from gateway.evaluation.recording import Recording, RecordingError, Series, Truth, assembled, runs, typical_period_s
 
 KINDS: Final = {1: "random", 2: "malfunction", 4: "bias", 8: "drift", 16: "polydrift", 32: "polydrift"}
 """What the codes of the column `has_fault_type` mean; 32 is a polynomial drift with noise."""
@@ -73,7 +73,9 @@ def _recording(folder: Path, quantity: str, motes: list[tuple[str, Table]]) -> R
         truths += _truths(table, one)
     parts = folder.parts
     where = "/".join(parts[parts.index(base) :]) if base in parts else folder.name
-    return assembled(f"{where}:{quantity}", "faults", series, truths)
+    # Motes report each at their own time: half a period of theirs is one batch, as a gateway would take them.
+    together_s = min(typical_period_s(one.time_ns) for one in series) / 2
+    return assembled(f"{where}:{quantity}", "faults", series, truths, together_s=together_s)
 
 
 def _series(table: Table, mote: str, quantity: str, base: str) -> Series:

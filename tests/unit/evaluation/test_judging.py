@@ -255,3 +255,25 @@ def test_delays_are_compared_only_where_both_find(tmp_path: Path) -> None:
     (pair,) = pairs(high, low)
     assert pair.differences()["later_s"] == -1.0
     assert low.results[0].judged.delay_s(50) > high.results[0].judged.delay_s(50)
+
+
+def test_rules_that_tell_one_event_make_one_episode_together(tmp_path: Path) -> None:
+    text = """
+        rules:
+          - {id: gas, type: threshold, channels: ['*'], options: {low: 10}}
+          - {id: early, type: threshold, channels: ['*'], options: {low: 5}}
+          - {id: much, type: threshold, channels: ['a-1.ch4'], options: {low: 24}}
+    """
+    #         0    1    2     3    4    5    6    7     8    9
+    first = [0.0, 6.0, 12.0, 6.0, 0.0, 0.0, 6.0, 0.0, 40.0, 0.0]
+    made = recording({"a-1.ch4": first, "b-1.ch4": [0.0] * 10}, [truth(2, 3), truth(8, 9)])
+    evaluation = judge(tmp_path, made, text)
+    assert [len(result.judged.false) for result in evaluation.results] == [0, 2, 0]
+    assert evaluation.together is not None
+    found = evaluation.together.judged
+    # The episode from 1 to 4 s began in clean time, but gas was raised within the window, at 2 s.
+    assert (found.delays_s, [e.start_ns // NS_PER_S for _, e in found.false]) == ([0.0, 0.0], [1, 6])
+    assert found.episodes == 3
+    assert found.clean_weeks == pytest.approx(evaluation.results[0].judged.clean_weeks)
+    (open_end,) = [e for e in evaluation.together.run.told[0].episodes if e.start_ns == 8 * NS_PER_S]
+    assert (open_end.end_ns // NS_PER_S, open_end.open, open_end.level) == (9, False, Level.LOW)
