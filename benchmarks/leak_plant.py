@@ -16,10 +16,10 @@ from simulators.events import LeakEvent
 from simulators.loading import checked
 from simulators.world import World
 
-ROOMS = 4
+ROOMS = 12
 HEADS = [(x, y) for y in (2.5, 7.5) for x in (2.5, 7.5, 12.5)]
 """Places of a room's heads on its plan of 15 m by 10 m, in metres."""
-STEP_S = 2.0
+STEP_S = 2.5
 DAY_S = 86_400
 VOLUME_M3, HEIGHT_M, LENGTH_M, AIR_CHANGES_PER_H = 600.0, 4.0, 15.0, 0.5
 BRANCH_S = 1500.0
@@ -66,16 +66,18 @@ class Record:
     branches: list[Branch] = field(default_factory=list)
 
 
-def scenario(seed: int, days: float, head: Head, *, cleaning: bool, climate: bool = True) -> dict[str, Any]:
+def scenario(
+    seed: int, days: float, head: Head, *, cleaning: bool, climate: bool = True, rooms: int = ROOMS
+) -> dict[str, Any]:
     """Return the plant: offices' hours, a heated hall, doors that let the cold in."""
     rng = np.random.default_rng([seed, 1])
     hours = {"from_h": 7, "to_h": 19, "weekdays": [0, 1, 2, 3, 4, 5]}
     instruments: dict[str, Any] = {}
     events: list[dict[str, Any]] = []
-    for room in range(ROOMS):
-        name = f"room-{room}"
+    for room in range(rooms):
+        name = f"room-{room:02d}"
         for place, (x, y) in enumerate(HEADS):
-            instruments[f"gd-{room}{place}"] = {
+            instruments[f"gd-{room:02d}{place}"] = {
                 "bus": f"bus-{room}", "unit": place + 1, "at": name, "x_m": x, "y_m": y, "height_m": 3.7,
                 "channels": {"ch4": {
                     "address": 0, "range": [head.low, 100.0], "t90_s": float(rng.uniform(8, 20)),
@@ -84,7 +86,7 @@ def scenario(seed: int, days: float, head: Head, *, cleaning: bool, climate: boo
                     "daily": 0.0, "sees": {"ethanol": 0.6}, "marks": []}},
             }  # fmt: skip
         if climate:
-            instruments[f"th-{room}"] = {
+            instruments[f"th-{room:02d}"] = {
                 "bus": f"bus-{room}", "unit": 99, "at": name, "height_m": 1.6,
                 "channels": {"temperature": {"address": 0, "type": "int16", "t90_s": 60.0, "marks": []},
                              "humidity": {"address": 1, "t90_s": 30.0}},
@@ -102,9 +104,9 @@ def scenario(seed: int, days: float, head: Head, *, cleaning: bool, climate: boo
     return {
         "name": "leaks", "seed": seed, "step_s": STEP_S, "duration_s": days * DAY_S,
         "ambient": {"temperature_c": 8, "swing_k": 6, "weather_k": 0.8, "humidity_rh": 70, "start_hour": 0},
-        "rooms": {f"room-{k}": {"volume_m3": VOLUME_M3, "height_m": HEIGHT_M, "length_m": LENGTH_M,
-                                "air_changes_per_h": AIR_CHANGES_PER_H, "warmer_k": 12} for k in range(ROOMS)},
-        "buses": {f"bus-{k}": {"type": "modbus-tcp"} for k in range(ROOMS)},
+        "rooms": {f"room-{k:02d}": {"volume_m3": VOLUME_M3, "height_m": HEIGHT_M, "length_m": LENGTH_M,
+                                "air_changes_per_h": AIR_CHANGES_PER_H, "warmer_k": 12} for k in range(rooms)},
+        "buses": {f"bus-{k}": {"type": "modbus-tcp"} for k in range(rooms)},
         "instruments": instruments, "events": events,
     }  # fmt: skip
 
@@ -126,6 +128,7 @@ def record(
     head: Head | None = None,
     cleaning: bool = False,
     climate: bool = True,
+    rooms: int = ROOMS,
 ) -> Record:
     """Run the plant.
 
@@ -138,8 +141,9 @@ def record(
         head: What hangs there.
         cleaning: Whether somebody wipes with alcohol most evenings.
         climate: Whether temperature and humidity are measured in the rooms.
+        rooms: How many.
     """
-    world = World(checked(scenario(seed, days, head or Head(), cleaning=cleaning, climate=climate)))
+    world = World(checked(scenario(seed, days, head or Head(), cleaning=cleaning, climate=climate, rooms=rooms)))
     count = round(days * DAY_S / STEP_S)
     rng = np.random.default_rng([seed, 2])
     begins = set(np.sort(rng.integers(round(learn_days * DAY_S / STEP_S), count, leaks)).tolist())
@@ -151,24 +155,24 @@ def record(
         clean[k] = world.heads.shown
         if k in begins:
             branches += [_branch(world, k, size, rng, mixed=mixed) for size in sizes for mixed in (False, True)]
-    channels = [(c.id, c.quantity, int(c.id[3])) for c in world.channels]
+    channels = [(c.id, c.quantity, int(c.id[3:5])) for c in world.channels]
     return Record(channels, clean, branches)
 
 
 def _branch(world: World, at: int, size: float, rng: np.random.Generator, *, mixed: bool) -> Branch:
     world = copy.deepcopy(world)
     nearest: list[int] = []
-    for room in range(ROOMS):
+    for room in range(len(world.rooms)):
         place: dict[str, float] = {}
         if not mixed:
             x, y = rng.uniform(0.5, LENGTH_M - 0.5), rng.uniform(0.5, VOLUME_M3 / HEIGHT_M / LENGTH_M - 0.5)
             place = {"x_m": float(x), "y_m": float(y), "height_m": float(rng.uniform(2.0, 3.8))}
             nearest.append(int(np.argmin([(x - a) ** 2 + (y - b) ** 2 for a, b in HEADS])))
         flow = flow_l_per_min(size)
-        event = {"at_s": world.t_s, "what": "leak", "where": f"room-{room}", "gas": "ch4", "flow_l_per_min": flow}
+        event = {"at_s": world.t_s, "what": "leak", "where": f"room-{room:02d}", "gas": "ch4", "flow_l_per_min": flow}
         world.happen(LeakEvent.model_validate({**event, **place}))
     values = np.empty((round(BRANCH_S / STEP_S), len(world.channels)), np.float32)
     for k in range(len(values)):
         world.step()
         values[k] = world.heads.shown
-    return Branch(at, size, mixed, values, tuple(nearest) if nearest else (-1,) * ROOMS)
+    return Branch(at, size, mixed, values, tuple(nearest) if nearest else (-1,) * len(world.rooms))

@@ -51,7 +51,7 @@ from detectors.rises import FAST, FEATURES, MIDDLE, SLOW, SPANS, Look, Rises
 from detectors.usual import Usual
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
-from gateway.core.model import NO_VERDICTS, Batch, Float64, Int64, Judged, Level, Quality, Reason, Rule, Verdicts
+from gateway.core.model import NO_VERDICTS, Batch, Float64, Int64, Judged, Level, Quality, Reason, Rule, UInt8, Verdicts
 from gateway.core.plugin import Binding, Detector, PluginOptions
 
 BINDING: Final = Binding.GROUP
@@ -72,6 +72,8 @@ _LEFT: Final = 0.35
 _DIGITS: Final = 1.2
 """A rise of not much more than the smallest step that an instrument shows is none."""
 _VALUE_MAX: Final = 1e30
+_CLIMATE_MAX: Final = 1e4
+"""Beyond any temperature, humidity or wind in any unit: wilder readings count as this."""
 _HANDS_ON: Final = np.array([Quality.CALIBRATION, Quality.WARM_UP], np.uint8)
 _NO_CELL: Final = -(1 << 40)
 
@@ -82,8 +84,7 @@ class Options(PluginOptions):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"learn_s": 3600.0},
-                {"learn_s": 1800.0, "cell_s": 20.0, "deviations": 6.0, "limit": 20.0, "start_percent": 5.0},
+                {"cell_s": 60.0, "learn_s": 1800.0, "compensate": ["temperature", "humidity"], "limit": 20.0},
             ]
         }
     )
@@ -276,7 +277,8 @@ class Leak(GroupJudge):
         if not len(at):
             return NO_VERDICTS
         slots, places = slots[at], places[at]
-        value = np.clip(batch.value[at], -_VALUE_MAX, _VALUE_MAX)
+        most = np.where(self._rises.head[slots, places], _VALUE_MAX, _CLIMATE_MAX)
+        value = np.clip(batch.value[at], -most, most)
         over_range = is_over_range(batch.quality[at])
         value = np.where(over_range, np.fmax(value, self._range_high[slots, places]), value)
         closing = self._rises.fine.add(slots, places, batch.time_ns[at], value)
@@ -297,14 +299,18 @@ class Leak(GroupJudge):
         quiet = self._quiet(slots, places, look, strength)
         parts = []
         if quiet.any():
-            self._take(batch, at[quiet], slots[quiet], places[quiet], look.of(quiet), left[quiet], strength[quiet])
-        if not quiet.all():
-            # Where something stirs, a rule's heads are judged one after the other, in the order of their readings.
-            loud = np.flatnonzero(~quiet)
-            for now, _, _ in self.members.rounds(batch.row[at[loud]]):
-                k = loud[now]
-                self._take(batch, at[k], slots[k], places[k], look.of(k), left[k], strength[k])
-                parts.append(self._report(batch, at[k], slots[k], places[k], look.of(k)))
+            some = look.of(quiet)
+            self._keep(slots[quiet], places[quiet], some, strength[quiet])
+            self._learn(batch.quality[at[quiet]], slots[quiet], places[quiet], some, left[quiet])
+        # Where something stirs, a rule's heads are judged one after the other, in the order of their readings.
+        loud = np.flatnonzero(~quiet)
+        for now, slot, place in self.members.rounds(batch.row[at[loud]]):
+            k = loud[now]
+            some = look.of(k)
+            self._keep(slot, place, some, strength[k])
+            self._follow(slot, place, batch.time_ns[at[k]], some, strength[k])
+            self._learn(batch.quality[at[k]], slot, place, some, left[k])
+            parts.append(self._report(batch, at[k], slot, place, some))
         return joined(parts)
 
     def _quiet(self, slots: Slots, places: Slots, look: Look, strength: Float64) -> Mask:
@@ -322,16 +328,6 @@ class Leak(GroupJudge):
         limit = np.fmax(self._level_min[slots, places], _LEVEL_DEVIATIONS * scatter) * self._wider[slots, places]
         return np.where(self._usual.learned(slots, places), np.nan_to_num(above), 0.0), limit
 
-    def _take(  # noqa: PLR0917 - all of it is of the same heads
-        self, batch: Batch, at: Slots, slots: Slots, places: Slots, look: Look, left: Float64, strength: Float64
-    ) -> None:
-        """Follow the episodes of these heads and learn from those that are calm."""
-        self._keep(slots, places, look, strength)
-        self._follow(slots, places, batch.time_ns[at], look, strength)
-        calm = (batch.quality[at] == Quality.GOOD) & ~self._up[slots].any(axis=1) & ~self._held[slots].any(axis=1)
-        calm &= (self._bank.levels[slots] == NORMAL) & ~np.isnan(look.rise[:, SLOW])
-        self._learn(slots, places, look, left, calm)
-
     def _see_digit(self, slots: Slots, places: Slots, value: Float64) -> None:
         """Find the smallest step that each instrument shows."""
         with np.errstate(invalid="ignore"):
@@ -342,13 +338,17 @@ class Leak(GroupJudge):
 
     def _weigh(self, slots: Slots, places: Slots, look: Look) -> tuple[Float64, Float64]:
         """Return what the climate does not explain of each rise, and how far that is, in parts of its limit."""
-        explained = self._influence.explained(slots, places, look.climate_rise)
-        left = look.rise - explained
+        left = look.rise - self._explained(slots, places, look.climate_rise)
         known = ~np.isnan(left)
         limit = self._limits(slots, places, known)
         with np.errstate(invalid="ignore"):
             strength = np.where(known, left, look.rise) / limit
         return left, np.nan_to_num(strength, nan=0.0)
+
+    def _explained(self, slots: Slots, places: Slots, change: Float64) -> Float64:
+        """Return what the climate explains of rises, float64[n, spans]: never so much that it could hide a leak."""
+        most = np.nan_to_num(self._level_min[slots, places], nan=np.inf)[:, None]
+        return np.clip(self._influence.explained(slots, places, change), -most, most)
 
     def _limits(self, slots: Slots, places: Slots, known: Mask) -> Float64:
         """Return float64[n, SPANS]: the rise that is too far for each head."""
@@ -369,7 +369,7 @@ class Leak(GroupJudge):
         young = np.isnan(base)
         base = np.where(young, look.before[:, FAST], base)
         climate = np.where(young[:, None], look.climate_before[:, FAST], climate)
-        explained = self._influence.explained(slots, places, (look.climate_now - climate)[:, None])[:, 0]
+        explained = self._explained(slots, places, (look.climate_now - climate)[:, None])[:, 0]
         self._lead[at] = np.nan_to_num(look.now - base - np.nan_to_num(explained))
 
     def _follow(self, slots: Slots, places: Slots, time_ns: Int64, look: Look, strength: Float64) -> None:
@@ -407,7 +407,7 @@ class Leak(GroupJudge):
 
     def _end(self, slots: Slots, places: Slots, time_ns: Int64, look: Look) -> None:
         at = slots, places
-        explained = self._influence.explained(slots, places, (look.climate_now - self._climate[at])[:, None])[:, 0]
+        explained = self._explained(slots, places, (look.climate_now - self._climate[at])[:, None])[:, 0]
         risen_by = look.now - self._before[at] - np.nan_to_num(explained)
         with np.errstate(invalid="ignore"):
             self._peak[at] = np.fmax(self._peak[at], risen_by)
@@ -424,7 +424,10 @@ class Leak(GroupJudge):
             if time_ns[k] - self._since[slot, place] <= _HARMLESS_NS:
                 self._wider[slot, place] = min(self._wider[slot, place] * _WIDENED, _WIDEST)
 
-    def _learn(self, slots: Slots, places: Slots, look: Look, left: Float64, calm: Mask) -> None:
+    def _learn(self, quality: UInt8, slots: Slots, places: Slots, look: Look, left: Float64) -> None:
+        """Learn from the heads whose rule is calm, from good readings only."""
+        calm = (quality == Quality.GOOD) & ~self._up[slots].any(axis=1) & ~self._held[slots].any(axis=1)
+        calm &= (self._bank.levels[slots] == NORMAL) & ~np.isnan(look.rise[:, SLOW])
         at = np.flatnonzero(calm)
         if not len(at):
             return

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.bank import Mask, Slots
-from detectors.trails import Trails, middle, rise
+from detectors.trails import Means, Trails, middle, rise
 from gateway.core.model import Float64, Int64, Rule
 
 CELLS: Final = 208
@@ -37,6 +37,9 @@ may not be closed yet when a head's is."""
 CLIMATE_MAX: Final = 3
 """The most quantities of the climate that are taken into account."""
 FEATURES: Final = CLIMATE_MAX * len(LAGS)
+_PAST: Final = np.array([(late + gap, late + end) for _, gap, end in FINE for late in LAGS])
+_RECENT: Final = np.array([(late, late + recent) for recent, _, _ in FINE[1:] for late in LAGS])
+"""From which cell to which the climate's past and present reach, a span and a lag each."""
 
 
 class Look(NamedTuple):
@@ -152,10 +155,15 @@ class Rises:
         self, slots: Slots, there: Slots, number: Int64, far_number: Int64
     ) -> tuple[Float64, Float64, Float64]:
         cells = self.fine.back_from(slots, there, number)
-        long = rise(self.long.back_from(slots, there, far_number), *LONG)
-        found = [[*(rise(cells, *span, late) for span in FINE), long] for late in LAGS]
+        long, long_before = rise(self.long.back_from(slots, there, far_number), *LONG)
+        # Means will do, but for the present, in which one wild reading would count: sums serve all spans at once.
+        past, recent = Means(cells, _PAST), Means(cells, _RECENT)
         now = np.stack([middle(cells[:, late : late + FINE[0][0]], 0.5) for late in LAGS], axis=1)
-        up, before = (np.stack([np.stack([f[i] for f in row], axis=1) for row in found], axis=2) for i in (0, 1))
+        present = np.concatenate([now[:, None], recent.found.reshape(len(now), len(FINE) - 1, len(LAGS))], axis=1)
+        before = past.found.reshape(len(now), len(FINE), len(LAGS))
+        each = len(LAGS)
+        up = np.concatenate([present - before, np.repeat(long[:, None, None], each, axis=2)], axis=1)
+        before = np.concatenate([before, np.repeat(long_before[:, None, None], each, axis=2)], axis=1)
         return now, up, before
 
     def forget(self, slot: int, place: int, first: int, end: int) -> None:

@@ -155,6 +155,30 @@ def middle(cells: Float64, share: float = 0.0) -> Float64:
     return np.asarray(found, np.float64)
 
 
+class Means:
+    """Means of spans of cells, all at once.
+
+    Args:
+        cells: float64[n, cells], NaN where empty.
+        spans: int[m, 2], from which cell to before which.
+
+    Attributes:
+        found: float64[n, m]; NaN where less than a third of a span holds something.
+    """
+
+    def __init__(self, cells: Float64, spans: NDArray[np.int_]) -> None:
+        empty = np.isnan(cells)
+        sums = np.zeros((len(cells), cells.shape[1] + 1))
+        counts = sums.copy()
+        np.cumsum(np.where(empty, 0.0, cells), axis=1, out=sums[:, 1:])
+        np.cumsum(~empty, axis=1, out=counts[:, 1:])
+        count = counts[:, spans[:, 1]] - counts[:, spans[:, 0]]
+        enough = (count > 0) & (count >= (spans[:, 1] - spans[:, 0]) * _BEFORE_SHARE)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            found = (sums[:, spans[:, 1]] - sums[:, spans[:, 0]]) / count
+        self.found: Float64 = np.where(enough, found, np.nan)
+
+
 def rise(cells: Float64, recent: int, gap: int, end: int, late: int = 0) -> tuple[Float64, Float64]:
     """Return how far each row has risen, and the level it has risen from; NaN where too little was read.
 
