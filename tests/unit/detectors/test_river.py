@@ -1,0 +1,190 @@
+import pickle
+import subprocess
+import sys
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors import river, river_group
+from detectors.river_model import BYTES_MAX, Kind, Stream, build, kept, kind_of, returned
+from gateway.core.errors import ConfigError
+from gateway.core.model import Batch, Channel, Level, Quality, Rule
+from gateway.core.plugin import Learning
+
+SECOND = 1_000_000_000
+CHANNELS = tuple(Channel(row, f"i{row}.x", f"i{row}", "x", "u", decimals=1) for row in range(3))
+SVM = {"model": "anomaly.OneClassSVM", "parameters": {"nu": 0.2}}
+SCALED = {"scaler": "preprocessing.StandardScaler"}
+MODELS: list[dict[str, Any]] = [
+    {"model": "anomaly.StandardAbsoluteDeviation"},
+    {"model": "anomaly.StandardAbsoluteDeviation", "parameters": {"sub_stat": {"model": "stats.Quantile"}}},
+    {"model": "anomaly.GaussianScorer"},
+    {"model": "anomaly.HalfSpaceTrees", "parameters": {"window_size": 50}, "scaler": "preprocessing.MinMaxScaler"},
+    {"model": "anomaly.QuantileFilter", "parameters": {"anomaly_detector": SVM, "q": 0.99}, **SCALED},
+    {"model": "anomaly.LODA", "parameters": {"n_random_cuts": 20}, **SCALED},
+    {"model": "anomaly.LocalOutlierFactor", "parameters": {"n_neighbors": 5}, "lags": 2},
+]
+DRIFTS = ["drift.ADWIN", "drift.PageHinkley", "drift.KSWIN"]
+
+
+def made(**options: Any) -> river.River:
+    given = {"settle_s": 100.0, "warn_at": 0.99, **options}
+    detector = river.create([Rule(0, "r", "river", CHANNELS[:1], river.Options(**given))])
+    assert isinstance(detector, river.River)
+    return detector
+
+
+def feed(detector: Any, seconds: range, offset: float = 0.0, **columns: Any) -> list[tuple[int, Level]]:
+    found = []
+    for second in seconds:
+        # The noise of a second is always the same one, whoever asks.
+        value = 20.0 + np.random.default_rng(second).normal() + offset
+        verdicts = detector.update(Batch.of([0], second * SECOND, [value], **columns))
+        found += [(second, Level(level)) for level in verdicts.level]
+    return found
+
+
+@pytest.mark.parametrize("options", MODELS, ids=lambda options: options["model"])
+def test_any_anomaly_model_learns_ranks_and_goes_on_after_a_restart(options: dict[str, Any]) -> None:
+    detector, other = made(**options), made(**options)
+    assert isinstance(detector, Learning)
+    feed(detector, range(300))
+    assert detector.ready.all()
+    assert 0.0 <= detector.score[0] <= 1.0
+    other.restore(detector.save())
+    for second in range(300, 320):
+        assert feed(detector, range(second, second + 1)) == feed(other, range(second, second + 1))
+        assert detector.score.tolist() == other.score.tolist()
+
+
+@pytest.mark.parametrize("model", DRIFTS)
+def test_a_drift_detector_tells_a_level_that_has_moved_and_then_is_quiet(model: str) -> None:
+    detector = made(model=model, parameters={"delta": 1.0} if "Page" in model else {})
+    assert feed(detector, range(400)) == []
+    (began, level), (_, after) = feed(detector, range(400, 600), offset=10.0)[:2]
+    assert (level, after) == (Level.WARNING, Level.NORMAL)
+    assert 400 <= began < 480
+
+
+def test_what_is_far_out_is_a_warning_with_its_reason_and_then_over() -> None:
+    detector = made(model="anomaly.StandardAbsoluteDeviation")
+    assert feed(detector, range(400)) == []
+    verdicts = detector.update(Batch.of([0], 400 * SECOND, [45.0]))
+    assert verdicts.level.tolist() == [Level.WARNING]
+    assert verdicts.value > verdicts.limit
+    assert verdicts.reason[0].en.startswith("i0.x 45.0 u: StandardAbsoluteDeviation finds it as unusual as 1 in ")
+    assert feed(detector, range(401, 500)) == [(461, Level.NORMAL)]
+
+
+@pytest.mark.parametrize("quality", [Quality.COMMS_LOST, Quality.MAINTENANCE])
+def test_only_good_readings_are_learned(quality: Quality) -> None:
+    detector = made(model="anomaly.StandardAbsoluteDeviation")
+    feed(detector, range(300), quality=quality)
+    assert not detector.ready.any()
+    assert np.isnan(detector.score).all()
+
+
+def test_nothing_is_learned_while_held_or_raised_or_frozen() -> None:
+    detector = made(model="anomaly.StandardAbsoluteDeviation", learn_s=300.0)
+    feed(detector, range(200))
+
+    def model() -> bytes:
+        return bytes(detector.save()["model"][0])
+
+    detector.hold(np.array([True]))
+    before = model()
+    feed(detector, range(200, 220))
+    assert model() == before
+    detector.hold(np.array([False]))
+    feed(detector, range(220, 221))
+    assert model() != before
+    feed(detector, range(221, 260), offset=30.0)
+    assert detector.level.tolist() == [Level.WARNING]
+    before = model()
+    feed(detector, range(260, 270), offset=30.0)
+    assert model() == before
+    feed(detector, range(270, 700))
+    before = model()
+    feed(detector, range(700, 720))
+    assert model() == before
+
+
+def test_relearning_begins_anew() -> None:
+    detector = made(model="anomaly.StandardAbsoluteDeviation")
+    feed(detector, range(300))
+    detector.relearn(np.array([0]))
+    assert not detector.ready.any()
+    assert feed(detector, range(300, 600), offset=50.0) == []
+    assert detector.ready.all()
+
+
+def test_a_group_is_asked_when_all_of_it_has_reported_and_not_while_one_is_bad() -> None:
+    given = {"model": "anomaly.LocalOutlierFactor", "parameters": {"n_neighbors": 5}}
+    options = river_group.Options(**given, settle_s=60.0, warn_at=0.98, beyond=3.0)
+    detector = river_group.create([Rule(0, "g", "river_group", CHANNELS, options, group=True)])
+    random = np.random.default_rng(5)
+
+    def one(second: int, last: float, quality: Any = Quality.GOOD) -> list[int]:
+        x = random.normal()
+        values, found = [x, x + 0.1 * random.normal(), last * x], []
+        for row in range(3):
+            batch = Batch.of([row], second * SECOND, [values[row]], quality if row == 2 else Quality.GOOD)
+            found += detector.update(batch).level.tolist()
+        return found
+
+    assert sum(len(one(second, 1.0)) for second in range(200)) == 0
+    assert detector.ready.all()
+    before = detector.save()
+    assert one(200, 90.0, Quality.SENSOR_FAULT) == []
+    assert detector.save()["model"].tobytes() == before["model"].tobytes()
+    assert one(201, 900.0) == [Level.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "problem"),
+    [
+        ({"model": "anomaly.HalfSpaceTree"}, "model", "did you mean 'HalfSpaceTrees'"),
+        ({"model": "anomalies.LODA"}, "model", "river has nothing called 'anomalies'"),
+        ({"model": "os.system"}, "model", "no name of a model"),
+        ({"model": "linear_model.LinearRegression"}, "model", "judges nothing"),
+        ({"model": "anomaly.LODA", "parameters": {"n_cuts": 3}}, "parameters", "no parameter 'n_cuts'"),
+        ({"model": "anomaly.QuantileFilter", "parameters": {"q": 0.9}}, "parameters", "refuses its parameters"),
+        ({"model": "anomaly.LODA", "scaler": "stats.Mean"}, "scaler", "transforms nothing"),
+        ({"model": "drift.ADWIN", "lags": 4}, "model", "neither scaler nor lags"),
+        ({"model": "anomaly.HalfSpaceTrees", "parameters": {"n_trees": 60}}, "parameters", "57,344 bytes"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_its_place(options: dict[str, Any], path: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem) as caught:
+        river.create([Rule(0, "r", "river", CHANNELS[:1], river.Options(**options), path=("rules", 2))])
+    assert caught.value.path[:4] == ("rules", 2, "options", path)
+
+
+def test_a_drift_detector_of_a_group_is_refused() -> None:
+    options = river_group.Options(model="drift.ADWIN")
+    with pytest.raises(ConfigError, match="watches one value"):
+        river_group.create([Rule(0, "g", "river_group", CHANNELS, options, group=True)])
+
+
+def test_a_kept_model_comes_back_and_nothing_else_does() -> None:
+    model = build("anomaly.HalfSpaceTrees", {})
+    stream = Stream(model, kind_of(model, "x"), None, 1)
+    assert stream.kind is Kind.FEATURES
+    for k in range(300):
+        stream.learn([k / 300])
+    data = kept(stream)
+    assert data is not None
+    assert len(data) <= BYTES_MAX
+    assert returned(data).score([0.5]) == stream.score([0.5])
+    for wrong in (print, subprocess.Popen, stream.model):
+        with pytest.raises(ValueError, match="a kept model"):
+            returned(zlib.compress(pickle.dumps(wrong)))
+    with pytest.raises(ValueError, match="a kept model"):
+        returned(b"no such thing")
+
+
+def test_river_is_imported_only_when_a_rule_names_a_model() -> None:
+    code = "import sys; from detectors import river, river_group; sys.exit('river.base' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0  # our own words
