@@ -8,7 +8,8 @@ points serve any channel, quiet or wild, and an event makes one warning.
 It says that something is unlike anything before, not that it is dangerous: what has happened once is known, and a slow
 leak is never far from what was a moment ago. It stands beside limits, rates and leak detection, and replaces none.
 
-Learned is from GOOD readings, not while the channel is in alarm or fault, nor while the rule's own warning lasts.
+Nothing is learned from readings that are not GOOD, nor while the channel is in alarm or fault. While the rule's own
+warning lasts, means and scatter are not learned; the values are known again, so that the same thing is told once.
 
     >>> from gateway.core.model import Batch
     >>> channel = Channel(0, "t-01.temperature", "t-01", "temperature", "°C", decimals=1)
