@@ -46,6 +46,8 @@ SCENARIOS = ROOT / "config" / "scenarios"
 PAIRS = 36
 GOAL_S = -10.0
 NEVER = float("inf")
+QUIET_MIN = 8
+"""Readings that tell what a meter's noise is."""
 ION = Criterion(quantity="ion", kind="smoke", floor=0.05, drift=0.01)
 """An ionisation chamber's voltage, turned round as it falls with smoke; of its 2 V to the alarm, a fortieth."""
 FLOORS = tuple(product((0.3, 0.5, 0.8), (1.0, 2.0), (0.003, 0.005, 0.01)))
@@ -246,19 +248,20 @@ def plain(rules: Rules, all_: Sequence[House]) -> tuple[list[float], list[float]
     return heat, rise
 
 
-def quiet_noise(all_: Sequence[House]) -> tuple[Float64, Float64]:
-    """Return what smoke and carbon dioxide meters show before any fire could have reached them, from their median."""
+def quiet_noise(all_: Sequence[House]) -> dict[str, list[Float64]]:
+    """Return what smoke and carbon dioxide meters show before a fire could have reached them, one array a meter."""
     pools: dict[str, list[Float64]] = {"smoke": [], "co2": []}
     for house in all_:
         for channel in house.recording.channels:
             if channel.quantity in pools and channel.area in house.first_s:
                 time_ns, value = house.recording.of(channel.row)
                 early = value[time_ns < 0.4 * house.first_s[channel.area] * NS_PER_S]
-                pools[channel.quantity].append(early - np.median(early) if len(early) else early)
-    return np.concatenate(pools["smoke"]), np.concatenate(pools["co2"])
+                if len(early) >= QUIET_MIN:
+                    pools[channel.quantity].append(early - np.median(early))
+    return pools
 
 
-def clean_rooms(folder: Path, noise: tuple[Float64, Float64], most: int) -> tuple[float, int, int]:
+def clean_rooms(folder: Path, noise: Mapping[str, Sequence[Float64]], most: int) -> tuple[float, int, int]:
     """Return sensor-days, alarms and warnings of rooms without fire.
 
     Each is one mote's temperatures, without those in which a fault was injected, beside a smoke and a gas channel that
@@ -281,7 +284,9 @@ def clean_rooms(folder: Path, noise: tuple[Float64, Float64], most: int) -> tupl
             time_ns, value = time_ns[sound][:most], value[sound][:most]
             gaps = np.fmin(np.diff(time_ns) / NS_PER_S, 600.0)
             days += float(gaps.sum()) / 86_400.0
-            meters = random.choice(noise[0], len(value)), random.choice(noise[1], len(value))
+            # One meter's noise to a room: a mixture of good and bad meters would be like none of them.
+            smoke, gas = (pool[len(seen) % len(pool)] for pool in (noise["smoke"], noise["co2"]))
+            meters = random.choice(smoke, len(value)), random.choice(gas, len(value))
             found = _clean_room(channel.period_s, time_ns, value, meters)
             alarms, warnings = alarms + found[0], warnings + found[1]
     return days, alarms, warnings

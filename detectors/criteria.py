@@ -2,12 +2,14 @@
 
 A criterion has two halves. The fixed half is a limit, and for heat a rate of rise: whoever reaches it needs nobody's
 agreement. The learned half watches how far a reading lies above its reference, in floors, and adds that up over time
-(a capped CUSUM): it is met once the sum has come to `PATIENCE_S` floors times seconds, after one reading far above or
-several a little above. A floor is the least rise that can mean anything, or four times the noise where that is more.
+(a capped CUSUM): it is met once the sum has come to `PATIENCE_S` floors times seconds, after one reading two floors
+above or several a little above. A floor is the least rise that can mean anything, or four times the noise where that
+is more.
 
 The reference begins as the mean of the first `SETTLE_S`, and from then on follows the readings by no more than `drift`
-a minute: what rises slower is taken for the day's course, what rises faster is not. While its rule is in alarm it
-stands still. Nothing is learned from BAD readings.
+a minute: what rises slower is taken for the day's course, what rises faster is not. It begins anew after a silence in
+which the day's course could have gone far (for temperature some minutes, for smoke hours), and where readings lie far
+below it. While its rule is in alarm it stands still. Nothing is learned from BAD readings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,8 +45,10 @@ RATE_WINDOW_S: Final = 30.0
 """The window of the rate of rise, as for heat detectors (EN 54-5)."""
 
 _CAP: Final = 4.0
+_STRONG: Final = 2.0
 _STEP_S_MAX: Final = 5.0
 _SUM_MAX: Final = 3.0 * PATIENCE_S
+_GAIN_S_MAX: Final = 0.75 * PATIENCE_S
 _NOISE: Final = 4.0
 _NOISE_S: Final = 60.0
 _FORGET: Final = 20.0
@@ -293,7 +297,10 @@ class Senses:
             rise = value - reference
             height = np.clip(np.nan_to_num(rise / scale, nan=0.0), -_CAP, _CAP)
             settled = age_s >= SETTLE_S
-            sum_s = np.clip(old.sum_s + (height - 1.0) * np.fmin(dt, _STEP_S_MAX), 0.0, _SUM_MAX)
+            gain_s = (height - 1.0) * np.fmin(dt, _STEP_S_MAX)
+            # No single reading meets it but one two floors above: seldom readings would else count more than many.
+            gain_s = np.where(height < _STRONG, np.fmin(gain_s, _GAIN_S_MAX), gain_s)
+            sum_s = np.clip(old.sum_s + gain_s, 0.0, _SUM_MAX)
             sum_s = np.where(settled & ~fresh, sum_s, 0.0)
             met = settled & (sum_s >= PATIENCE_S)
             share = np.where(settled, 1.0 - np.exp(-dt / _NOISE_S), dt / np.fmax(age_s, 1e-9))
