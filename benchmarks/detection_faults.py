@@ -42,7 +42,7 @@ KINDS = ("random", "malfunction", "bias", "drift", "polydrift")
 WIDTH = len(KINDS) + 1
 """Recordings of a mote: without faults, and with those of each kind."""
 SENSITIVITIES = (0.7, 1.0, 1.4)
-SHORT = 12_000
+SHORT = 6_000
 """Times of reading that the short form judges."""
 MEAN_GOAL, EACH_GOAL, FALSE_GOAL = 90.0, 75.0, 1.0
 WEEK_S = 7 * 86_400.0

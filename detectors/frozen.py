@@ -219,7 +219,8 @@ class Frozen(Judge):
         # A gap ends a stillness, but proves no instrument alive that has been found frozen.
         over = moved | (unknown & ~self._found[slots])
         self._end(slots[over], end_ns[over], moved[over])
-        begins = over & still & ~unknown
+        # The last moving cell may have touched the value that now stands still: then nothing is over, but this begins.
+        begins = still & ~unknown & (over | (self._since_ns[slots] == IDLE))
         self._anchor[slots[begins]] = low[begins]
         self._since_ns[slots[begins]] = end_ns[begins]
         self._moved[slots] |= moved & np.isfinite(anchor)

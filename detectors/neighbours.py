@@ -317,7 +317,7 @@ class Neighbours(Judge):
         over = (away > limit) & (self._age[slots] >= _SAMPLES) & self._akin(slots)
         after = self._switch.step(slots, batch.time_ns[at], over, away < 0.8 * limit, np.zeros(len(at), np.bool_))
         calm = (after == NORMAL) & (self._bank.levels[slots] == NORMAL)
-        self._commission(slots[calm], batch.value[at[calm]], residual[calm], away[calm])
+        self._commission(slots[calm], batch.value[at[calm]], residual[calm])
         self._follow(slots[~calm], after[~calm], (away / limit)[~calm])
         changed = self._bank.changed(slots, after)
         if not len(changed):
@@ -338,7 +338,7 @@ class Neighbours(Judge):
         akin: Mask = explained | (self._ratio[slots] * record <= self._floor[slots])
         return akin
 
-    def _commission(self, slots: Slots, value: Float64, residual: Float64, away: Float64) -> None:
+    def _commission(self, slots: Slots, value: Float64, residual: Float64) -> None:
         """Learn the mean of the residuals and the largest deviation from it; nothing once that is done.
 
         A deviation is learned only when nothing has been raised for some hours after it.
@@ -346,10 +346,12 @@ class Neighbours(Judge):
         self._own_low[slots] = np.minimum(self._own_low[slots], value)
         self._own_high[slots] = np.maximum(self._own_high[slots], value)
         learns = ~self._held[slots] & (self._age[slots] < self._settle[slots])
-        slots, residual, away = slots[learns], residual[learns], away[learns]
+        slots, residual = slots[learns], residual[learns]
         age = self._age[slots]
         self._age[slots] = age + 1.0
         self._centre[slots] += (residual - self._centre[slots]) / (age + 1.0)
+        # From the centre with this residual in it: the first one is the whole offset of the place, and no deviation.
+        away = np.abs(residual - self._centre[slots])
         ripe = age % self._wait[slots] == self._wait[slots] - 1.0
         self._record[slots[ripe]] = np.maximum(self._record[slots[ripe]], self._waiting[slots[ripe], 0])
         self._waiting[slots[ripe], 0] = self._waiting[slots[ripe], 1]

@@ -280,14 +280,16 @@ class Noise(Judge):
         time_ns = share.time_ns[closing]
         _, slots = share.pick(closing)
         peak = self._peak[slots]
-        told = (self._cells.end_ns[slots] > 0) & ~self._spoiled[slots] & ~self._held[slots]
-        self._note_quiet(slots[told], peak[told], time_ns[told])
+        known = self._cells.end_ns[slots] > 0
+        self._note_quiet(slots[known], peak[known], time_ns[known])
+        told = known & ~self._spoiled[slots] & ~self._held[slots]
         # A level that was restored without what was learned may not keep the rule from learning.
         quiet = (self._bank.levels[slots] == NORMAL) | ~self._ready[slots]
         sound = told & quiet
         # Learned with a cell's delay: what turns out to be the beginning of a fault is not.
         waiting = self._waiting[slots]
-        learned = sound & (waiting >= 0.0)
+        # A channel that may be falling silent is not learned either, or its silence would soon be usual.
+        learned = sound & (waiting >= 0.0) & (self._quiet_since_ns[slots] == _NEVER)
         self._learn(slots[learned], waiting[learned])
         self._waiting[slots] = np.where(sound, peak, -1.0)
         self._peak[slots] = self._noise[slots]
@@ -296,20 +298,20 @@ class Noise(Judge):
         self._cells.begin(slots, time_ns)
         self._set_limit(slots)
 
-    def _learn(self, slots: Slots, peak: Float64) -> None:
+    def _learn(self, slots: Slots, peak: Float64, times: float = 1.0) -> None:
         """Take in what was shown, but no more at once than widens the record twice; a young channel learns at once."""
         least = self._floor[slots] / self._ratio[slots]
         most = _STEP_MAX * np.maximum(self._habits.record(slots), least)
         young = self._age[slots] < self._settle[slots]
         peak = np.where(self._ready[slots], np.minimum(peak, most), peak)
-        self._habits.learn(slots, peak, np.where(young, ENOUGH, 1.0))
+        self._habits.learn(slots, peak, np.where(young, ENOUGH, times))
         self._age[slots] += 1.0
 
     def _learn_episode(self, slots: Slots) -> None:
-        """Take an episode that is over and went little beyond its limit for a habit not known before."""
+        """Take an episode that is over and went little beyond its limit for a habit, when it has come a few times."""
         worst = self._worst[slots]
         habit = slots[(worst <= _LITTLE * self._limit[slots]) & ~self._held[slots]]
-        self._learn(habit, self._worst[habit])
+        self._learn(habit, self._worst[habit], ENOUGH / _EPISODES)
         self._worst[slots] = self._spike[slots] = 0.0
         self._set_limit(habit)
 
@@ -362,7 +364,8 @@ class Noise(Judge):
         if self._spike[slot] > 0.0:
             jump = amount(channel, float(self._spike[slot]), change=True)
             return Reason(
-                f"spikes of up to {jump}, noise at most {most} here before", f"尖峰达 {jump}；此处以往噪声至多 {most}"
+                f"noise {noise} with jumps of up to {jump}, at most {most} here before",
+                f"噪声 {noise}，跳变达 {jump}；此处以往至多 {most}",
             )
         return Reason(f"noise {noise}, at most {most} here before", f"噪声 {noise}；此处以往至多 {most}")
 
@@ -403,8 +406,10 @@ _WINDOWS: Final = 2.0
 """Windows in a cell that is learned from."""
 _STEP_MAX: Final = 2.0
 """How much a record may grow by one cell or one episode."""
-_LITTLE: Final = 4.0
+_LITTLE: Final = 2.0
 """How many times its limit an episode may reach and be taken for a habit."""
+_EPISODES: Final = 4.0
+"""How many such episodes make a habit."""
 _YOUNG: Final = 0.5
 """How much wider a limit is drawn when a channel has just been learned, in parts of itself; less and less after."""
 
