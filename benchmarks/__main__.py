@@ -33,6 +33,7 @@ NAMES = (
     "detectors",
     "detection_faults",
     "detection_nab",
+    "detection_skab",
     "spool",
 )
 
