@@ -102,8 +102,14 @@ class _Axis:
 def _groups(recording: Recording, told: Sequence[Told]) -> list[tuple[str, list[int]]]:
     """Return the rows that a rule judges by quantity; all where none is judged."""
     judged = {channel.row for one in told for rule in one.rules for channel in rule.judges}
-    rows = sorted(judged) or range(len(recording.channels))
     found: dict[str, list[int]] = {}
+    # One of each area first: of many channels only a few are drawn.
+    seen: dict[tuple[str, str], int] = {}
+    turn: dict[int, int] = {}
+    for row in sorted(judged) or range(len(recording.channels)):
+        key = (recording.channels[row].quantity, recording.channels[row].area)
+        turn[row] = seen[key] = seen.get(key, 0) + 1
+    rows = sorted(turn, key=lambda row: (turn[row], row))
     for row in rows:
         channel = recording.channels[row]
         found.setdefault(f"{channel.quantity} {channel.unit}".strip(), []).append(row)

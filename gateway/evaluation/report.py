@@ -134,8 +134,10 @@ def _table(results: Sequence[Result]) -> str:
 
 
 def _rows(named: Sequence[tuple[str, Result]]) -> str:
-    head = "".join(f"<th{_class(k)}>{escape(name)}</th>" for k, name in enumerate(_HEADINGS))
-    body = "".join(f"<tr>{_cells(name, result)}</tr>" for name, result in named)
+    rows = [_cells(name, result) for name, result in named]
+    kept = [k for k in range(len(_HEADINGS)) if any(row[k] != "–" for row in rows)]
+    head = "".join(f"<th{_class(k)}>{escape(_HEADINGS[k])}</th>" for k in kept)
+    body = "".join(f"<tr>{''.join(f'<td{_class(k)}>{row[k]}</td>' for k in kept)}</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
@@ -143,10 +145,10 @@ def _class(column: int) -> str:
     return ' class="text"' if column < 2 else ""
 
 
-def _cells(name: str, result: Result) -> str:
+def _cells(name: str, result: Result) -> list[str]:
     found, points = result.judged, result.points
     scores = {} if result.nab is None else result.nab.alarms
-    cells = [
+    return [
         escape(name), escape(result.type), f"{found.found}/{len(found.findings)}", str(found.missed),
         _number(found.delay_s(50), 1, " s"), _number(found.delay_s(90), 1, " s"), str(len(found.false)),
         _number(found.false_per_week, 3), _number(found.clean_weeks, 2), _number(points.f1, 3),
@@ -155,7 +157,6 @@ def _cells(name: str, result: Result) -> str:
           ("standard", "reward_low_FP_rate", "reward_low_FN_rate")),
         _number(result.run.cost_us, 2),
     ]  # fmt: skip
-    return "".join(f"<td{_class(k)}>{cell}</td>" for k, cell in enumerate(cells))
 
 
 def _number(value: float, digits: int, unit: str = "") -> str:
