@@ -22,7 +22,7 @@ A member without a value neither raises nor clears.
 References:
     A. B. Sharma, L. Golubchik, R. Govindan, Sensor Faults: Detection Methods and Prevalence in Real-World Datasets, ACM
     TOSN 6(3), 2010: rules from knowledge of the field.
-    ISO 19289 and QA/QC practice of weather stations: internal consistency checks.
+    WMO-No. 8, Guide to Instruments and Methods of Observation: checks of internal consistency.
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,6 @@ another principle (infrared) needs no such rule.
 
 References:
     IEC 60079-29-1 and IEC 60079-29-2: readings above the range of catalytic instruments are ambiguous and must latch.
-    GB 15322.1-2019: high concentration protection of catalytic elements.
 """
 
 from collections.abc import Sequence
