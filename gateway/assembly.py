@@ -15,7 +15,19 @@ from gateway.registry import Kind, load
 from gateway.site.load import Connection, Destination, Site
 
 SECTIONS = frozenset(
-    {"site", "connections", "instruments", "rules", "tests", "outputs", "stores", "uplinks", "secrets", "storage", "api"}
+    {
+        "site",
+        "connections",
+        "instruments",
+        "rules",
+        "tests",
+        "outputs",
+        "stores",
+        "uplinks",
+        "secrets",
+        "storage",
+        "api",
+    }
 )
 
 
