@@ -36,7 +36,7 @@ from pydantic import ConfigDict, Field
 from detectors.bank import NORMAL, WARNING, Mask, Slots, Switch, is_bad, margin, time_column
 from detectors.groups import GroupJudge, Round, amount, joined, member_figures, named
 from detectors.past import Past
-from detectors.quiet import At, Quiet
+from detectors.quiet import At, Quiet, Taken
 from detectors.residual import check_group, told_briefly
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Judged, Level, Reason, Rule, UInt8, Verdicts
 from gateway.core.plugin import Binding, Detector, PluginOptions
@@ -168,10 +168,23 @@ class Shift(GroupJudge):
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
+        slots, places = self.members.find(batch.row)
+        mine = slots < self.members.size
         bad = is_bad(batch.quality) | np.isnan(batch.value)
-        return joined([self._judge(batch, each, bad) for each in self.members.rounds(batch.row)])
+        at = np.flatnonzero(mine & ~bad)
+        k = slots[at], places[at]
+        taken = self._quiet.take(k, batch.time_ns[at], batch.value[at])
+        if not self._switch.any_awake() and not (self._distance(k, taken) > self._warn_at[k]).any():
+            # Nothing leaves its reference and no change goes on: no order of readings matters.
+            self._blind[slots[mine], places[mine]] = bad[mine]
+            self._follow(k, taken, batch.quality[at])
+            return NO_VERDICTS
+        whole = Taken(*(np.zeros(len(batch)) for _ in taken))
+        for column, values in zip(whole, taken, strict=True):
+            column[at] = values
+        return joined([self._judge(batch, each, bad, whole) for each in self.members.rounds(batch.row)])
 
-    def _judge(self, batch: Batch, each: Round, bad: Mask) -> Verdicts:
+    def _judge(self, batch: Batch, each: Round, bad: Mask, whole: Taken) -> Verdicts:
         at, slots, places = each
         self._blind[slots, places] = bad[at]
         seen = ~bad[at]
@@ -179,7 +192,7 @@ class Shift(GroupJudge):
         if not len(at):
             return NO_VERDICTS
         time_ns = batch.time_ns[at]
-        self._follow((slots, places), time_ns, batch.value[at], batch.quality[at])
+        self._follow((slots, places), Taken(*(column[at] for column in whole)), batch.quality[at])
         away = (self._away[slots] > self._warn_at[slots]) & ~self._blind[slots]
         before = self._bank.levels[slots]
         over = away.any(axis=1)
@@ -190,17 +203,21 @@ class Shift(GroupJudge):
             return NO_VERDICTS
         return self._report(batch, at[changed], slots[changed], after[changed])
 
-    def _follow(self, k: At, time_ns: NDArray[np.int64], value: Float64, quality: UInt8) -> None:
+    def _distance(self, k: At, taken: Taken) -> Float64:
+        """Return how far members have left their references, in widths; 0 for those not yet learned, and settling."""
+        reference, width = self._reference[k], self._quiet.width[k]
+        known = ~np.isnan(width) & ~np.isnan(reference) & (self._since_s[k] >= self._settle_s[k])
+        return np.where(known, np.abs(taken.smooth - reference) / width, 0.0)
+
+    def _follow(self, k: At, taken: Taken, quality: UInt8) -> None:
         """Note how far the members are from their references, and let these follow."""
-        taken = self._quiet.take(k, time_ns, value)
         before, since_s = self._reference[k], self._since_s[k]
         before = np.where(np.isnan(before), taken.smooth, before)
         clean = (quality < _GOOD_TO_LEARN) & ~self._held[k]
         self._quiet.learn(k, taken, taken.smooth - before, clean)
         settling = since_s < self._settle_s[k]
-        width = self._quiet.width[k]
-        known = ~np.isnan(width)
-        away = np.where(known & ~settling, np.abs(taken.smooth - before) / np.where(known, width, 1.0), 0.0)
+        known = self._quiet.knows(k)
+        away = self._distance(k, taken)
         self._away[k] = away
         # While it settles: at first wherever it goes, then the mean of where it has been; afterwards slowly, and not at
         # all while it is away.
