@@ -6,7 +6,7 @@ channel that has been read and then stays away for longer than its `stale_after_
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -80,11 +80,17 @@ def run(site: Site, test: TestSection) -> Outcome:
         SiteFileError: A plugin refuses what the site file says of a rule.
     """
     ticks = _Ticks(site.channels, test)
-    trial = _Trial(assembly.pipeline(site), _begin_ns(site), test)
+    trial = _Trial(assembly.pipeline(_concerned(site, test)), _begin_ns(site), test)
     for tick in range(ticks.count):
         trial.pass_tick(tick * test.every_s, ticks.batch(tick, trial.begin_ns))
     trial.finish()
     return Outcome(test, ticks.readings, tuple(trial.failures), tuple(trial.events))
+
+
+def _concerned(site: Site, test: TestSection) -> Site:
+    """Return the site with only those rules that a reading of the test can reach: the others could say nothing."""
+    rules = [rule for rule in site.rules if any(channel.id in test.readings for channel in rule.channels)]
+    return replace(site, rules=tuple(replace(rule, index=k) for k, rule in enumerate(rules)))
 
 
 def _begin_ns(site: Site) -> int:
