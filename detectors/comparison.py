@@ -22,7 +22,7 @@ something, as for `neighbours`. Work is what MAINTENANCE, TEST, CALIBRATION and 
 
 References:
     IEC 60079-29-2: checks after calibration and repair.
-    B. de Bruijn et al., Benchmark Datasets for Fault Detection and Classification in Sensor Data, SENSORNETS 2016: bias.
+    B. de Bruijn et al., Benchmark Datasets for Fault Detection and Classification in Sensor Data, SENSORNETS 2016.
 """
 
 from collections.abc import Mapping, Sequence

@@ -24,6 +24,8 @@ from gateway.core.model import Float32, Float64, Int64, Quality
 BINS: Final = 48
 """Half octaves: figures up to 2^24 times the least one are told apart."""
 
+_ENDLESS_NS: Final = (1 << 63) - 1
+
 ENOUGH: Final = 24.0
 """How many figures at least as large make a record: what comes now and then is not yet a habit."""
 
@@ -52,10 +54,12 @@ class Habits:
 
     def record(self, slots: Slots) -> Float64:
         """Return what enough of the remembered figures reached, to half an octave upwards; 0 where they are few."""
-        known = np.cumsum(self.counts[slots][:, ::-1], axis=1)[:, ::-1] >= ENOUGH - 1.0
-        highest = BINS - 1 - np.argmax(known[:, ::-1], axis=1)
+        below = np.cumsum(self.counts[slots], axis=1)
+        # The last bin above and in which there are enough: all but so many lie below it.
+        above_ok = below[:, -1:] - np.float32(ENOUGH - 1.0)
+        highest = np.minimum(np.count_nonzero(below <= above_ok, axis=1), BINS - 1)
         edge: Float64 = self._least[slots] * 2.0 ** (highest / 2.0)
-        return np.where(known.any(axis=1), edge, 0.0)
+        return np.where(above_ok[:, 0] >= 0, edge, 0.0)
 
     def share_below(self, slots: Slots, figure: Float64) -> Float64:
         """Return what share of the remembered figures is smaller, at most as fine as their number; NaN without any.
@@ -155,5 +159,5 @@ class Cells:
     def restored(self) -> None:
         """Set what follows from the ends, after they have been filled."""
         ends = self.end_ns[:-1]
-        self._next_ns = int(ends.min(initial=np.iinfo(np.int64).max))
+        self._next_ns = int(ends.min(initial=_ENDLESS_NS))
         self._begun_ns = int((ends - self.length_ns[:-1]).max(initial=0))

@@ -193,6 +193,7 @@ class Noise(Judge):
         self._hushed: Mask = np.zeros(size + 1, np.bool_)
         self._held: Mask = np.zeros(size + 1, np.bool_)
         self._any_new = True
+        self._record: Float64 = np.zeros(size + 1)
         self._limit: Float64 = np.zeros(size + 1)
         self._cap: Float64 = np.zeros(size + 1)
         self._ready: Mask = np.zeros(size + 1, np.bool_)
@@ -301,7 +302,7 @@ class Noise(Judge):
     def _learn(self, slots: Slots, peak: Float64, times: float = 1.0) -> None:
         """Take in what was shown, but no more at once than widens the record twice; a young channel learns at once."""
         least = self._floor[slots] / self._ratio[slots]
-        most = _STEP_MAX * np.maximum(self._habits.record(slots), least)
+        most = _STEP_MAX * np.maximum(self._record[slots], least)
         young = self._age[slots] < self._settle[slots]
         peak = np.where(self._ready[slots], np.minimum(peak, most), peak)
         self._habits.learn(slots, peak, np.where(young, ENOUGH, times))
@@ -326,7 +327,8 @@ class Noise(Judge):
 
     def _set_limit(self, slots: Slots) -> None:
         left = np.maximum(0.0, 1.0 - self._age[slots] / self._settle[slots])
-        most = np.maximum(self._ratio[slots] * self._habits.record(slots), self._floor[slots])
+        self._record[slots] = record = self._habits.record(slots)
+        most = np.maximum(self._ratio[slots] * record, self._floor[slots])
         self._limit[slots] = (1.0 + _YOUNG * left) * most
         self._cap[slots] = _SPIKE_MAX / self._part[slots] * self._limit[slots]
         self._ready[slots] = self._age[slots] >= 1.0
@@ -360,7 +362,7 @@ class Noise(Judge):
                 f"noise only {noise} for {hours:.3g} h, at least {least} here before",
                 f"噪声仅 {noise}，已持续 {hours:.3g} 小时；此处以往至少 {least}",
             )
-        most = amount(channel, float(max(self._habits.record(one)[0], self._floor[slot])), change=True)
+        most = amount(channel, float(max(self._record[slot], self._floor[slot])), change=True)
         if self._spike[slot] > 0.0:
             jump = amount(channel, float(self._spike[slot]), change=True)
             return Reason(
