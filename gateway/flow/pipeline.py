@@ -23,6 +23,7 @@ from gateway.core.model import (
     Level,
     Priority,
     Quality,
+    Reason,
     Rule,
     UInt8,
     Verdicts,
@@ -375,9 +376,9 @@ class Pipeline:
         events: list[AlarmEvent] = []
         for rule in failed:
             self._set_aside(bench, _rows(rule))
-            judged = rule.channel.id if len(rule.judges) == 1 else f"its {len(rule.judges)} channels"
-            why = f"rule {rule.id} failed and judges {judged} no more"
-            events += self.book.system(f"system/rule/{rule.id}", active=True, why=why, now_ns=time_ns, area=rule.area)
+            events += self.book.system(
+                f"system/rule/{rule.id}", active=True, why=_failed(rule), now_ns=time_ns, area=rule.area
+            )
         return events
 
     def _set_aside(self, bench: Bench, rows: Int32) -> None:
@@ -408,6 +409,12 @@ class Pipeline:
             limit=np.full(len(index), np.nan),
             quality=np.where(times > 0, self.latest.quality[rows], np.uint8(Quality.GOOD)),
         )
+
+
+def _failed(rule: Rule) -> Reason:
+    several = len(rule.judges)
+    en, zh = (rule.channel.id, rule.channel.id) if several == 1 else (f"its {several} channels", f"其 {several} 个测点")
+    return Reason(f"rule {rule.id} failed and judges {en} no more", f"规则 {rule.id} 出错，不再判断{zh}")
 
 
 def _rows(rule: Rule) -> Int32:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors import deviation, fault, threshold
+from detectors import deviation, fault, residual, threshold
 from gateway.alarms.book import AlarmBook
 from gateway.core.alarm import AlarmEvent, Command, EventKind, Verb
 from gateway.core.errors import CommandRefusedError, UnknownAlarmError
@@ -22,7 +22,7 @@ CHANNELS = tuple(
     Channel(row=k, id=f"gd-{k}.ch4", instrument=f"gd-{k}", quantity="ch4", unit="%LEL", range_low=0, range_high=100)
     for k in range(3)
 )
-MODULES = {"threshold": threshold, "fault": fault, "deviation": deviation}
+MODULES = {"threshold": threshold, "fault": fault, "deviation": deviation, "residual": residual}
 LEARN_S = 120
 
 
@@ -158,6 +158,37 @@ def test_relearning_is_refused_without_a_reason_a_channel_or_a_rule_that_learns(
         plain.command(relearn("gd-1.ch4"), S)
     with pytest.raises(CommandRefusedError, match="is no order about an alarm"):
         plain.book.command(relearn("gd-1.ch4"), S)
+
+
+def told(events: Sequence[AlarmEvent], kinds: tuple[str, ...]) -> list[tuple[object, ...]]:
+    fields = ("time_ns", "kind", "alarm", "state", "level", "condition", "first", "annunciate", "value", "why")
+    return [tuple(getattr(event, name) for name in fields) for event in events if event.alarm.startswith(kinds)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_learns_never_raises_delays_masks_or_clears_what_the_limits_say(seed: int) -> None:
+    """The same plant with and without rules that learn: every event of the limits is the same, to the byte."""
+    random = np.random.default_rng(seed)
+    limits = [replace(rule, index=k) for k, rule in enumerate(rules()[3:])]
+    learners = [
+        Rule(len(limits), "pump", "residual", CHANNELS, residual.Options(learn_s=60, smooth_s=1), group=True),
+        *(replace(rule, index=len(limits) + 1 + k) for k, rule in enumerate(rules()[:3])),
+    ]
+    learners = [replace(rule, levels=(Level.WARNING,), budget_per_week=1.0) for rule in learners]
+    alone, together = pipeline(limits), pipeline([*limits, *learners])
+    values = np.ones(3)
+    plant = calm(LEARN_S)
+    for k in range(300):
+        values = np.clip(values + random.normal(0, 0.3, 3) + random.choice([0, 0, 0, 0, 12, -12], 3), 0, 60)
+        quality = np.where(random.random(3) < 0.05, Quality.SENSOR_FAULT, 0)
+        plant.append(Batch.of([0, 1, 2], (LEARN_S + k) * S, values, quality))
+    without, both = live(alone, plant), live(together, plant)
+    kinds = ("threshold:", "fault:")
+    assert told(without, kinds) == told(both, kinds) != []
+    others = [event for event in both if not event.alarm.startswith(kinds)]
+    assert {event.alarm.partition(":")[0] for event in others} >= {"deviation", "pump"}
+    assert {event.level for event in others} <= {"warning", "normal"}
+    assert not any(event.annunciate or event.first for event in others)
 
 
 # Budgets
