@@ -47,7 +47,7 @@ from detectors.groups import GroupJudge, joined, member_figures
 from detectors.habits import Habits
 from detectors.influence import Influence
 from detectors.leak_words import Rise, Words
-from detectors.rises import FAST, FEATURES, MIDDLE, SLOW, SPANS, Look, Rises
+from detectors.rises import FAST, FEATURES, MIDDLE, REACH, SLOW, SPANS, Look, Rises
 from detectors.usual import Usual
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
@@ -69,6 +69,7 @@ _FRESH: Final = 2
 """How many cells old another head's last look may be."""
 _LEFT: Final = 0.35
 """An episode ends when no more than this part of its rise is left."""
+_TIMES: Final = 2
 _DIGITS: Final = 1.2
 """A rise of not much more than the smallest step that an instrument shows is none."""
 _VALUE_MAX: Final = 1e30
@@ -359,7 +360,9 @@ class Leak(GroupJudge):
         limit = np.fmax(usual, least[:, None]) * self._wider[at][:, None]
         # Where the range is unknown there is no first limit, and nothing warns before it is learned.
         start = np.nan_to_num(self._start[at], nan=np.inf)
-        return np.where(self._usual.learned(*at)[:, None], limit, np.fmax(start, least)[:, None])
+        # A span is judged by what was learned once that is several times as long as the span itself.
+        enough = self._usual.learned(*at)[:, None] & (self._usual.seen[at][:, None] >= _TIMES * REACH)
+        return np.where(enough, limit, np.fmax(np.fmax(start, least)[:, None], limit))
 
     def _keep(self, slots: Slots, places: Slots, look: Look, strength: Float64) -> None:
         """Keep what the other heads of the area are compared with."""
@@ -443,15 +446,26 @@ class Leak(GroupJudge):
         self._habits.learn(slots * self.members.width + places, unusual)
 
     def _report(self, batch: Batch, at: Slots, slots: Slots, places: Slots, look: Look) -> Verdicts:
-        raised = self._up[slots].any(axis=1)
         before = self._bank.levels[slots]
+        up = self._up[slots].any(axis=1)
         # What was restored without its readings is over once the head is seen to be calm.
         seen = (before == NORMAL) | ~np.isnan(look.rise[:, FAST])
-        after = np.where(raised, WARNING, np.where(seen, NORMAL, before))
+        raised = up & (self._compared(slots, look.number) | (before != NORMAL))
+        after = np.where(raised, WARNING, np.where(seen & ~up, NORMAL, before))
         changed = np.flatnonzero(after != before)
         if not len(changed):
             return NO_VERDICTS
         return self._tell(batch, at[changed], slots[changed], places[changed], after[changed])
+
+    def _compared(self, slots: Slots, number: Int64) -> Mask:
+        """Return where all heads of an area have been looked at, so that it can be told which one is the nearest.
+
+        A head that is late is not waited for beyond its cell.
+        """
+        looked = self._looked[slots]
+        late = self._rises.head[slots] & (looked == number[:, None] - 1)
+        begun = np.where(self._up[slots], self._since[slots] // self._cell_ns[slots, None], number[:, None])
+        return np.asarray(~late.any(axis=1) | (begun < number[:, None]).any(axis=1), np.bool_)
 
     def _tell(self, batch: Batch, at: Slots, slots: Slots, places: Slots, level: NDArray[np.int8]) -> Verdicts:
         """Return verdicts with their reasons; rare, so one rule after the other."""
@@ -469,12 +483,17 @@ class Leak(GroupJudge):
     def _nearest(self, slot: int, place: int) -> int:
         """Return the head that has risen most, of those that were looked at lately."""
         fresh = self._rises.head[slot] & (self._looked[slot] >= self._looked[slot, place] - _FRESH)
-        share = self._lead[slot] / np.nan_to_num(self._span[slot], nan=1.0)
+        far = self._crept[slot] if self._slowly(slot) else self._lead[slot]
+        share = far / np.nan_to_num(self._span[slot], nan=1.0)
         return int(np.argmax(np.where(fresh, share, -np.inf)))
+
+    def _slowly(self, slot: int) -> bool:
+        """Return whether no span of time stands out: then a level has crept away."""
+        return bool(self._strength[slot].max() < self._together[slot])
 
     def _why(self, slot: int, place: int, span: int) -> Reason:
         strength = self._strength[slot]
-        if strength.max() < self._together[slot]:
+        if self._slowly(slot):
             return self._words.crept(slot, place, float(self._crept[slot, place]))
         one = np.array([slot]), np.array([place])
         normal = float(self._usual.deviation(*one, np.ones((1, SPANS), np.bool_))[0, span])

@@ -30,6 +30,8 @@ FINE: Final = ((3, 6, 30), (6, 12, 48), (12, 30, 90), (30, 90, 180))
 LONG: Final = (3, 12, 36)
 """The same in cells of the long trail."""
 SPANS: Final = len(FINE) + 1
+REACH: Final = np.array([*(end for _, _, end in FINE), LONG[-1] * LONG_CELL])
+"""How many cells each span reaches back."""
 FAST, MIDDLE, SLOW = 0, 2, 3
 LAGS: Final = (1, 25)
 """How many cells ago the climate is looked at, as a head's body follows it slowly. Never 0: the climate's latest cell
