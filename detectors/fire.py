@@ -20,13 +20,13 @@ area meets; and, where there is only one kind, anything before that kind's own l
     ...     Channel(1, "sm-01.smoke", "sm-01", "smoke", "OD/m", decimals=3),
     ... )
     >>> detector = create([Rule(0, "fire", "fire", channels, Options(), group=True)])
-    >>> for second in range(0, 120, 2):
+    >>> for second in range(0, 180, 2):
     ...     grown = max(second - 60, 0)
-    ...     batch = Batch.of([0, 1], second * 1_000_000_000, [21.0 + 0.1 * grown, 0.001 + 0.0001 * grown])
+    ...     batch = Batch.of([0, 1], second * 1_000_000_000, [21.0 + 0.1 * grown, 0.001 + 0.00005 * grown])
     ...     for level, reason in zip((found := detector.update(batch)).level, found.reason):
     ...         print(second, Level(level).name, reason.en)
-    82 WARNING temperature +1.5 K; nothing else yet
-    104 HIGH temperature +3.0 K and smoke +0.004 OD/m within 32 s
+    132 WARNING temperature +4.9 K; nothing else yet
+    152 HIGH temperature +6.2 K and smoke +0.004 OD/m within 80 s
 
 References:
     D. T. Gottuk et al., Advanced fire detection using multi-signature alarm algorithms, Fire Safety Journal 37 (2002):
@@ -99,11 +99,12 @@ class Options(PluginOptions):
         examples=[60.0],
     )
     warning_delay_s: float = Field(
-        default=10.0,
+        default=60.0,
         ge=0.0,
         le=3600.0,
-        description="How long one kind alone must show a rise before that is a warning, in seconds.",
-        examples=[10.0],
+        description="How long one kind alone must show a rise before that is a warning, in seconds; as "
+        "long as a vote counts, so that it is told when nobody has agreed.",
+        examples=[60.0],
     )
     alone: Literal["warn", "alarm"] = Field(
         default="warn",

@@ -107,7 +107,9 @@ def test_votes_further_apart_than_the_window_do_not_meet() -> None:
 def test_one_kind_alone_warns_after_a_while_and_is_over_when_it_is_gone() -> None:
     room = Room("temperature", "smoke", "co")
     room.shows(60)
-    room.shows(30, add={1: 0.03})
+    room.shows(50, add={1: 0.03})
+    assert room.level is Level.NORMAL
+    room.shows(20, add={1: 0.03})
     assert room.level is Level.WARNING
     assert "smoke +0.030 OD/m; nothing else yet" in room.why
     room.shows(120)
@@ -126,7 +128,7 @@ def test_a_single_odd_reading_is_no_warning() -> None:
 def test_two_heads_of_one_kind_are_one_vote() -> None:
     room = Room("smoke", "smoke", "temperature")
     room.shows(60)
-    room.shows(60, add={0: 0.05, 1: 0.05})
+    room.shows(80, add={0: 0.05, 1: 0.05})
     assert room.level is Level.WARNING
 
 
@@ -231,7 +233,7 @@ def test_one_kind_left_warns_by_its_rise_and_alarms_by_its_limit() -> None:
     room = Room("temperature", "smoke")
     room.bad = {1}
     room.shows(60)
-    room.shows(30, add={0: 3.0})
+    room.shows(70, add={0: 4.0})
     assert room.level is Level.WARNING
     assert room.why.endswith("nothing else yet; smoke has no value")
     room.shows(2, add={0: 40.0})
@@ -323,8 +325,8 @@ def test_rules_of_areas_do_not_touch_one_another() -> None:
         return Rule(index, f"f{index}", "fire", members, Options(), group=True)
 
     both = create([rule(0), rule(1)])
-    for k in range(40):
-        hot = 3.0 * (k > 30)
+    for k in range(66):
+        hot = 3.5 * (k > 30)
         found = both.update(Batch.of([0, 1, 2, 3], START + 2 * k * SECOND, [21 + hot, 0.001, 21, 0.001 + hot / 100]))
         assert Level.HIGH not in found.level
     assert both.level.tolist() == [Level.WARNING, Level.WARNING]
