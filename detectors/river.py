@@ -53,15 +53,7 @@ class Options(RiverOptions):
                     "warn_at": 0.99,
                     "beyond": 2.0,
                 },
-                {
-                    "model": "anomaly.QuantileFilter",
-                    "parameters": {"anomaly_detector": {"model": "anomaly.OneClassSVM"}, "q": 0.995},
-                    "scaler": "preprocessing.StandardScaler",
-                    "lags": 3,
-                    "settle_s": 3600.0,
-                    "warn_at": 0.99,
-                    "beyond": 2.0,
-                },
+                {"model": "drift.PageHinkley", "parameters": {"threshold": 50.0}, "settle_s": 600.0},
             ]
         }
     )

@@ -58,13 +58,10 @@ class Options(RiverOptions):
                     "beyond": 3.0,
                 },
                 {
-                    "model": "anomaly.OneClassSVM",
-                    "parameters": {"nu": 0.2},
-                    "scaler": "preprocessing.StandardScaler",
-                    "lags": 2,
+                    "model": "anomaly.StandardAbsoluteDeviation",
                     "settle_s": 3600.0,
                     "warn_at": 0.99,
-                    "beyond": 4.0,
+                    "beyond": 2.0,
                 },
             ]
         }
