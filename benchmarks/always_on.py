@@ -30,7 +30,7 @@ START = 1_700_000_000
 NOISE = 0.03
 TICKS = 600
 """A round: every cell that is closed once in ten minutes or oftener is closed in it."""
-LEARNING = 1_500
+LEARNING = 14_500
 HST_READINGS = 2_000
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -39,12 +39,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "forecast": {"above": 57.0},
     "exposure": {"stel": {"low": 45.0}, "twa": {"low": 40.0}},
     "fault": {},
-    "deviation": {"learn_s": 1200.0},
-    "cusum": {"learn_s": 1200.0},
-    "page_hinkley": {"learn_s": 1200.0},
-    "variance": {"learn_s": 1200.0, "window_s": 50.0},
-    "seasonal": {"learn_s": 1200.0, "cell_s": 50.0},
-    "change_point": {"learn_s": 1200.0, "window_s": 250.0},
+    "deviation": {"learn_s": 14_400.0},
+    "cusum": {"learn_s": 14_400.0},
+    "page_hinkley": {"learn_s": 14_400.0},
+    "variance": {"learn_s": 14_400.0},
+    "seasonal": {"learn_s": 14_400.0},
+    "change_point": {"learn_s": 14_400.0},
     "frozen": {},
     "noise": {},
     "neighbours": {},
@@ -185,9 +185,7 @@ def memory_mib(count: int) -> float:
 def main(short: bool = False) -> list[Figure]:
     count, rounds, ticks, learning = (1000, 3, 60, 200) if short else (1000, 7, TICKS, LEARNING)
     judge = half_space_trees()
-    quiet = Bank(count, learning=learning)
-    dead = Bank(count, dead=1, learning=learning)
-    few = Bank(35, learning=learning)
+    quiet, dead, few = (Bank(n, dead=k, learning=learning) for n, k in ((count, 0), (count, 1), (35, 0)))
     parts = [quiet.round(ticks) for _ in range(2 if short else 3)]
     print(f"{'':16} {'ns a reading':>14}")
     for name in quiet.detectors:

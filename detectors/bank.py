@@ -33,6 +33,8 @@ Steps = tuple[Mask, Mask]
 State = Mapping[str, NDArray[np.generic]]
 Where = slice | Slots
 """Places in an array: a slice where they are without gaps and in order, so that what is taken there is a view."""
+Places = tuple[Where, Where]
+"""Where readings stand in a batch, and in the columns of a bank."""
 
 NORMAL, LOW, HIGH, FAULT, WARNING = (np.int8(level) for level in Level)
 OVER_RANGE: Final = np.uint8(Quality.OVER_RANGE)
@@ -56,8 +58,10 @@ def time_column(rules: Sequence[Rule], take: Callable[[Rule], float], spare: int
     return np.array([nanoseconds(take(rule)) for rule in rules] + [spare], np.int64)
 
 
-TAME: Final = 1e140
+TAME: Final = 1e60
 """Beyond any measured value, and small enough for sums of squares."""
+
+_TINY: Final = 1e-200
 
 LAYOUTS_MAX: Final = 64
 """Orders of rows that are remembered; beyond that, remembering begins anew."""
@@ -66,11 +70,20 @@ LAYOUTS_MAX: Final = 64
 class Layout:
     """The rows of a batch in their order, known again when they come back; compared by identity."""
 
-    __slots__ = ("known", "rows")
+    __slots__ = ("known", "places", "rows")
 
     def __init__(self, rows: bytes) -> None:
         self.rows = rows
         self.known = False
+        # Banks that judge the same rows with slots alike have the same places: told by identity.
+        self.places: dict[tuple[int, int, int], Places] = {}
+
+    def same(self, places: "Places") -> "Places":
+        """Return the places that another bank has already, where they are slices."""
+        at, slots = places
+        if isinstance(at, slice) and isinstance(slots, slice):
+            return self.places.setdefault((at.start, at.stop, slots.start), places)
+        return places
 
 
 class Facts:
@@ -82,18 +95,27 @@ class Facts:
         worst: The highest quality code in it; 0 where all readings are GOOD, and where there are none.
         first_ns: The earliest time in it.
         last_ns: The latest time in it.
+        marks: All qualities, to be compared as a whole.
+        shares: What is known of it for banks with places that are slices.
         tame: Whether all values are such that sums and squares of them stay finite.
     """
 
-    __slots__ = ("batch", "first_ns", "last_ns", "layout", "tame", "worst")
+    __slots__ = ("batch", "first_ns", "last_ns", "layout", "marks", "shares", "tame", "worst")
 
     def __init__(self, batch: Batch, layout: Layout) -> None:
         self.batch, self.layout = batch, layout
-        quality = batch.quality.tobytes()
+        self.marks = quality = batch.quality.tobytes()
+        self.shares: dict[int, Share] = {}
         self.worst = 0 if quality.count(0) == len(quality) else max(quality)
-        self.first_ns, self.last_ns = (int(batch.time_ns.min()), int(batch.time_ns.max())) if quality else (0, 0)
-        value = batch.value
-        self.tame = bool(quality) and bool(np.fmax.reduce(value) < TAME and np.fmin.reduce(value) > -TAME)
+        times = batch.time_ns
+        self.first_ns = int(np.minimum.reduce(times)) if quality else 0
+        self.last_ns = int(np.maximum.reduce(times)) if quality else 0
+        # Made so small that squares of measured values vanish, and those of 1e308 are no overflow. A BAD reading makes
+        # it NaN, which says nothing of the others.
+        small = batch.value * _TINY
+        self.tame = small.dot(small) < (TAME * _TINY) ** 2 or bool(
+            quality and np.fmax.reduce(batch.value) < TAME and np.fmin.reduce(batch.value) > -TAME
+        )
 
 
 class Memory:
@@ -139,16 +161,18 @@ class Share:
         worst: The highest quality code in the whole batch: below BAD_FROM nothing here is BAD, 0 all is GOOD.
         first_ns: No reading here is earlier.
         last_ns: No reading here is later.
+        marks: The qualities of the whole batch, to be compared at little cost.
         tame: Sums and squares of the values stay finite; False says that they may not.
     """
 
-    __slots__ = ("at", "first_ns", "last_ns", "quality", "slots", "tame", "time_ns", "value", "worst")
+    __slots__ = ("at", "first_ns", "last_ns", "marks", "quality", "slots", "tame", "time_ns", "value", "worst")
 
     def __init__(self, facts: Facts, at: Where, slots: Where) -> None:
         batch = facts.batch
         self.at, self.slots = at, slots
         self.time_ns, self.value, self.quality = batch.time_ns[at], batch.value[at], batch.quality[at]
         self.worst, self.first_ns, self.last_ns, self.tame = facts.worst, facts.first_ns, facts.last_ns, facts.tame
+        self.marks = facts.marks
 
     def __len__(self) -> int:
         return len(self.value)
@@ -168,6 +192,7 @@ class Share:
         less.at, less.slots = self.pick(chosen)
         less.time_ns, less.value, less.quality = self.time_ns[chosen], self.value[chosen], self.quality[chosen]
         less.worst, less.first_ns, less.last_ns, less.tame = self.worst, self.first_ns, self.last_ns, self.tame
+        less.marks = self.marks
         return less
 
     def with_value(self) -> "Share":
@@ -206,7 +231,7 @@ class Bank:
         # intp, not int32: numpy casts any other index type at every take. The last entry serves all rows beyond.
         self._slot: Slots = np.full(max(rows, default=-1) + 2, self.size, np.intp)
         self._slot[rows] = np.arange(self.size)
-        self._places: dict[Layout, tuple[Where, Where]] = {}
+        self._places: dict[Layout, Places] = {}
         self._none_raised = self.levels.tobytes()
 
     def share(self, batch: Batch) -> Share:
@@ -214,18 +239,21 @@ class Bank:
         facts = _MEMORY.facts(batch)
         places = self._places.get(facts.layout)
         if places is None:
-            places = self._find(facts)
-        return Share(facts, *places)
+            return Share(facts, *self._find(facts))
+        share = facts.shares.get(id(places))
+        if share is None:
+            facts.shares[id(places)] = share = Share(facts, *places)
+        return share
 
-    def _find(self, facts: Facts) -> tuple[Where, Where]:
+    def _find(self, facts: Facts) -> Places:
         slots = self.slots(facts.batch.row)
         at = np.flatnonzero(slots < self.size)
-        places: tuple[Where, Where] = at, slots[at]
+        places: Places = at, slots[at]
         if facts.layout.known:
             # What comes once is not worth remembering, nor a look at whether it could be a slice.
             if len(self._places) >= LAYOUTS_MAX:
                 self._places.clear()
-            self._places[facts.layout] = places = _where(at), _where(slots[at])
+            self._places[facts.layout] = places = facts.layout.same((_where(at), _where(slots[at])))
         return places
 
     def any_raised(self) -> bool:

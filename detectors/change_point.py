@@ -109,11 +109,12 @@ class ChangePoint(Learner):
         return figure
 
     def _learn(self, closed: Closed, chosen: Slots, slots: Slots) -> None:
-        if self._normal.idle:
-            return
         change = self._level[slots]
         known = ~np.isnan(change)
         self._normal.learn(slots[known], change[known], closed.elapsed_s[chosen][known])
+
+    def _learning(self) -> bool:
+        return not self._normal.idle
 
     def _forget(self, slots: Slots) -> None:
         self._normal.forget(slots)

@@ -15,7 +15,7 @@ that it comes back.
     ...     verdicts = detector.update(Batch.of([0], second * 1_000_000_000, [round(value, 1)]))
     ...     for level, reason in zip(verdicts.level, verdicts.reason):
     ...         print(second, Level(level).name, reason.en)
-    2049 WARNING on average +0.4 %LEL beyond its usual 0.9 to 1.0 %LEL for 50 s
+    2069 WARNING on average +0.4 %LEL beyond its usual 0.9 to 1.0 %LEL for 70 s
 
 References:
     E. S. Page, Continuous Inspection Schemes, Biometrika 41, 1954.
@@ -57,7 +57,7 @@ class Options(CellOptions):
     )
 
     cell_s: float = Field(
-        default=10.0,
+        default=20.0,
         gt=0.0,
         le=3600.0,
         description="How long readings are averaged before they are judged, in seconds; at least the channel's period.",
@@ -71,7 +71,7 @@ class Options(CellOptions):
         examples=[0.5],
     )
     patience_s: float = Field(
-        default=120.0,
+        default=160.0,
         gt=0.0,
         le=604_800.0,
         description="How long a level one scatter beyond the allowance must last to be a warning, in seconds; "
@@ -112,8 +112,10 @@ class Cusum(Learner):
         return np.where(np.isnan(noise), np.nan, self._sums.add(slots, up * weight, down * weight, closed.time_ns))
 
     def _learn(self, closed: Closed, chosen: Slots, slots: Slots) -> None:
-        if not self._normal.idle:
-            self._normal.learn(slots, closed.mean[chosen], closed.elapsed_s[chosen])
+        self._normal.learn(slots, closed.mean[chosen], closed.elapsed_s[chosen])
+
+    def _learning(self) -> bool:
+        return not self._normal.idle
 
     def _forget(self, slots: Slots) -> None:
         self._normal.forget(slots)

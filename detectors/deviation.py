@@ -114,7 +114,8 @@ class Deviation(Learner):
         before = self._level[slots]
         level = before + (closed.mean - before) * (closed.elapsed_s / (closed.elapsed_s + self._smooth_s[slots]))
         # What lies before a gap is forgotten.
-        return np.where(closed.apart | np.isnan(before), closed.mean, level)
+        anew = np.isnan(before) if closed.whole else closed.apart | np.isnan(before)
+        return np.where(anew, closed.mean, level) if np.count_nonzero(anew) else level
 
     def _median(self, closed: Closed) -> Float64:
         slots = closed.slots
@@ -126,8 +127,10 @@ class Deviation(Learner):
         return median(recent, np.count_nonzero(~np.isnan(recent), axis=1))
 
     def _learn(self, closed: Closed, chosen: Slots, slots: Slots) -> None:
-        if not self._normal.idle:
-            self._normal.learn(slots, closed.mean[chosen], closed.elapsed_s[chosen])
+        self._normal.learn(slots, closed.mean[chosen], closed.elapsed_s[chosen])
+
+    def _learning(self) -> bool:
+        return not self._normal.idle
 
     def _forget(self, slots: Slots) -> None:
         self._normal.forget(slots)

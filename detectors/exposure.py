@@ -4,7 +4,7 @@ By `table`, each concentration has a time after which it is an alarm, and times 
 shares of theirs: the table `en50291` is that of carbon monoxide in dwellings. By `stel` and `twa`, the mean over 15
 minutes and over 8 hours is judged in two steps.
 
-Readings count by the time they stand for, in means of ten seconds. What nobody measured is unknown, and never clean
+Readings count by the time they stand for, in means of half a minute. What nobody measured is unknown, and never clean
 air: a sum stands still, and a mean is that of the known part, as if the rest had been alike. Before the first reading,
 and before a gap longer than the window, nothing was breathed here.
 
@@ -43,7 +43,7 @@ from gateway.core.plugin import Detector, PluginOptions
 
 LEVELS: Final = (Level.LOW, Level.HIGH)
 
-CELL_S: Final = 10.0
+CELL_S: Final = 30.0
 STEL_S: Final = 900.0
 TWA_S: Final = 28_800.0
 CELLS: Final = 30
@@ -61,6 +61,9 @@ DOSE_OVER: Final = 0.75
 """Below this part of it, and below the table's first concentration, an alarm is over."""
 
 NEVER: Final = np.int64(-(1 << 62))
+_NO_CELL: Final = -1000
+"""The number of the cell before the first one: more than a window before any other."""
+
 _MOST: Final = 1e30
 _ROUNDING: Final = 1.0 - 1e-5
 """Sums are kept in 32 bits: a constant concentration at its set point must reach it."""
@@ -216,7 +219,8 @@ class Table:
         step = np.where(value >= self.first[slots], self._rate(slots, value), -1.0 / self._recovery_s[slots])
         before = self.dose[slots]
         self.dose[slots] = after = np.clip(before + step * elapsed_s, 0.0, DOSE_MAX)
-        self.since_ns[slots] = np.where((before == 0.0) & (after > 0.0), time_ns, self.since_ns[slots])
+        begun_ns = time_ns - (elapsed_s * NS_PER_S).astype(np.int64)
+        self.since_ns[slots] = np.where((before == 0.0) & (after > 0.0), begun_ns, self.since_ns[slots])
         self._any_dose = bool(self.dose.any())
 
     def _rate(self, slots: Slots, value: Float64) -> Float64:
@@ -249,7 +253,7 @@ class Average:
         self._known_s: Float32 = np.zeros((size + 1, CELLS), np.float32)
         self._open_amount: Float64 = np.zeros(size + 1)
         self._open_s: Float64 = np.zeros(size + 1)
-        self._cell: Int64 = np.full(size + 1, NEVER, np.int64)
+        self._cell: Int64 = np.full(size + 1, _NO_CELL, np.int64)
         self._began_ns: Int64 = np.full(size + 1, NEVER, np.int64)
         # What the complete cells sum to, anew whenever one becomes complete.
         self._past_amount: Float64 = np.zeros(size + 1)
@@ -273,11 +277,13 @@ class Average:
 
     def add(self, slots: Where, value: Float64, elapsed_s: Float64, time_ns: Int64) -> None:
         """Take in concentrations and how long each stood, and set `value` to the means up to now."""
-        cell = time_ns // self._cell_ns
-        moved = cell != self._cell[slots]
+        # As the number of a cell by a division would cost more than all that follows.
+        inside = time_ns - self._cell[slots] * self._cell_ns
+        moved = (inside < 0) | (inside >= self._cell_ns)
         if np.count_nonzero(moved):
             places = np.arange(len(self._cell))[slots][moved]
-            self._begin(places, cell[moved], time_ns[moved] - (elapsed_s[moved] * NS_PER_S).astype(np.int64))
+            since_ns = time_ns[moved] - (elapsed_s[moved] * NS_PER_S).astype(np.int64)
+            self._begin(places, time_ns[moved] // self._cell_ns, since_ns)
         self._open_amount[slots] += value * elapsed_s
         self._open_s[slots] += elapsed_s
         amount = self._past_amount[slots] + self._open_amount[slots]

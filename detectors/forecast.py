@@ -47,13 +47,16 @@ READINGS_MIN: Final = 5
 
 _SHORT_CELLS, _LONG_CELLS = 9, 32
 
-_QUIET_SHARE: Final = 1.0 / 16.0
-"""How far means of a window may lie from a reference, in parts of the distance to the limit times window over within_s.
+_QUIET_SHARE: Final = 1.0 / 8.0
+"""How far apart means of a window may lie, in parts of the distance to the limit times window over `within_s`.
 
-For means within R of a reference, slopes between readings at least a quarter of a window W apart are at most 8 R / W.
-So with R below this share no slope reaches the limit in time, with a factor of two to spare for a reference that lies
-nearer to the limit.
+For means within R of one another, slopes between readings at least a quarter of a window W apart, as evenly spaced ones
+are, are at most 4 R / W. So with R below this share none reaches the limit in time, and a factor of two is left for
+what comes between two looks and for uneven readings.
 """
+
+_BAND_SHARE: Final = 0.31
+"""A third, less something: then a mean may leave its band once in a window, and both bands still make no slope."""
 
 _EASED: Final = 1.5
 """How much later than `within_s` the limit must come before a warning is over."""
@@ -169,10 +172,14 @@ class Forecast(Judge):
         self._quiet_low: Float64 = np.full((len(WINDOWS_S), size + 1), np.inf)
         self._quiet_high: Float64 = np.full((len(WINDOWS_S), size + 1), -np.inf)
         self._quiet_since_ns: Int64 = np.full((len(WINDOWS_S), size + 1), NEVER, np.int64)
+        self._restless_ns: Int64 = np.full((len(WINDOWS_S), size + 1), NEVER, np.int64)
+        self._longest_ns = [int(lengths_ns.max()) for lengths_ns in self._lengths_ns]
+        self._moved_ns = [int(NEVER)] * len(WINDOWS_S)
         self.columns |= {
             "quiet_low": self._quiet_low.T,
             "quiet_high": self._quiet_high.T,
             "quiet_since_ns": self._quiet_since_ns.T,
+            "restless_ns": self._restless_ns.T,
             **self._means.columns(),
             **self._short.columns("short"),
             **self._long.columns("long"),
@@ -193,7 +200,7 @@ class Forecast(Judge):
         back = self._long.keep(closed)
         if back is not None:
             self._quiet_low[:, back], self._quiet_high[:, back] = np.inf, -np.inf
-        restless = np.stack([self._restless(closed, k) for k in range(len(WINDOWS_S))])
+        restless = self._restless(closed)
         if self._switch.any_awake():
             restless |= self._switch.awake(closed.slots)
         if not np.count_nonzero(restless):
@@ -201,21 +208,49 @@ class Forecast(Judge):
         awake = np.flatnonzero(restless.any(axis=0))
         return self._judge(batch, closed, awake, restless[:, awake])
 
-    def _restless(self, closed: Closed, k: int) -> Mask:
-        """Return where means have moved so far in a window that a slope in it may reach the limit in time."""
-        slots, mean, low, high = closed.slots, closed.mean, self._quiet_low[k], self._quiet_high[k]
-        since_ns = self._quiet_since_ns[k]
-        moved = (mean < low[slots]) | (mean > high[slots])
+    def _restless(self, closed: Closed) -> Mask:
+        """Return bool[windows, n]: where means have moved so far that a slope may reach the limit in time."""
+        slots, mean = closed.slots, closed.mean
+        moved = mean < self._quiet_low[0][slots]
+        moved |= mean > self._quiet_high[0][slots]
         if np.count_nonzero(moved):
-            chosen = np.flatnonzero(moved)
-            _, places = closed.pick(chosen)
-            value = mean[chosen]
-            distance = np.fmin(np.abs(self._above[places] - value), np.abs(value - self._below[places]))
-            # What moves by less than the floor is not believed in any case.
-            band = np.maximum(self._band[k, places] * distance, self._floor[places] / 4.0)
-            low[places], high[places], since_ns[places] = value - band, value + band, closed.time_ns[chosen]
-        restless: Mask = closed.time_ns - since_ns[slots] < self._lengths_ns[k][slots]
+            self._move(closed, np.flatnonzero(moved))
+        restless = np.zeros((len(WINDOWS_S), len(closed)), np.bool_)
+        for k, since_ns in enumerate(self._restless_ns):
+            if closed.first_ns - self._moved_ns[k] < self._longest_ns[k]:
+                restless[k] = closed.time_ns - since_ns[slots] < self._lengths_ns[k][slots]
         return restless
+
+    def _move(self, closed: Closed, chosen: Slots) -> None:
+        """Take new references where a mean has left the first window's band; longer windows' bands are wider.
+
+        Between two such moves a mean stays within the first band, so that the wider ones need no look in between.
+        """
+        _, slots = closed.pick(chosen)
+        value, time_ns = closed.mean[chosen], closed.time_ns[chosen]
+        distance = np.fmin(np.abs(self._above[slots] - value), np.abs(value - self._below[slots]))
+        for k, (low, high) in enumerate(zip(self._quiet_low, self._quiet_high, strict=True)):
+            moved = (value < low[slots]) | (value > high[slots])
+            if np.count_nonzero(moved):
+                self._move_one(k, slots[moved], value[moved], distance[moved], time_ns[moved])
+
+    def _move_one(  # columns of one thing
+        self, k: int, slots: Slots, value: Float64, distance: Float64, time_ns: Int64
+    ) -> None:
+        low, high = self._quiet_low[k], self._quiet_high[k]
+        # What moves by less than the floor is not believed in any case.
+        apart = np.maximum(self._band[k, slots] * distance, self._floor[slots] / 4.0)
+        band = apart * _BAND_SHARE
+        span_low, span_high = np.minimum(low[slots], value - band), np.maximum(high[slots], value + band)
+        # A first move in a window, and not far: all of the window still lies too close together for a slope.
+        near = (span_high - span_low <= apart) & np.isfinite(low[slots])
+        near &= time_ns - self._quiet_since_ns[k, slots] >= self._lengths_ns[k][slots]
+        low[slots], high[slots] = value - band, value + band
+        self._quiet_since_ns[k, slots] = time_ns
+        far = ~near
+        if np.count_nonzero(far):
+            self._restless_ns[k, slots[far]] = time_ns[far]
+            self._moved_ns[k] = max(self._moved_ns[k], int(time_ns[far].max()))
 
     def _judge(self, batch: Batch, closed: Closed, awake: Slots, restless: Mask) -> Verdicts:
         at, slots = closed.pick(awake)
@@ -303,6 +338,7 @@ class Forecast(Judge):
         self._short.restored()
         self._long.restored()
         self._switch.restored()
+        self._moved_ns = [int(since_ns.max()) for since_ns in self._restless_ns]
 
 
 def create(rules: Sequence[Rule]) -> Detector:

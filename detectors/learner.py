@@ -16,6 +16,7 @@ from detectors.bank import NORMAL, Judge, Mask, Slots, Switch, Where, float_colu
 from detectors.baseline import Baseline, default_floor
 from detectors.groups import amount
 from detectors.means import Closed, Means
+from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Level, Reason, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
@@ -25,6 +26,11 @@ BINS: Final = 32
 
 _FIRST_BIN: Final = -6
 _FULL: Final = 60_000
+_NOWHERE: Final = np.zeros(0, np.bool_)
+
+THINNED: Final = 8
+SHORT_NS: Final = np.int64(60 * NS_PER_S)
+"""Of cells up to a minute, every eighth goes into the record: neighbours tell the same, and a score needs no more."""
 _PRINTED_MAX: Final = 1e9
 CELLS_MIN: Final = 24
 """Fewest cells that can be learned from: two for each block of a baseline."""
@@ -88,7 +94,7 @@ class CellOptions(LearnerOptions):
     """The same, where cells have a length of their own."""
 
     cell_s: float = Field(
-        default=30.0,
+        default=60.0,
         gt=0.0,
         le=3600.0,
         description="How long readings are averaged before they are judged, in seconds; at least the channel's period.",
@@ -230,6 +236,9 @@ class Learner(Judge):
         self._held: Mask = np.zeros(size + 1, np.bool_)
         self._any_held = False
         self._record = Record(size)
+        lengths_ns = self._means.length_ns[:size]
+        common = size and lengths_ns[0] <= SHORT_NS and (lengths_ns == lengths_ns[0]).all()
+        self._thinned_ns = int(lengths_ns[0]) if common else 0
         self._last: Float64 = np.full(size + 1, np.nan)
         self._level: Float64 = np.full(size + 1, np.nan)
         self.columns |= {
@@ -287,22 +296,39 @@ class Learner(Judge):
             awake = np.flatnonzero(over | self._switch.awake(slots))
             if len(awake):
                 verdicts = self._judge(batch, closed, awake, size[awake])
-        self._take_in(closed, np.flatnonzero(calm), size)
+        recorded = self._recorded(closed)
+        learning = self._learning()
+        if learning or recorded is None or np.count_nonzero(recorded):
+            self._take_in(closed, calm, size, recorded, learning=learning)
         return verdicts
+
+    def _learning(self) -> bool:
+        """Return whether `_learn` would do anything."""
+        raise NotImplementedError
+
+    def _recorded(self, closed: Closed) -> Mask | None:
+        """Return which cells' figures go into the record, None for all: of short ones every eighth of the grid."""
+        if self._thinned_ns:
+            first, last = closed.first_ns // self._thinned_ns, closed.last_ns // self._thinned_ns
+            if first == last:
+                return None if first % THINNED == 0 else _NOWHERE
+        length_ns = self._means.length_ns[closed.slots]
+        recorded: Mask = (closed.time_ns // length_ns % THINNED == 0) | (length_ns > SHORT_NS)
+        return recorded
 
     def _one_sided(self, slots: Where, figure: Float64) -> Float64:
         rise = np.where(self._rises[slots], figure, -np.inf)
         fall = np.where(self._falls[slots], -figure, -np.inf)
         return np.where(np.isnan(figure), np.nan, np.maximum(np.maximum(rise, fall), 0.0))
 
-    def _take_in(self, closed: Closed, chosen: Slots, size: Float64) -> None:
-        if not len(chosen):
-            return
-        slots = closed.pick(chosen)[1]
-        known = ~np.isnan(size[chosen])
-        if np.count_nonzero(known):
-            self._record.learn(slots[known], size[chosen][known])
-        self._learn(closed, chosen, slots)
+    def _take_in(self, closed: Closed, calm: Mask, size: Float64, recorded: Mask | None, *, learning: bool) -> None:
+        if recorded is None or len(recorded):
+            chosen = np.flatnonzero(calm & ~np.isnan(size) & (True if recorded is None else recorded))
+            if len(chosen):
+                self._record.learn(closed.pick(chosen)[1], size[chosen])
+        chosen = np.flatnonzero(calm)
+        if learning and len(chosen):
+            self._learn(closed, chosen, closed.pick(chosen)[1])
 
     def _judge(self, batch: Batch, closed: Closed, awake: Slots, size: Float64) -> Verdicts:
         at, slots = closed.pick(awake)

@@ -31,9 +31,10 @@ from gateway.core.clock import NS_PER_S
 from gateway.core.model import BAD_FROM, Float64, Int32, Int64, Rule
 
 _MOST: Final = 1e100
+_NO_SCATTER: Final = np.empty(0)
 
 GAP_CELLS: Final = 3
-"""The longest time that one cell stands for, in cells: nobody knows what was in a longer gap."""
+"""The longest time that one cell stands for, in cells: a longer one is a gap, and nobody knows what was in it."""
 
 
 class Closed:
@@ -46,13 +47,26 @@ class Closed:
         mean: float64[n], always finite.
         elapsed_s: float64[n], how long each stands for: since the rule's cell before, or less after a gap.
         apart: bool[n], whether nothing lies right before it: it is the first, or follows a gap or a clock set back.
+        whole: Whether none is apart; told at no cost.
         clean: bool[n], whether every reading of the cell was GOOD: only such ones are learned from.
         first_ns: No time here is earlier.
         last_ns: No time here is later.
         scatter: float64[n], standard deviation from one reading to the next; empty where that was not asked for.
     """
 
-    __slots__ = ("apart", "at", "clean", "elapsed_s", "first_ns", "last_ns", "mean", "scatter", "slots", "time_ns")
+    __slots__ = (
+        "apart",
+        "at",
+        "clean",
+        "elapsed_s",
+        "first_ns",
+        "last_ns",
+        "mean",
+        "scatter",
+        "slots",
+        "time_ns",
+        "whole",
+    )
 
     at: Where
     slots: Where
@@ -65,6 +79,7 @@ class Closed:
 
     first_ns: int
     last_ns: int
+    whole: bool
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -99,10 +114,10 @@ class Means:
         self.sum: Float64 = np.zeros(size + 1)
         self.count: Int32 = np.zeros(size + 1, np.int32)
         self.due_ns: Int64 = np.full(size + 1, NEVER, np.int64)
-        self._closed_ns: Int64 = np.full(size + 1, NEVER, np.int64)
+        self.closed_ns: Int64 = np.full(size + 1, NEVER, np.int64)
         self.rough: Mask = np.zeros(size + 1, np.bool_)
         # Cells that a reading opened which came too late for the one before: twice in a row is no gap but the pace.
-        self._sparse: Mask = np.zeros(size + 1, np.bool_)
+        self.sparse: Mask = np.zeros(size + 1, np.bool_)
         self.scatter = _Scatter(size) if scatter else None
         self._steady: _Steady | None = None
         self._before: Where | None = None
@@ -113,9 +128,9 @@ class Means:
             "cell_sum": self.sum,
             "cell_count": self.count,
             "cell_due_ns": self.due_ns,
-            "cell_closed_ns": self._closed_ns,
+            "cell_closed_ns": self.closed_ns,
             "cell_rough": self.rough,
-            "cell_sparse": self._sparse,
+            "cell_sparse": self.sparse,
         }
         return found if self.scatter is None else found | self.scatter.columns()
 
@@ -126,20 +141,24 @@ class Means:
     def forget(self, slots: Slots) -> None:
         """Open new cells for these rules."""
         self.settle()
-        self.due_ns[slots] = self._closed_ns[slots] = NEVER
-        self._sparse[slots] = False
+        self.due_ns[slots] = self.closed_ns[slots] = NEVER
+        self.sparse[slots] = False
 
     def take(self, share: Share) -> Closed | None:
         """Take readings and return the cells that they close; None where there are none."""
         steady = self._steady
-        if steady is not None and steady.holds(share):
-            steady.add(share.value)
-            return None
+        if steady is not None and steady.alike(share):
+            if steady.holds(share):
+                steady.add(share.value)
+                return None
+            if steady.ends_with(share):
+                return steady.close(share, self)
         self.settle()
         kept = share.with_value()
         closed = self._take(kept) if len(kept) else None
         if share.slots is self._before:
-            self._steady = _Steady.of(share, self)
+            even = closed is not None and len(closed) == len(share) and not share.worst
+            self._steady = _Steady.of(share, self, even=even)
         self._before = share.slots
         return closed
 
@@ -159,7 +178,7 @@ class Means:
         late, early = time_ns >= due_ns + length_ns, time_ns < due_ns - 2 * length_ns
         alone = None
         if np.count_nonzero(late | early):
-            alone = late & self._sparse[slots] & (self.count[slots] <= 1)
+            alone = late & self.sparse[slots] & (self.count[slots] <= 1)
             strange = np.flatnonzero(late | early)
             self._open(share.pick(strange)[1], time_ns[strange], late[strange])
             due_ns = self.due_ns[slots]
@@ -175,7 +194,7 @@ class Means:
         return self._close(share, None if n == len(closing) else np.flatnonzero(closing)) if n else None
 
     def _open(self, slots: Slots, time_ns: Int64, late: Mask) -> None:
-        self._sparse[slots] = late & (self.due_ns[slots] != NEVER)
+        self.sparse[slots] = late & (self.due_ns[slots] != NEVER)
         length_ns, period_ns = self.length_ns[slots], self._period_ns[slots]
         self.due_ns[slots] = ((time_ns + period_ns) // length_ns + 1) * length_ns - period_ns
         self.sum[slots], self.count[slots], self.rough[slots] = 0.0, 0, False
@@ -196,18 +215,19 @@ class Means:
         # A driver's 1e308 is no measured value, but a number: who judges the mean need not think of infinity.
         closed.mean = np.clip(self.sum[slots] / self.count[slots], -_MOST, _MOST)
         closed.clean = ~self.rough[slots]
-        closed.scatter = np.empty(0) if self.scatter is None else self.scatter.close(slots)
-        elapsed_ns = time_ns - self._closed_ns[slots]
+        closed.scatter = _NO_SCATTER if self.scatter is None else self.scatter.close(slots)
+        elapsed_ns = time_ns - self.closed_ns[slots]
         longest_ns = length_ns * GAP_CELLS
         # Where readings are sparse, each looks like a gap.
         several = self.count[slots] > 1
-        closed.apart = (elapsed_ns <= 0) | ((elapsed_ns > longest_ns) & (several | ~self._sparse[slots]))
-        self._sparse[slots] &= ~several
-        # After a gap nobody knows what was in it; before the first cell and a clock set back, there was one cell.
-        odd = (elapsed_ns <= 0) | (self._closed_ns[slots] == NEVER)
+        closed.apart = (elapsed_ns <= 0) | ((elapsed_ns > longest_ns) & (several | ~self.sparse[slots]))
+        self.sparse[slots] &= ~several
+        closed.whole = not np.count_nonzero(closed.apart)
+        # After a gap nobody knows what was in it, as before the first cell and after a clock was set back.
+        odd = closed.apart | (self.closed_ns[slots] == NEVER)
         elapsed_ns = np.where(odd, length_ns, np.minimum(elapsed_ns, longest_ns))
         closed.elapsed_s = elapsed_ns / NS_PER_S
-        self._closed_ns[slots] = time_ns
+        self.closed_ns[slots] = time_ns
         self.due_ns[slots] = ((time_ns + period_ns) // length_ns + 1) * length_ns - period_ns
         self.sum[slots], self.count[slots], self.rough[slots] = 0.0, 0, False
         return closed
@@ -245,53 +265,129 @@ class _Scatter:
 
 
 class _Steady:
-    """Batches alike: the same rules with the same qualities, all within their open cells. Only sums are left to do."""
+    """Batches alike: the same rules with the same qualities, none of them strange. Only sums are left to do.
 
-    __slots__ = ("_ends", "_good", "_last", "_quality", "_slots", "_squares", "_sum", "_ticks")
+    Where all readings are GOOD and these rules' cells began together (`even`), whole cells close here too, as long as
+    they do so together; every figure is the same as by the long way.
+    """
 
-    def __init__(self, share: Share, means: Means, good: Mask | None) -> None:
+    __slots__ = (
+        "_calm",
+        "_closed",
+        "_due",
+        "_even",
+        "_from_ns",
+        "_good",
+        "_last",
+        "_length",
+        "_marks",
+        "_rough",
+        "_slots",
+        "_squares",
+        "_sum",
+        "_ticks",
+    )
+
+    def __init__(self, share: Share, means: Means, good: Mask | None, *, even: bool) -> None:
         slots = share.slots
-        self._slots, self._quality, self._good = slots, share.quality.tobytes(), good
+        self._slots, self._marks, self._good = slots, share.marks, good
+        self._rough = share.quality != 0 if share.worst else None
         self._sum = means.sum[slots]
         scatter = means.scatter
         self._squares = None if scatter is None else scatter.squares[slots]
         self._last = None if scatter is None else scatter.last[slots]
-        due_ns = means.due_ns[slots]
-        begun_ns = due_ns - 2 * means.length_ns[slots]
+        due_ns, length_ns = means.due_ns[slots], means.length_ns[slots]
+        begun_ns = due_ns - 2 * length_ns
         if good is not None:
             due_ns, begun_ns = due_ns[good], begun_ns[good]
-        self._ends = int(begun_ns.max(initial=NEVER)), int(due_ns.min(initial=-NEVER))
+        self._from_ns = int(begun_ns.max(initial=NEVER))
+        self._due = int(due_ns.min(initial=-NEVER)), int(due_ns.max(initial=NEVER))
+        self._length = int(length_ns.min())
+        # With one length for all, the next cells' ends follow from these.
+        self._even = even and self._length == int(length_ns.max()) and not means.sparse[slots].any()
+        self._closed = share.first_ns, share.last_ns
+        self._calm = np.zeros(len(share), np.bool_), np.ones(len(share), np.bool_)
+        for mask in self._calm:
+            mask.flags.writeable = False
         self._ticks = 0
 
     @classmethod
-    def of(cls, share: Share, means: Means) -> "_Steady | None":
-        """Return what to do with batches like this one; None where each must be looked at."""
+    def of(cls, share: Share, means: Means, *, even: bool) -> "_Steady | None":
+        """Return what to do with batches like this one; None where each must be looked at.
+
+        Args:
+            share: The batch.
+            means: What it has been taken into.
+            even: All of it was GOOD and has just closed a cell.
+        """
         if not isinstance(share.slots, slice) or not share.tame:
             return None
         if share.worst < OVER_RANGE:
-            return cls(share, means, None)
-        return None if is_over_range(share.quality).any() else cls(share, means, share.quality < BAD_FROM)
+            return cls(share, means, None, even=even)
+        if is_over_range(share.quality).any():
+            return None
+        return cls(share, means, share.quality < BAD_FROM, even=False)
+
+    def alike(self, share: Share) -> bool:
+        """Return whether a batch is of the same rules, with the same qualities, and not from before the cells."""
+        return (
+            share.slots is self._slots and self._from_ns <= share.first_ns and share.tame and share.marks == self._marks
+        )
 
     def holds(self, share: Share) -> bool:
-        """Return whether a batch is such a one."""
+        """Return whether a batch alike closes no cell."""
+        return share.last_ns < self._due[0]
+
+    def ends_with(self, share: Share) -> bool:
+        """Return whether a batch alike closes all cells, none of them late or after a gap."""
         return (
-            self._ends[0] <= share.first_ns
-            and share.last_ns < self._ends[1]
-            and share.tame
-            and share.slots is self._slots
-            and share.quality.tobytes() == self._quality
+            self._even
+            and self._due[1] <= share.first_ns
+            and share.last_ns < self._due[0] + self._length
+            and share.first_ns > self._closed[1]
+            and share.last_ns - self._closed[0] <= GAP_CELLS * self._length
         )
 
     def add(self, value: Float64) -> None:
         """Count these readings."""
         self._ticks += 1
-        where = True if self._good is None else self._good
-        np.add(self._sum, value, out=self._sum, where=where)
-        if self._squares is not None and self._last is not None:
-            step = value - self._last
-            step *= step
-            np.add(self._squares, step, out=self._squares, where=where)
-            np.copyto(self._last, value, where=where)
+        good = self._good
+        if good is None:
+            self._sum += value
+        else:
+            np.add(self._sum, value, out=self._sum, where=good)
+        if self._squares is None or self._last is None:
+            return
+        step = value - self._last
+        step *= step
+        if good is None:
+            self._squares += step
+            self._last[:] = value
+        else:
+            np.add(self._squares, step, out=self._squares, where=good)
+            np.copyto(self._last, value, where=good)
+
+    def close(self, share: Share, means: Means) -> Closed:
+        """Count these readings and return their cells, all of them complete."""
+        self.add(share.value)
+        slots, closed = self._slots, Closed()
+        closed.at, closed.slots, closed.time_ns = share.at, slots, share.time_ns
+        closed.first_ns, closed.last_ns, closed.whole = share.first_ns, share.last_ns, True
+        closed.apart, closed.clean = self._calm
+        closed.mean = self._sum / self._ticks
+        closed.elapsed_s = (share.time_ns - means.closed_ns[slots]) / NS_PER_S
+        closed.scatter = _NO_SCATTER
+        self._sum[:] = 0.0
+        if self._squares is not None:
+            closed.scatter = np.sqrt(self._squares / (2.0 * self._ticks))
+            self._squares[:] = 0.0
+        means.closed_ns[slots] = share.time_ns
+        means.due_ns[slots] += self._length
+        self._from_ns += self._length
+        self._due = self._due[0] + self._length, self._due[1] + self._length
+        self._closed = share.first_ns, share.last_ns
+        self._ticks = 0
+        return closed
 
     def settle(self, means: Means) -> None:
         """Write down how many there were."""
@@ -302,7 +398,7 @@ class _Steady:
         means.count[slots] += ticks
         if means.scatter is not None:
             means.scatter.pairs[slots] += ticks
-        if any(self._quality):
-            rough = np.frombuffer(self._quality, np.uint8) != 0
+        if self._rough is not None:
+            rough = self._rough
             means.rough[slots] |= rough if good is None else rough & good
         self._ticks = 0

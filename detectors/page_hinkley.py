@@ -152,6 +152,9 @@ class PageHinkley(Learner):
         self._distance[slots] += np.where(learning, (np.abs(off) - self._distance[slots]) * share, 0.0)
         self._learned_s[slots] = np.where(learning, after, before)
 
+    def _learning(self) -> bool:
+        return True
+
     def _forget(self, slots: Slots) -> None:
         self._mean[slots] = np.nan
         self._distance[slots] = self._learned_s[slots] = 0.0

@@ -65,6 +65,9 @@ eighth allows), the others 1 / (4 u) each, so that u <= 6.4, and a slope is at m
 
 _GAP_SHARE: Final = 1.0 / 8.0
 
+_BAND_SHARE: Final = 0.31
+"""A third, less something: then a value may leave its band once in a window, and both bands still make no slope."""
+
 
 class Options(PluginOptions):
     """How fast is too fast, and over which window."""
@@ -194,19 +197,23 @@ class Rate(Judge):
         self._dense = time_column(rules, lambda rule: 1.5 * rule.channel.period_s) <= self._gap_ns
         self._gap_min_ns = int(self._gap_ns[:-1][self._dense[:-1]].min(initial=-NEVER))
         steepest = np.where(self._dense, _SLOPE_DENSE, _SLOPE_SPARSE)
-        self._quiet_band = self._trip * (self._window_ns / NS_PER_MINUTE) / steepest / 2.0
+        # How far readings of a window may lie apart, and from a reference so that two references fit in one window.
+        self._apart = self._trip * (self._window_ns / NS_PER_MINUTE) / steepest
+        self._quiet_band = self._apart * _BAND_SHARE
         self._before: Share | None = None
         self._raised_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
         # Readings between these two have been quiet ever since `quiet_since_ns`; at first none is.
         self._quiet_low: Float64 = np.full(bank.size + 1, np.inf)
         self._quiet_high: Float64 = np.full(bank.size + 1, -np.inf)
         self._quiet_since_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
+        self._restless_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
         self._moved_ns = int(NEVER)
         self.columns |= {
             "raised_ns": self._raised_ns,
             "quiet_low": self._quiet_low,
             "quiet_high": self._quiet_high,
             "quiet_since_ns": self._quiet_since_ns,
+            "restless_ns": self._restless_ns,
             **self._window.columns(),
             **self._ladder.columns(),
         }
@@ -223,7 +230,7 @@ class Rate(Judge):
             return NO_VERDICTS
         awake = self._ladder.awake(share.slots)
         if restless:
-            awake |= share.time_ns - self._quiet_since_ns[share.slots] < self._window_ns[share.slots]
+            awake |= share.time_ns - self._restless_ns[share.slots] < self._window_ns[share.slots]
         found = share.awake(awake)
         return NO_VERDICTS if found is None else self._judge(batch, *found)
 
@@ -239,7 +246,9 @@ class Rate(Judge):
         restless = value < self._quiet_low[share.slots]
         restless |= value > self._quiet_high[share.slots]
         if gaps is not None:
+            # Such a gap is no move, but what is known of dense readings does not hold around it.
             restless |= gaps
+            self._quiet_low[share.pick(np.flatnonzero(gaps))[1]] = np.inf
         if np.count_nonzero(restless):
             self._move(share, np.flatnonzero(restless), value)
 
@@ -262,11 +271,21 @@ class Rate(Judge):
 
     def _move(self, share: Share, moved: Slots, value: Float64) -> None:
         _, slots = share.pick(moved)
-        band = self._quiet_band[slots]
-        with np.errstate(over="ignore"):
-            self._quiet_low[slots], self._quiet_high[slots] = value[moved] - band, value[moved] + band
-        self._quiet_since_ns[slots] = share.time_ns[moved]
-        self._moved_ns = max(self._moved_ns, int(share.time_ns[moved].max()))
+        band, here, time_ns = self._quiet_band[slots], value[moved], share.time_ns[moved]
+        with np.errstate(over="ignore", invalid="ignore"):
+            low, high = (
+                np.minimum(self._quiet_low[slots], here - band),
+                np.maximum(self._quiet_high[slots], here + band),
+            )
+            # A first move in a window, and not far: all of the window still lies too close together for a slope.
+            near = (high - low <= self._apart[slots]) & np.isfinite(self._quiet_low[slots])
+            near &= time_ns - self._quiet_since_ns[slots] >= self._window_ns[slots]
+            self._quiet_low[slots], self._quiet_high[slots] = here - band, here + band
+        self._quiet_since_ns[slots] = time_ns
+        far = ~near
+        if np.count_nonzero(far):
+            self._restless_ns[slots[far]] = time_ns[far]
+            self._moved_ns = max(self._moved_ns, int(time_ns[far].max()))
 
     def _judge(self, batch: Batch, at: Slots, slots: Slots) -> Verdicts:
         # A BAD reading's value is NaN, and so is its slope.
@@ -308,7 +327,7 @@ class Rate(Judge):
     def _restored(self) -> None:
         self._ladder.restored()
         self._window.restored()
-        self._moved_ns = int(self._quiet_since_ns.max())
+        self._moved_ns = int(self._restless_ns.max())
         self._before = None
 
 

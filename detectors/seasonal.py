@@ -177,6 +177,9 @@ class Seasonal(Learner):
         self._seconds[slots, hour] += elapsed_s.astype(np.float32)
         self._learned_s[slots] += elapsed_s
 
+    def _learning(self) -> bool:
+        return True
+
     def _forget(self, slots: Slots) -> None:
         self._normal.forget(slots)
         self._sums[slots] = self._seconds[slots] = 0.0

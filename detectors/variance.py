@@ -104,11 +104,12 @@ class Variance(Learner):
         return np.where(more >= less, more, np.where(np.isnan(more), np.nan, -less))
 
     def _learn(self, closed: Closed, chosen: Slots, slots: Slots) -> None:
-        if self._normal.idle:
-            return
         noise = closed.scatter[chosen]
         known = ~np.isnan(noise)
         self._normal.learn(slots[known], noise[known], closed.elapsed_s[chosen][known])
+
+    def _learning(self) -> bool:
+        return not self._normal.idle
 
     def _forget(self, slots: Slots) -> None:
         self._normal.forget(slots)
