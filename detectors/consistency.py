@@ -29,7 +29,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from detectors.bank import FAULT, Mask, Slots, Switch, float_column, is_bad, is_over_range, margin, time_column
-from detectors.groups import GroupJudge, amount, joined, listed, member_figures, named
+from detectors.groups import RoundJudge, amount, listed, member_figures, named
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,
@@ -105,7 +105,7 @@ def _options(rule: Rule) -> Options:
     return rule.options
 
 
-class Consistency(GroupJudge):
+class Consistency(RoundJudge):
     """All rules on redundant members at once; satisfies `Detector`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
@@ -124,29 +124,15 @@ class Consistency(GroupJudge):
         self._value = self.member_column("value", np.nan, np.float64)
         self.columns |= self._switch.columns()
 
-    def update(self, batch: Batch) -> Verdicts:
-        """Judge a batch and return the changed levels, in the order in which they changed."""
-        slots, places = self.members.find(batch.row)
-        mine = np.flatnonzero(slots < self.members.size)
-        if not len(mine):
-            return NO_VERDICTS
-        value = self._values(batch, mine, slots[mine], places[mine])
-        stirred = self._calm(slots[mine], places[mine], value)
-        if not stirred.any():
-            return NO_VERDICTS
-        by_position = np.full(len(batch), np.nan)
-        by_position[mine] = value
-        rounds = self.members.rounds(batch.row, stirred)
-        return joined([self._round(batch, by_position, *found) for found in rounds])
-
     def _values(self, batch: Batch, at: Slots, slots: Slots, places: Slots) -> Float64:
         """Return the values to compare; NaN where a member is left out."""
         quality, value = batch.quality[at], batch.value[at]
         value = np.where(is_over_range(quality), np.fmax(value, self._top[slots, places]), value)
         return np.where(np.isin(quality, _HANDLED), np.nan, value)
 
-    def _calm(self, slots: Slots, places: Slots, value: Float64) -> Mask:
+    def _calm(self, batch: Batch, mine: Slots, slots: Slots, places: Slots) -> Mask:
         """Take over the readings of rules that cannot disagree, in whatever order they came; return the others."""
+        value = self._values(batch, mine, slots, places)
         every = np.arange(self.members.size + 1)
         stirred = self._switch.awake(every)
         # Before and after together span all that any order of these readings can have stood side by side.
@@ -160,9 +146,9 @@ class Consistency(GroupJudge):
         self._value[slots[calm], places[calm]] = value[calm]
         return stirred
 
-    def _round(self, batch: Batch, value: Float64, at: Slots, slots: Slots, places: Slots) -> Verdicts:
+    def _round(self, batch: Batch, at: Slots, slots: Slots, places: Slots) -> Verdicts:
         """Judge at most one reading of each rule."""
-        self._value[slots, places] = value[at]
+        self._value[slots, places] = self._values(batch, at, slots, places)
         median, worst = self._compare(slots)
         band = self._bands(slots, median)
         mute = self._mute(batch.quality[at], worst)

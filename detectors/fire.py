@@ -44,7 +44,7 @@ from pydantic import ConfigDict, Field
 
 from detectors.bank import HIGH, IDLE, NORMAL, WARNING, Delay, Mask, Slots, is_bad, is_over_range, time_column
 from detectors.criteria import BEYOND_LIMIT, KINDS, NEVER, Criterion, Senses
-from detectors.groups import GroupJudge, amount, joined, listed
+from detectors.groups import RoundJudge, amount, listed
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import (
     NO_VERDICTS,
@@ -119,7 +119,7 @@ def _options(rule: Rule) -> Options:
     return rule.options
 
 
-class Fire(GroupJudge):
+class Fire(RoundJudge):
     """All fire rules at once; satisfies `Detector`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
@@ -135,18 +135,6 @@ class Fire(GroupJudge):
         self._awake: Mask = np.zeros(len(rules) + 1, np.bool_)
         kinds = range(len(KINDS))
         self._of_kind: Mask = np.stack([self._senses.kind == kind for kind in kinds])
-
-    def update(self, batch: Batch) -> Verdicts:
-        """Judge a batch and return the changed levels, in the order in which they changed."""
-        slots, places = self.members.find(batch.row)
-        mine = np.flatnonzero(slots < self.members.size)
-        if not len(mine):
-            return NO_VERDICTS
-        stirred = self._calm(batch, mine, slots[mine], places[mine])
-        if not stirred.any():
-            return NO_VERDICTS
-        found = [self._round(batch, at, of, places) for at, of, places in self.members.rounds(batch.row, stirred)]
-        return joined(found)
 
     def _calm(self, batch: Batch, mine: Slots, slots: Slots, places: Slots) -> Mask:
         """Take over the readings of rules that are calm and stay so; return the rules that are not."""

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.bank import Judge, Mask, Slots
-from gateway.core.model import NO_VERDICTS, Channel, Int32, Reason, Rule, Verdicts
+from gateway.core.model import NO_VERDICTS, Batch, Channel, Int32, Reason, Rule, Verdicts
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -131,6 +131,29 @@ class GroupJudge(Judge):
         column = np.full(self.members.size + 1, fill, dtype)
         self.columns[name] = column
         return column
+
+
+class RoundJudge(GroupJudge):
+    """A detector whose rules are calm most of the time, and are judged reading by reading while they are not."""
+
+    def update(self, batch: Batch) -> Verdicts:
+        """Judge a batch and return the changed levels, in the order in which they changed."""
+        slots, places = self.members.find(batch.row)
+        mine = np.flatnonzero(slots < self.members.size)
+        if not len(mine):
+            return NO_VERDICTS
+        stirred = self._calm(batch, mine, slots[mine], places[mine])
+        if not stirred.any():
+            return NO_VERDICTS
+        return joined([self._round(batch, *found) for found in self.members.rounds(batch.row, stirred)])
+
+    def _calm(self, batch: Batch, mine: Slots, slots: Slots, places: Slots) -> Mask:
+        """Take over the readings of rules that are calm and stay so; return bool[rules + 1], which rules are not."""
+        raise NotImplementedError
+
+    def _round(self, batch: Batch, at: Slots, slots: Slots, places: Slots) -> Verdicts:
+        """Judge at most one reading of each rule."""
+        raise NotImplementedError
 
 
 def member_figures(rules: Sequence[Rule], take: Callable[[Rule, Channel], float], spare: float) -> NDArray[np.float64]:

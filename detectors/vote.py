@@ -31,7 +31,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from detectors.bank import HIGH, Ladder, Mask, Slots, float_column, is_bad, is_over_range, time_column
 from detectors.criteria import NEVER
-from detectors.groups import GroupJudge, amount, joined, listed, member_figures, named
+from detectors.groups import RoundJudge, amount, listed, member_figures, named
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
@@ -134,7 +134,7 @@ def _options(rule: Rule) -> Options:
     return rule.options
 
 
-class Vote(GroupJudge):
+class Vote(RoundJudge):
     """All voting rules at once; satisfies `Detector`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
@@ -164,17 +164,6 @@ class Vote(GroupJudge):
         self._beyond = [self.member_column(f"{step}_beyond", 0, np.bool_) for step in ("low", "high")]
         self.columns |= self._ladder.columns()
         self._awake: Mask = np.zeros(len(rules) + 1, np.bool_)
-
-    def update(self, batch: Batch) -> Verdicts:
-        """Judge a batch and return the changed levels, in the order in which they changed."""
-        slots, places = self.members.find(batch.row)
-        mine = np.flatnonzero(slots < self.members.size)
-        if not len(mine):
-            return NO_VERDICTS
-        stirred = self._calm(batch, mine, slots[mine], places[mine])
-        if not stirred.any():
-            return NO_VERDICTS
-        return joined([self._round(batch, *found) for found in self.members.rounds(batch.row, stirred)])
 
     def _calm(self, batch: Batch, mine: Slots, slots: Slots, places: Slots) -> Mask:
         """Take over the readings of rules in which nobody votes; return the others."""
