@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from detectors.bank import NORMAL, Bank, State, Switch, margin, time_column
-from detectors.records import Records
+from detectors.extremes import Extremes
 from detectors.river_model import BYTES_MAX, FAR, Kind, Stream, build, kept, kind_of, returned
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Float64, Int32, Int64, Level, Reason, Rule, UInt8, Verdicts
@@ -179,7 +179,7 @@ class RiverBank:
         self._period_s = [max(channel.period_s for channel in rule.channels) for rule in rules]
         self._gap_s = [max(max(3.0 * c.period_s, c.stale_after_s) for c in rule.channels) for rule in rules]
         self._streams = [stream_of(rule, members(rule)) for rule in rules]
-        self._records = Records(size)
+        self._extremes = Extremes(size)
         self._switch = Switch(
             bank,
             Level.WARNING,
@@ -195,8 +195,8 @@ class RiverBank:
             "learned_s": self.learned_s,
             "mean": self._mean,
             "last_ns": self._last_ns,
-            "highest": self._records.highest,
-            "runs": self._records.shape,
+            "highest": self._extremes.highest,
+            "runs": self._extremes.shape,
             **self._switch.columns(),
         }
 
@@ -210,7 +210,7 @@ class RiverBank:
         if self.learned_s[slot] < options.settle_s:
             return False
         wanted = READINGS_MIN if self._kinds[slot] is Kind.DRIFT else max(READINGS_MIN, 1.0 / (1.0 - options.warn_at))
-        return self._records.count(slot) >= wanted
+        return self._extremes.count(slot) >= wanted
 
     def judge(self, slot: int, time_ns: int, values: list[float], *, clean: bool) -> Told:
         """Ask a rule's model about values, let it learn them, and return what follows.
@@ -230,7 +230,7 @@ class RiverBank:
         score = stream.score(values) if clean or not drift else 0.0
         if options.model in BOUNDED:
             score = -math.log1p(-min(score, 1.0 - 1e-12))
-        rank = score if drift else self._records.rank(slot, score)
+        rank = score if drift else self._extremes.rank(slot, score)
         usual, limit = self._limits(slot, drift=drift)
         ready = self._ready(slot)
         self.rank[slot] = rank if ready else np.nan
@@ -245,7 +245,7 @@ class RiverBank:
         if drift:
             return 0.5, 0.5
         options = self._options[slot]
-        usual = self._records.quantile(slot, options.warn_at)
+        usual = self._extremes.quantile(slot, options.warn_at)
         return usual, usual + options.beyond * (usual - self._mean[slot])
 
     def _elapsed(self, slot: int, time_ns: int) -> float:
@@ -264,21 +264,21 @@ class RiverBank:
         options = self._options[slot]
         settled = drift or self.learned_s[slot] >= min(options.settle_s, options.learn_s or np.inf)
         # Some models say 0 until they have seen enough, which is no score that later ones can be held against.
-        says = drift or score != 0.0 or self._records.count(slot) > 0
+        says = drift or score != 0.0 or self._extremes.count(slot) > 0
         if settled and says and np.isfinite(score):
             # Scores while it settles say nothing of those that follow.
-            self._records.note(slot, score)
-            self._mean[slot] += (score - self._mean[slot]) / self._records.count(slot)
+            self._extremes.note(slot, score)
+            self._mean[slot] += (score - self._mean[slot]) / self._extremes.count(slot)
         if options.learn_s is None or self.learned_s[slot] < options.learn_s:
             self._streams[slot].learn(values)
         self.learned_s[slot] += elapsed_s
 
     def forget(self, slots: NDArray[np.intp]) -> None:
         """Let the models of these rules begin anew."""
-        fresh = Records(0)
+        fresh = Extremes(0)
         for slot in slots.tolist():
             self._streams[slot] = stream_of(self._rules[slot], self._members(self._rules[slot]))
-        self._records.highest[slots], self._records.shape[slots] = fresh.highest[0], fresh.shape[0]
+        self._extremes.highest[slots], self._extremes.shape[slots] = fresh.highest[0], fresh.shape[0]
         self.rank[slots], self.learned_s[slots], self._last_ns[slots], self._mean[slots] = np.nan, 0.0, -1, 0.0
 
     def save(self) -> dict[str, NDArray[np.generic]]:

@@ -3,10 +3,10 @@
 A thousand and some places hold the highest score of one reading each. When they are full, neighbours are joined and
 each place stands for twice as many readings, so that the whole past fits for ever, and no high score is ever lost.
 
-    >>> records = Records(1)
+    >>> extremes = Extremes(1)
     >>> for score in np.random.default_rng(1).random(20_000).tolist():
-    ...     records.note(0, score)
-    >>> [round(records.rank(0, score), 4) for score in (0.9, 0.999, 1.0)]
+    ...     extremes.note(0, score)
+    >>> [round(extremes.rank(0, score), 4) for score in (0.9, 0.999, 1.0)]
     [0.9008, 0.9989, 1.0]
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PLACES: Final = 1500
 
 
-class Records:
+class Extremes:
     """The highest scores of runs of readings, one row a rule.
 
     Args:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.extremes import PLACES, Extremes
 from detectors.past import Past
-from detectors.records import PLACES, Records
 
 FIGURES = np.random.default_rng(6).exponential(1.0, 60_000)
 
@@ -36,31 +36,31 @@ def test_a_full_past_is_halved_and_keeps_its_ranks() -> None:
 
 
 @pytest.mark.parametrize("count", [10, PLACES, 4 * PLACES + 7, 40_000])
-def test_the_tail_of_records_is_exact_however_long_the_past(count: int) -> None:
-    records, scores = Records(1), FIGURES[:count].astype(np.float32)
+def test_the_tail_of_extremes_is_exact_however_long_the_past(count: int) -> None:
+    extremes, scores = Extremes(1), FIGURES[:count].astype(np.float32)
     for score in scores.tolist():
-        records.note(0, score)
+        extremes.note(0, score)
     highest = float(scores.max())
-    assert records.quantile(0, 1.0 - 1e-12) == highest
-    assert count <= records.count(0) <= count + records.shape[0, 1]
+    assert extremes.quantile(0, 1.0 - 1e-12) == highest
+    assert count <= extremes.count(0) <= count + extremes.shape[0, 1]
     for share in (0.99, 0.999):
         if count * (1 - share) >= 4:
             asked = float(np.quantile(scores, share))
-            assert records.rank(0, asked) == pytest.approx(share, abs=0.5 * (1 - share))
-            assert records.quantile(0, share) == pytest.approx(asked, rel=0.1)
+            assert extremes.rank(0, asked) == pytest.approx(share, abs=0.5 * (1 - share))
+            assert extremes.quantile(0, share) == pytest.approx(asked, rel=0.1)
 
 
 @given(st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=60))
 def test_a_rank_never_falls_with_the_score(scores: list[float]) -> None:
-    records = Records(1)
+    extremes = Extremes(1)
     for score in scores:
-        records.note(0, score)
-    ranks = [records.rank(0, score) for score in sorted(scores)]
+        extremes.note(0, score)
+    ranks = [extremes.rank(0, score) for score in sorted(scores)]
     assert ranks == sorted(ranks)
     assert 0.0 <= ranks[0] <= ranks[-1] < 1.0
 
 
-def test_records_without_a_past_say_nothing() -> None:
-    records = Records(1)
-    assert math.isnan(records.rank(0, 1.0))
-    assert math.isnan(records.quantile(0, 0.9))
+def test_extremes_without_a_past_say_nothing() -> None:
+    extremes = Extremes(1)
+    assert math.isnan(extremes.rank(0, 1.0))
+    assert math.isnan(extremes.quantile(0, 0.9))
