@@ -15,7 +15,7 @@ that it comes back.
     ...     verdicts = detector.update(Batch.of([0], second * 1_000_000_000, [round(value, 1)]))
     ...     for level, reason in zip(verdicts.level, verdicts.reason):
     ...         print(second, Level(level).name, reason.en)
-    2069 WARNING on average +0.4 %LEL beyond its usual 0.9 to 1.0 %LEL for 70 s
+    2089 WARNING on average +0.4 %LEL beyond its usual 0.9 to 1.0 %LEL for 90 s
 
 References:
     E. S. Page, Continuous Inspection Schemes, Biometrika 41, 1954.
@@ -64,7 +64,7 @@ class Options(CellOptions):
         examples=[2.0],
     )
     allowance: float = Field(
-        default=0.5,
+        default=1.0,
         ge=0.0,
         le=10.0,
         description="How far beyond the usual level counts for nothing, in scatters, without a unit.",

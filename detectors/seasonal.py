@@ -2,7 +2,8 @@
 
 In the first half of the time of learning each hour's mean is taken, of workdays apart from weekends; in the second half
 how far readings lie from it. What is judged is how far a cell lies beyond that, in scatters. An hour that was never
-seen is not judged, and is learned when it first comes.
+seen is not judged, and is learned when it first comes. Within half an hour of the next or the last hour, what is usual
+there is usual too.
 
 A detector knows no calendar of the site: `utc_offset_h` says where its days begin. A wrong one moves all hours alike,
 which matters only where workdays meet weekends, and summer time likewise moves them by one; both widen the scatter and
@@ -20,7 +21,7 @@ are no error.
     ...     verdicts = detector.update(Batch.of([0], k * 300 * 1_000_000_000, [value]))
     ...     for level, reason in zip(verdicts.level, verdicts.reason):
     ...         print(k, Level(level).name, reason.en)
-    5961 WARNING 14.8 m³/h: +9.8 m³/h from 5.0 m³/h, its mean from 00:00 on workdays, scatter 0.7 m³/h
+    5961 WARNING 14.8 m³/h: +9.7 m³/h from 5.1 m³/h, its mean from 00:00 on workdays, scatter 0.7 m³/h
     5965 NORMAL 4.5 m³/h; as usual here again
 
 References:
@@ -45,6 +46,7 @@ LEVELS: Final = (Level.WARNING,)
 
 HOURS: Final = 24
 _NS_PER_HOUR: Final = 3600 * NS_PER_S
+_NEAR_NS: Final = 1800 * NS_PER_S
 _SATURDAY: Final = 5
 _THURSDAY: Final = 3
 """The weekday of 1 January 1970, from Monday as 0."""
@@ -145,14 +147,21 @@ class Seasonal(Learner):
         place: NDArray[np.intp] = (hours % HOURS + HOURS * (weekend & self._weekend[slots])).astype(np.intp)
         return place
 
-    def _figure(self, closed: Closed) -> Float64:
-        slots = closed.slots
-        self._level[slots] = closed.mean
-        rows, hour = np.arange(len(self._usual))[slots], self._hour(slots, closed.time_ns)
-        seconds = self._seconds[rows, hour].astype(np.float64)
+    def _means_of(self, slots: Where, time_ns: Int64) -> Float64:
+        rows, hour = np.arange(len(self._usual))[slots], self._hour(slots, time_ns)
         with np.errstate(divide="ignore", invalid="ignore"):
-            self._usual[slots] = usual = self._origin[slots] + self._sums[rows, hour] / seconds
-        # What comes in the hour that is being learned is no judgement of it.
+            mean: Float64 = self._origin[slots] + self._sums[rows, hour] / self._seconds[rows, hour].astype(np.float64)
+        return mean
+
+    def _figure(self, closed: Closed) -> Float64:
+        slots, time_ns = closed.slots, closed.time_ns
+        self._level[slots] = closed.mean
+        # Work begins somewhat early, or late: near the full hour both hours are usual, and what lies between them.
+        now = self._means_of(slots, time_ns)
+        before, after = self._means_of(slots, time_ns - _NEAR_NS), self._means_of(slots, time_ns + _NEAR_NS)
+        low, high = np.fmin(np.fmin(before, after), now), np.fmax(np.fmax(before, after), now)
+        usual = np.where(np.isnan(now), np.nan, np.minimum(np.maximum(closed.mean, low), high))
+        self._usual[slots] = usual
         figure: Float64 = self._normal.excess(slots, closed.mean - usual) / self._normal.noise[slots]
         return figure
 
