@@ -80,6 +80,18 @@ _ALONE: Final = 12.0
 _ALONE_MAX: Final = 1.25
 """What part of its limit such a spike lifts the mean to at least."""
 
+_NEVER: Final = np.int64(1 << 62)
+_WINDOWS: Final = 2.0
+"""Windows in a cell that is learned from."""
+_STEP_MAX: Final = 2.0
+"""How much a record may grow by one cell or one episode."""
+_LITTLE: Final = 2.0
+"""How many times its limit an episode may reach and be taken for a habit."""
+_EPISODES: Final = 4.0
+"""How many such episodes make a habit."""
+_YOUNG: Final = 0.5
+"""How much wider a limit is drawn when a channel has just been learned, in parts of itself; less and less after."""
+
 
 class Options(PluginOptions):
     """How much noise is too much, and how little too little."""
@@ -401,19 +413,6 @@ class Noise(Judge):
         self._cells.restored()
         self._any_new = bool(np.isnan(self._last[:-1]).any())
         self._set_limit(np.arange(self._bank.size + 1))
-
-
-_NEVER: Final = np.int64(1 << 62)
-_WINDOWS: Final = 2.0
-"""Windows in a cell that is learned from."""
-_STEP_MAX: Final = 2.0
-"""How much a record may grow by one cell or one episode."""
-_LITTLE: Final = 2.0
-"""How many times its limit an episode may reach and be taken for a habit."""
-_EPISODES: Final = 4.0
-"""How many such episodes make a habit."""
-_YOUNG: Final = 0.5
-"""How much wider a limit is drawn when a channel has just been learned, in parts of itself; less and less after."""
 
 
 def _part(rule: Rule) -> float:

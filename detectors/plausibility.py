@@ -56,6 +56,13 @@ JUDGED: Final = Judged("", "check", "校核")
 
 CHECKS_MAX: Final = 8
 
+_NOTHING: Final = -1
+"""No check holds."""
+_UNKNOWN: Final = -2
+"""A check cannot be judged, or has not held for long enough."""
+_NAMED_MAX: Final = 3
+_REASON_MAX: Final = 200
+
 
 class Condition(PluginOptions):
     """One condition on one quantity, or on one channel."""
@@ -265,12 +272,6 @@ class Plausibility(GroupJudge):
         return Reason(
             f"{check.says}: {shown.en}"[:_REASON_MAX], f"{check.says_zh or '读数相互矛盾'}：{shown.zh}"[:_REASON_MAX]
         )
-
-
-_NOTHING: Final = -1
-_UNKNOWN: Final = -2
-_NAMED_MAX: Final = 3
-_REASON_MAX: Final = 200
 
 
 def _stale_s(channel: Channel) -> float:
