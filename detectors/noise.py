@@ -2,9 +2,9 @@
 
 What is measured is the bounce: by how much a reading goes one way and the next one comes back. A ramp, a step and
 a daily rhythm have none, whatever their size; noise has it all the time, and a spike has a large one. Its moving mean
-is compared with the most that this channel has shown before, so that each calibrates itself. One spike warns
-of nothing, unless it is beyond all reason; several close together do. A reading that is BAD, a test or maintenance, over its range or backfilled
-is left out; a gap is no bounce.
+is compared with the most that this channel has shown before, so that each calibrates itself. One spike warns of
+nothing, unless it is beyond all reason; several close together do. A reading that is BAD, over its range, or marked as
+test or maintenance is left out; a gap is no bounce.
 
 Too quiet is a signal whose noise has fallen far below the least it used to have, for hours: a poisoned or blocked
 sensing element hisses no more. A channel whose noise is no more than its resolution is never called too quiet.
@@ -144,9 +144,9 @@ class Options(PluginOptions):
         default=86_400.0,
         gt=0.0,
         le=2_678_400.0,
-        description="How long a channel is commissioned, in seconds of readings: it learns at once what it shows, and its "
-        "limit is drawn up to a half wider; after that it learns slowly.",
-        examples=[3600.0],
+        description="How long a channel is commissioned, in seconds of readings: it learns at once what it shows, and "
+        "its limit is drawn up to a half wider; after that it learns slowly.",
+        examples=[86400.0],
     )
     memory_s: float = Field(
         default=2_419_200.0,
