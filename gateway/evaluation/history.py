@@ -16,6 +16,7 @@ import numpy as np
 from gateway.core.errors import StorageError
 from gateway.core.model import BAD_FROM, Batch, Channel, Quality
 from gateway.disk import FolderLock
+from gateway.evaluation.judge import inside
 from gateway.evaluation.recording import READINGS_MAX, Recording, RecordingError, Truth
 from gateway.store.disk import Problems
 from gateway.store.history import History, HistoryColumns
@@ -96,6 +97,13 @@ def of_channels(recording: Recording, wanted: Sequence[Channel]) -> Recording:
         value=recording.value[mine],
         quality=recording.quality[mine],
     )
+
+
+def during(recording: Recording, windows: Sequence[tuple[int, int]]) -> Recording:
+    """Return the readings that lie in any of some windows."""
+    mine = inside(recording.time_ns, windows)
+    columns = {name: getattr(recording, name)[mine] for name in ("row", "time_ns", "value", "quality")}
+    return replace(recording, **columns)
 
 
 def newest_ns(folder: Path) -> int:

@@ -18,11 +18,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError, SiteFileError
 from gateway.core.model import Level
 from gateway.core.units import quantity
 from gateway.evaluation.edit import Edit, number
-from gateway.evaluation.history import of_channels
+from gateway.evaluation.history import during, of_channels
 from gateway.evaluation.judge import Judged, judged
 from gateway.evaluation.recording import Recording
 from gateway.evaluation.rules import Entry, Rules
@@ -44,6 +45,10 @@ WEAKER: Final = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
 ONE_CULPRIT: Final = 0.8
 """Share of the episodes of one channel from which on the rule is not to blame."""
 CULPRIT_OF: Final = 3
+CULPRIT_EPISODES: Final = 5
+"""Fewer channels or episodes than these blame nobody."""
+MARGIN_S: Final = 1800.0
+"""How much of the past around an episode is replayed: more than delays, windows and slopes of limits reach."""
 WORTH: Final = 0.8
 """A step that leaves more than this share of the episodes is not taken."""
 
@@ -120,6 +125,8 @@ class _Tuning:
         self.bound = bound
         self.recording = of_channels(recording, [channel for rule in bound for channel in rule.channels])
         self.hazard = any(quantity(channel.quantity).kind in HAZARDS for rule in bound for channel in rule.judges)
+        self.counted: dict[str, tuple[Run, Judged]] = {}
+        self.weeks = 0.0
         self.limits = any({Level.LOW, Level.HIGH} & set(rule.levels) for rule in bound)
 
     @property
@@ -141,11 +148,28 @@ class _Tuning:
             count, channel = culprit
             remark = f"{count} of its {len(now.false)} episodes are of {channel}: look at that instrument first"
             return replace(first, remark=remark)
+        self.look_closer(now)
         return self.calmed(first, now)
 
     def count(self, rules: Rules) -> tuple[Run, Judged]:
-        (made,) = run(rules, [self.recording], scores=False)
-        return made, judged(made, rules.judging)
+        """Return what a rule says of the past; its clean time is always that of the whole past."""
+        key = rules.entries[0].options.model_dump_json()
+        if key not in self.counted:
+            (made,) = run(rules, [self.recording], scores=False)
+            found = judged(made, rules.judging)
+            self.weeks = self.weeks or found.clean_weeks
+            self.counted[key] = (made, replace(found, clean_weeks=self.weeks))
+        return self.counted[key]
+
+    def look_closer(self, now: Judged) -> None:
+        """Keep of the past only what is around the episodes, where a rule that says less can say anything at all.
+
+        A rule that learns needs its whole past.
+        """
+        if self.limits:
+            margin_ns = round(MARGIN_S * NS_PER_S)
+            windows = [(e.start_ns - margin_ns, e.end_ns + margin_ns) for _, e in now.false]
+            self.recording = during(self.recording, windows)
 
     def calmed(self, first: Advice, now: Judged) -> Advice:
         """Return the changes that bring the rule to the wished rate, or as near as they can."""
@@ -205,6 +229,11 @@ class _Tuning:
         return [v for share in DEADBAND_SHARES if points and (v := _rounded(share * min(points))) > present]
 
     @property
+    def unit(self) -> str:
+        first = self.bound[0]
+        return f" {first.judged.unit.format(first.channel.unit)}".rstrip()
+
+    @property
     def below(self) -> bool:
         return getattr(self.entry.options, "side", None) == "below"
 
@@ -232,7 +261,7 @@ class _Tuning:
         if option in DELAY:
             return f"WEAKENS a {what}: it is raised {number(value)} s later"
         side = "above" if self.below else "below"
-        return f"WEAKENS a {what}: nothing is raised any more for values {side} {number(value)}"
+        return f"WEAKENS a {what}: nothing is raised any more {side} {option} {number(value)}{self.unit}"
 
     def sharpened(self, first: Advice, now: Judged) -> Advice:
         """Return the most sensitive limit of a rule that only warns which the wished rate still allows."""
@@ -283,4 +312,4 @@ def _culprit(found: Judged) -> tuple[int, str] | None:
         counts[episode.rule.channel.id] = counts.get(episode.rule.channel.id, 0) + 1
     channel = max(counts, key=lambda name: counts[name], default="")
     most = counts.get(channel, 0)
-    return (most, channel) if most >= max(CULPRIT_OF, ONE_CULPRIT * len(found.false)) else None
+    return (most, channel) if most >= max(CULPRIT_EPISODES, ONE_CULPRIT * len(found.false)) else None

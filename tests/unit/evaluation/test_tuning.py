@@ -110,7 +110,7 @@ def test_a_gas_alarm_is_weakened_only_in_plain_words_and_never_beyond_what_the_s
     (change,) = one["changes"]
     # 20,000 s less the last reading's: 4 episodes are 121 a week, and one is 30.
     assert (change["option"], change["before"], change["after"], change["episodes"]) == ("low", 15.0, 18.8, [4, 1])
-    assert change["weakens"] == "WEAKENS a gas or fire alarm: nothing is raised any more for values below 18.8"
+    assert change["weakens"] == "WEAKENS a gas or fire alarm: nothing is raised any more below low 18.8 %LEL"
     impossible = told(site(tmp_path), tmp_path / "data", "--false-alarms-per-week", "1")["gas"]
     for change in impossible["changes"]:
         assert change["option"] not in ("low", "high") or change["after"] <= {"low": 25, "high": 50}[change["option"]]
