@@ -31,6 +31,7 @@ NAMES = (
     "guess",
     "line_protocol",
     "detectors",
+    "always_on",
     "detection_faults",
     "detection_nab",
     "detection_skab",
