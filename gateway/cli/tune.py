@@ -12,7 +12,7 @@ from gateway.cli import asking, logs
 
 if TYPE_CHECKING:
     from gateway.evaluation.history import Past
-    from gateway.evaluation.tune import Advice
+    from gateway.evaluation.tune import Advice, Change
     from gateway.site.load import Site
 
 SPANS = {"min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -49,6 +49,7 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(min|h|d|w)")
 )
 @click.option("--rule", "only", multiple=True, metavar="ID", help="Only this rule. May be given more than once.")
 @click.option("--write", is_flag=True, help="Write the changes into the site file; otherwise nothing is written.")
+@click.option("--weaken", is_flag=True, help="With --write: write also what weakens an alarm.")
 @asking.as_json
 def command(
     *,
@@ -60,6 +61,7 @@ def command(
     per_week: float,
     only: tuple[str, ...],
     write: bool,
+    weaken: bool,
     json_: bool,
 ) -> None:
     """Replay a site's own past and propose set points and parameters for a wished rate of false alarms.
@@ -82,10 +84,24 @@ def command(
         asking.print_json(_plain(found, advice, _difference(before, after, site)))
     else:
         _print(found, advice, _difference(before, after, site), per_week)
-    if write and after != before:
-        _write(site, after)
-        click.echo(f"wrote {site}; `hazgate reload` applies it to a running gateway", err=True)
+    if write:
+        _write_changes(site, before, [change for one in advice for change in one.changes], weaken=weaken)
     sys.exit(0)
+
+
+def _write_changes(path: Path, before: str, changes: Sequence["Change"], *, weaken: bool) -> None:
+    """Write the changes, without those that weaken an alarm unless somebody says that he means it."""
+    from gateway.evaluation.edit import edited  # noqa: PLC0415
+
+    taken = [change for change in changes if weaken or not change.weakens]
+    if taken and path.suffix != ".json":
+        _write(path, edited(before, [change.edit for change in taken]))
+        click.echo(f"wrote {path}; `hazgate reload` applies it to a running gateway", err=True)
+    if len(taken) < len(changes):
+        count = len(changes) - len(taken)
+        click.echo(
+            f"not written: {count} that weaken{'s' if count == 1 else ''} an alarm; --weaken writes them", err=True
+        )
 
 
 def _past(site: "Site", folder: Path, since: str, until: str | None, excepted: Sequence[str]) -> "Past":

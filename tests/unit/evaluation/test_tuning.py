@@ -139,7 +139,10 @@ def test_nothing_is_written_unless_asked_and_then_only_what_was_shown(tmp_path: 
     shown = hazgate(path, folder, *words)
     assert path.read_text() == SITE
     assert "-  - {id: gas, type: threshold, channels: ['*.ch4'], options: {low: 15, high: 50}}" in shown.stdout
-    assert hazgate(path, folder, *words, "--write").exit_code == 0
+    refused = hazgate(path, folder, *words, "--write")
+    assert (path.read_text(), refused.exit_code) == (SITE, 0), "it weakens a gas alarm, and nobody said to"
+    assert "not written: 1 that weakens an alarm" in refused.stderr
+    assert hazgate(path, folder, *words, "--write", "--weaken").exit_code == 0
     assert path.read_text() == SITE.replace("low: 15", "low: 18.8")
     assert load_site(path).rules[0].options.low == 18.8  # type: ignore[attr-defined]
     assert [file.name for file in tmp_path.iterdir() if "tuned" in file.name] == []
@@ -254,3 +257,12 @@ def test_what_cannot_be_meant_is_a_usage_error(tmp_path: Path, words: tuple[str,
 def test_a_folder_without_readings_is_told(tmp_path: Path) -> None:
     ended = hazgate(site(tmp_path), tmp_path)
     assert isinstance(ended.exception, RecordingError)
+
+
+def test_what_weakens_nothing_is_written_without_more_ado(tmp_path: Path) -> None:
+    values = np.ones(400)
+    values[200:240] = np.tile([15.2, 14.8], 20)
+    path, folder = site(tmp_path), data(tmp_path, values)
+    ended = hazgate(path, folder, "--false-alarms-per-week", "50", "--write")
+    assert "wrote" in ended.stderr
+    assert path.read_text() == SITE.replace("low: 15, high: 50", "low: 15, deadband: 0.75, high: 50")
