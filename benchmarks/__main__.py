@@ -33,6 +33,7 @@ NAMES = (
     "detectors",
     "always_on",
     "detection_faults",
+    "detection_fires",
     "detection_nab",
     "detection_skab",
     "spool",
