@@ -22,7 +22,8 @@ from typing import Final
 import numpy as np
 
 from gateway.core.clock import NS_PER_S
-from gateway.core.model import Int64, Level, Rule
+from gateway.core.model import Channel, Int64, Level, Rule
+from gateway.core.units import QUANTITIES, QuantityKind, quantity
 from gateway.evaluation.episodes import Episode
 from gateway.evaluation.recording import Recording, Truth
 from gateway.evaluation.rules import Judging
@@ -32,6 +33,14 @@ NS_PER_WEEK: Final = 7 * 86_400 * NS_PER_S
 GAP_PERIODS: Final = 10.0
 """A reading stands for the time until the next one, but for no more than so many periods."""
 FAULTS: Final = "fault*"
+FOR: Final = {"leak": ("leak",), "fire": ("fire",)}
+"""Detectors that are made for one kind of truth."""
+SHOWN_BY: Final = {
+    "leak": frozenset({QuantityKind.COMBUSTIBLE, QuantityKind.TOXIC, QuantityKind.OXYGEN}),
+    "fire": frozenset({QuantityKind.FIRE}),
+}
+"""What shows a leak or a fire at all: a thermometer misses no leak."""
+ALSO_SHOW: Final = {"leak": frozenset({"voc"}), "fire": frozenset({"temperature", "co", "co2", "o2", "pm2_5"})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +199,23 @@ def answers_to(rule: Rule, truth: Truth, recording: Recording, answers: Sequence
         recording: The recording; where it has faults of instruments and nothing else, they are for every rule.
         answers: The kinds that the rules file says; None to go by what the rule can report.
     """
+    if answers is None:
+        answers = FOR.get(rule.type)
     if answers is not None:
         return any(fnmatchcase(truth.kind, pattern) for pattern in answers)
+    if truth.kind in SHOWN_BY and not any(_shows(truth.kind, channel) for channel in rule.judges):
+        return False
     levels, fault = set(rule.levels), fnmatchcase(truth.kind, FAULTS)
     if levels == {Level.FAULT}:
         return fault or truth.kind == "anomaly"
     limits = bool(levels & {Level.LOW, Level.HIGH})
     return not (fault and limits and any(not fnmatchcase(t.kind, FAULTS) for t in recording.truths if t.counted))
+
+
+def _shows(kind: str, channel: Channel) -> bool:
+    known = quantity(channel.quantity)
+    # What a public set calls its channels says nothing of physics.
+    return channel.quantity not in QUANTITIES or known.kind in SHOWN_BY[kind] or channel.quantity in ALSO_SHOW[kind]
 
 
 def inside(time_ns: Int64, windows: Sequence[tuple[int, int]]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -277,3 +277,18 @@ def test_rules_that_tell_one_event_make_one_episode_together(tmp_path: Path) -> 
     assert found.clean_weeks == pytest.approx(evaluation.results[0].judged.clean_weeks)
     (open_end,) = [e for e in evaluation.together.run.told[0].episodes if e.start_ns == 8 * NS_PER_S]
     assert (open_end.end_ns // NS_PER_S, open_end.open, open_end.level) == (9, False, Level.LOW)
+
+
+def test_a_thermometer_misses_no_leak_and_a_gas_head_no_fire(tmp_path: Path) -> None:
+    text = """
+        rules:
+          - {id: gas, type: threshold, channels: ['*.ch4'], options: {low: 10}}
+          - {id: heat, type: threshold, channels: ['*.temperature'], options: {low: 60}}
+    """
+    series = [
+        Series("a-1.ch4", np.arange(10) * NS_PER_S, np.array(ONE_LEAK, float), "ch4", "%LEL", "a"),
+        Series("a-1.temperature", np.arange(10) * NS_PER_S, np.full(10, 20.0), "temperature", "°C", "a"),
+    ]
+    made = assembled("both", "csv", series, [truth(2, 5), truth(6, 9, "fire")])
+    gas, heat = judge(tmp_path, made, text).results
+    assert (gas.judged.by_kind(), heat.judged.by_kind()) == ({"leak": (1, 1)}, {"fire": (0, 1)})
