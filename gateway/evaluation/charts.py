@@ -60,7 +60,7 @@ def recording_chart(evaluation: Evaluation, recording: Recording) -> "Figure":
 
     told = [one for result in evaluation.results for one in result.run.told if one.recording.name == recording.name]
     groups = _groups(recording, told)
-    scored = [(rule, score) for one in told for rule, score in one.scores.items()][:SCORES_MAX]
+    scored = any(np.isfinite(score).any() for one in told for score in one.scores.values())
     lanes = [one for one in told if one.rules]
     heights = [2.0] * len(groups) + ([1.2] if scored else []) + [0.35 + 0.22 * max(len(lanes), 1)]
     figure = Figure(figsize=(11, sum(heights) + 0.6), layout="constrained")
@@ -132,7 +132,7 @@ def _draw_scores(panel: "Axes", recording: Recording, told: Sequence[Told], cloc
     k = 0
     for one in told:
         for rule in one.rules:
-            if rule.id not in one.scores or k >= SCORES_MAX:
+            if rule.id not in one.scores or k >= SCORES_MAX or not np.isfinite(one.scores[rule.id]).any():
                 continue
             mine = np.isin(recording.row, [channel.row for channel in rule.judges])
             rare = -np.log10(np.maximum(1.0 - one.scores[rule.id].astype(np.float64), 10.0**-RAREST))
