@@ -36,9 +36,9 @@ class Judging(Section):
     grace_s: float = Field(0.0, ge=0.0, description="Seconds after a window in which a raise still counts for it.")
     answers: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="For a rule, the kinds of truth that it is for, with wildcards; what its detector, its channels and "
-        "its levels suggest where it is left out: a rule that only reports faults is for no fire, and one with limits "
-        "for no instrument's fault where there is a fire or a leak to be found.",
+        description="For a rule, the kinds of truth that it is for, with wildcards; what its detector, its channels "
+        "and its levels suggest where it is left out: a rule that only reports faults is for no fire, and one with "
+        "limits for no instrument's fault where there is a fire or a leak to be found.",
         examples=[{"gas": ["leak"], "stuck": ["fault:*"]}],
     )
 
