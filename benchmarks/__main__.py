@@ -34,8 +34,10 @@ NAMES = (
     "always_on",
     "detection_faults",
     "detection_fires",
+    "detection_leaks",
     "detection_nab",
     "detection_skab",
+    "fire_against_nist",
     "spool",
 )
 

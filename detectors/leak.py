@@ -26,7 +26,7 @@ Until a head is learned it warns of rises of `start_percent` of its range.
     ...     batch = Batch.of([0, 1], second * 1_000_000_000, (gas + random.normal(0, 0.1, 2)).round(1))
     ...     for level, reason in zip((found := detector.update(batch)).level, found.reason):
     ...         print(second, Level(level).name, reason.en)
-    8050 WARNING +0.3 %LEL in 1 min at gd-01; normal here ±0.1; reaches 25.0 %LEL in about 82 min
+    8060 WARNING +0.3 %LEL in 2 min at gd-01; normal here ±0.1; reaches 25.0 %LEL in about 2.3 h
 
 References:
     GB/T 50493-2019, 5.5.2: set points of combustible and toxic gas; 4.2: how far apart heads stand.
@@ -98,11 +98,11 @@ class Options(PluginOptions):
         examples=[["temperature", "humidity"]],
     )
     deviations: float = Field(
-        default=5.0,
+        default=5.5,
         ge=3.0,
         le=50.0,
         description="How many standard deviations of its own rises are too far for one head, without a unit.",
-        examples=[5.0],
+        examples=[5.5],
     )
     together: float = Field(
         default=0.75,

@@ -91,7 +91,7 @@ class Trails:
         self.number[slots, places] = number
         self.total[slots, places] = value
         self.count[slots, places] = 1
-        return known
+        return np.asarray(known, np.bool_)
 
     def _empty(self, slot: int, place: int, first: int | None, end: int) -> None:
         """Empty the cells from `first` to before `end`; all of them where there is no first."""
@@ -133,7 +133,7 @@ class Trails:
         wanted = number[:, None] - 1 - np.arange(self._cells)
         found = self.held[slots[:, None], places[:, None], wanted % self._cells].astype(np.float64)
         found[(wanted >= end[:, None]) | (wanted < end[:, None] - self._cells)] = np.nan
-        return found
+        return np.asarray(found, np.float64)
 
 
 def middle(cells: Float64, share: float = 0.0) -> Float64:
