@@ -29,7 +29,7 @@ Until a head is learned it warns of rises of `start_percent` of its range.
     8060 WARNING +0.3 %LEL in 2 min at gd-01; normal here ±0.1; reaches 25.0 %LEL in about 2.3 h
 
 References:
-    GB/T 50493-2019, 5.5.2: set points of combustible and toxic gas; 4.2: how far apart heads stand.
+    GB/T 50493-2019: set points of combustible and toxic gas, and how far apart heads stand.
     Sensors 22 (2022) 3301: temperature and humidity move the zero of a gas head about linearly.
     A. Wald, Sequential Analysis (1947), and E. S. Page, Continuous inspection schemes, Biometrika 41 (1954): why
     several spans of time beside one another find small and large leaks early.
@@ -70,6 +70,7 @@ _FRESH: Final = 2
 _LEFT: Final = 0.35
 """An episode ends when no more than this part of its rise is left."""
 _TIMES: Final = 2
+"""A span is judged once what was learned is so many times as long."""
 _DIGITS: Final = 1.2
 """A rise of not much more than the smallest step that an instrument shows is none."""
 _VALUE_MAX: Final = 1e30
