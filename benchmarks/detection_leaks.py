@@ -2,7 +2,7 @@
 
 The readings come from `benchmarks.leak_plant`: rooms of 15 m x 10 m x 4 m at half an air change an hour, six heads
 each, methane at 20 and at 5 %LEL once it has settled. Every head's zero moves with temperature and humidity by a share
-of its own, wanders and flickers; doors let the cold in a hundred times a day. Seeds 101 to 105 were for tuning and
+of its own, wanders and flickers; doors let the cold in a hundred times a day. Seeds 101 to 112 and 2001 were for tuning and
 choosing; those below were not looked at before the figures were taken. All options are the module's defaults.
 
 Leaks are told apart by how the gas reaches the heads. *In place*: from a spot of the room, so that heads near it meet
@@ -25,7 +25,7 @@ from detectors import leak
 from gateway.core.model import Batch, Channel, Level, Rule
 from gateway.core.plugin import Detector
 
-SEEDS = (2001, 2002)
+SEEDS = (2002, 2003)
 DAYS, LEARN_DAYS = 2.1, 1.1
 """Leaks begin once all heads are learned: a day of calm cells, and the half hour that the longest span needs first."""
 MOMENTS = 3
