@@ -120,8 +120,8 @@ class Bank:
         everything = channels(count)
         self.detectors = {name: found for name in OPTIONS if (found := made(name, everything)) is not None}
         self.plant = Plant(count, dead=dead)
-        for batch in self.plant.next(learning):
-            self.update(batch)
+        for _ in range(learning):
+            self.update(*self.plant.next(1))
 
     def update(self, batch: Batch) -> None:
         for detector in self.detectors.values():

@@ -5,7 +5,7 @@ without a rule. The spare slot's set points are such that nothing ever happens t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from gateway.core.model import (
     Verdicts,
 )
 
+Float = TypeVar("Float", np.float32, np.float64)
 Slots = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Steps = tuple[Mask, Mask]
@@ -56,6 +57,36 @@ def float_column(rules: Sequence[Rule], take: Callable[[Rule], float | None], sp
 def time_column(rules: Sequence[Rule], take: Callable[[Rule], float], spare: int = 0) -> Int64:
     """Return one duration a rule, given in seconds, in nanoseconds, and `spare` for the spare slot."""
     return np.array([nanoseconds(take(rule)) for rule in rules] + [spare], np.int64)
+
+
+def shared(column: NDArray[Float]) -> NDArray[Float]:
+    """Return a column of constants in as little memory as it takes.
+
+    Rules of one section share their options: where all have the same figure, what is returned is that one number seen
+    as a column, which must not be written to; its spare slot has it too.
+
+    >>> shared(np.array([5.0, 5.0, np.nan])).strides, shared(np.array([5.0, 6.0, np.nan])).strides
+    ((0,), (8,))
+    """
+    first, rules = column[..., :1].copy(), column[..., :-1]
+    alike = rules.shape[-1] > 0 and np.array_equal(rules, np.broadcast_to(first, rules.shape), equal_nan=True)
+    return np.broadcast_to(first, column.shape) if alike else column
+
+
+def shared_ns(column: Int64) -> Int64:
+    """Return a column of constant times or spans as `shared` does."""
+    alike = len(column) > 1 and bool((column[:-1] == column[0]).all())
+    return np.broadcast_to(column[:1].copy(), column.shape) if alike else column
+
+
+def figures(rules: Sequence[Rule], take: Callable[[Rule], float | None], spare: float = float("nan")) -> Float64:
+    """Return what `float_column` does, for a detector that never asks for the spare slot's: `shared`."""
+    return shared(float_column(rules, take, spare))
+
+
+def durations(rules: Sequence[Rule], take: Callable[[Rule], float], spare: int = 0) -> Int64:
+    """Return what `time_column` does, for a detector that never asks for the spare slot's: `shared`."""
+    return shared_ns(time_column(rules, take, spare))
 
 
 TAME: Final = 1e60

@@ -43,9 +43,10 @@ from detectors.bank import (
     Mask,
     Share,
     Slots,
-    float_column,
+    durations,
+    figures,
     nanoseconds,
-    time_column,
+    shared,
 )
 from detectors.groups import amount
 from gateway.core.errors import ConfigError
@@ -148,15 +149,15 @@ class BumpTest(Judge):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules)
         size = self._bank.size
-        self._rules = rules
-        self._gas = float_column(rules, lambda rule: _options(rule).gas, spare=np.inf)
-        self._least = self._gas * (1.0 - float_column(rules, lambda rule: _options(rule).tolerance, spare=0.0))
-        self._t90_ns = time_column(rules, lambda rule: _options(rule).t90_s)
-        self._zero_max = float_column(rules, _zero, spare=np.inf)
-        self._zero_after_ns = time_column(rules, lambda rule: _options(rule).zero_after_s)
-        self._by_test = float_column(rules, lambda rule: _options(rule).marks != "maintenance", spare=0.0) == 1.0
-        self._by_work = float_column(rules, lambda rule: _options(rule).marks != "test", spare=0.0) == 1.0
-        self._silent = float_column(rules, lambda rule: _options(rule).silent == "failure", spare=0.0) == 1.0
+        self._channels = tuple(rule.channel for rule in rules)
+        self._gas = figures(rules, lambda rule: _options(rule).gas, spare=np.inf)
+        self._least = shared(self._gas * (1.0 - figures(rules, lambda rule: _options(rule).tolerance, spare=0.0)))
+        self._t90_ns = durations(rules, lambda rule: _options(rule).t90_s)
+        self._zero_max = figures(rules, _zero, spare=np.inf)
+        self._zero_after_ns = durations(rules, lambda rule: _options(rule).zero_after_s)
+        self._by_test = figures(rules, lambda rule: _options(rule).marks != "maintenance", spare=0.0) == 1.0
+        self._by_work = figures(rules, lambda rule: _options(rule).marks != "test", spare=0.0) == 1.0
+        self._silent = figures(rules, lambda rule: _options(rule).silent == "failure", spare=0.0) == 1.0
         self._testing: Mask = np.zeros(size + 1, np.bool_)
         self._base: Float64 = np.zeros(size + 1)
         self._last: Float64 = np.full(size + 1, np.nan)
@@ -282,7 +283,7 @@ class BumpTest(Judge):
         return self._bank.report(batch, at, slots, after, judged=(value, limit, score), quality=found, reason=reason)
 
     def _reason(self, slot: int, value: float) -> Reason:
-        channel = self._rules[slot].channel
+        channel = self._channels[slot]
         gain, gas = 100.0 * float(self._top[slot]) / float(self._gas[slot]), amount(channel, float(self._gas[slot]))
         wrong = self._wrong[slot]
         if wrong == _DUMB:

@@ -27,7 +27,7 @@ from typing import Final
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, float_column
+from detectors.bank import Mask, Slots, figures
 from detectors.learner import Learner, LearnerOptions, band, baseline_of, check, span, told
 from detectors.means import Closed
 from gateway.core.model import Float64, Judged, Level, Reason, Rule
@@ -84,7 +84,7 @@ class ChangePoint(Learner):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules, lambda rule: _options(rule).limit, cell_s=_cell_s)
         self._normal = baseline_of(rules)
-        self._window_s = float_column(rules, lambda rule: max(_options(rule).window_s, CELLS * rule.channel.period_s))
+        self._window_s = figures(rules, lambda rule: max(_options(rule).window_s, CELLS * rule.channel.period_s))
         self._recent: Float64 = np.full((len(rules) + 1, 2 * CELLS), np.nan)
         self.columns |= {"recent": self._recent, **self._normal.columns()}
 

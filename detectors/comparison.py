@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import FAULT, NORMAL, Judge, Mask, Share, Slots, float_column, nanoseconds, time_column
+from detectors.bank import FAULT, NORMAL, Judge, Mask, Share, Slots, durations, figures, nanoseconds
 from detectors.groups import amount
 from detectors.habits import FIT, Cells
 from detectors.neighbours import Newest, median_of
@@ -121,11 +121,11 @@ class Comparison(Judge):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules)
         size = self._bank.size
-        self._rules = rules
+        self._channels = tuple(rule.channel for rule in rules)
         self._newest = Newest(rules)
-        self._cells = Cells(time_column(rules, _cell_s, spare=nanoseconds(1.0)))
-        self._tolerance = float_column(rules, _tolerance, spare=np.inf)
-        self._peers_min = float_column(rules, lambda rule: _options(rule).peers_min, spare=1.0)
+        self._cells = Cells(durations(rules, _cell_s, spare=nanoseconds(1.0)))
+        self._tolerance = figures(rules, _tolerance, spare=np.inf)
+        self._peers_min = figures(rules, lambda rule: _options(rule).peers_min, spare=1.0)
         self._own: Float64 = np.full((size + 1, SAMPLES), np.nan)
         self._apart: Float64 = np.full((size + 1, SAMPLES), np.nan)
         self._own_before: Float64 = np.full(size + 1, np.nan)
@@ -197,9 +197,7 @@ class Comparison(Judge):
         if not len(changed):
             return NO_VERDICTS
         reason = tuple(
-            self._reason(
-                self._rules[slots[k]].channel, float(now[k]), float(before[k]), int(count[k]) if near[k] else 0
-            )
+            self._reason(self._channels[slots[k]], float(now[k]), float(before[k]), int(count[k]) if near[k] else 0)
             if lost[k]
             else Reason("agrees again with what it showed before", "与此前一致")
             for k in changed

@@ -28,7 +28,7 @@ from typing import Final
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, float_column
+from detectors.bank import Mask, Slots, figures
 from detectors.learner import CellOptions, Learner, band, baseline_of, cell_of, check, span, told
 from detectors.means import Closed
 from detectors.sums import Sums
@@ -91,8 +91,8 @@ class Cusum(Learner):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules, lambda _: 1.0)
         self._normal = baseline_of(rules)
-        self._allowance = float_column(rules, lambda rule: _options(rule).allowance)
-        self._full = float_column(rules, _full)
+        self._allowance = figures(rules, lambda rule: _options(rule).allowance)
+        self._full = figures(rules, _full)
         self._sums = Sums(len(rules))
         self.columns |= {**self._sums.columns(), **self._normal.columns()}
 

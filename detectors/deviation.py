@@ -28,7 +28,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, float_column
+from detectors.bank import Mask, Slots, figures
 from detectors.learner import CellOptions, Learner, baseline_of, beyond, check
 from detectors.means import Closed
 from detectors.window import median
@@ -87,8 +87,8 @@ class Deviation(Learner):
         super().__init__(rules, lambda rule: _options(rule).limit)
         size = len(rules)
         self._normal = baseline_of(rules)
-        self._smooth_s = float_column(rules, lambda rule: _options(rule).smooth_s, spare=0.0)
-        self._robust = float_column(rules, lambda rule: _options(rule).method == "robust", spare=0.0) == 1.0
+        self._smooth_s = figures(rules, lambda rule: _options(rule).smooth_s, spare=0.0)
+        self._robust = figures(rules, lambda rule: _options(rule).method == "robust", spare=0.0) == 1.0
         self._any_robust = bool(self._robust.any())
         self._any_ewma = not self._robust[:size].all()
         # There also where no rule is robust: a rule's state has one shape, whatever rules stand beside it.

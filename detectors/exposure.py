@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import Judge, Ladder, Mask, Slots, Where, float_column, margin, time_column
+from detectors.bank import Judge, Ladder, Mask, Slots, Where, durations, figures, margin, shared
 from detectors.learner import span, told
 from detectors.means import Closed, Means
 from gateway.core.clock import NS_PER_S
@@ -194,9 +194,10 @@ class Table:
         for slot, rule in enumerate(rules):
             for k, (value, minutes) in enumerate(_options(rule).points):
                 self._value[slot, k], self._per_s[slot, k] = value, 1.0 / (60.0 * minutes)
-        self.first: Float64 = np.where(np.isfinite(self._value[:, 0]), self._value[:, 0], np.nan)
+        self._value, self._per_s = shared(self._value.T).T, shared(self._per_s.T).T
+        self.first: Float64 = shared(np.where(np.isfinite(self._value[:, 0]), self._value[:, 0], np.nan))
         self._last = np.maximum(np.count_nonzero(np.isfinite(self._value), axis=1) - 1, 0)
-        self._recovery_s = float_column(rules, lambda rule: _options(rule).recovery_s, spare=1.0)
+        self._recovery_s = figures(rules, lambda rule: _options(rule).recovery_s, spare=1.0)
         self.dose: Float64 = np.zeros(n)
         self.since_ns: Int64 = np.full(n, NEVER, np.int64)
         self._least = float(np.nanmin(np.append(self.first, np.inf)))
@@ -321,17 +322,19 @@ class Exposure(Judge):
         size = len(rules)
         self._channels = tuple(rule.channel for rule in rules)
         self._means = Means(rules, lambda _: CELL_S)
-        none = time_column(rules, lambda _: 0.0)
+        none = durations(rules, lambda _: 0.0)
         self._ladder = Ladder(self._bank, none, none)
         self._table = Table(rules)
         self._averages = (Average(size, STEL_S), Average(size, TWA_S))
         means: tuple[Callable[[Rule], Mean | None], ...] = (_stel, _twa)
-        self._limit: Float64 = np.stack(
-            [float_column(rules, partial(_set_point, mean, step)) for mean in means for step in _STEPS]
-        ).reshape(2, 2, size + 1)
+        self._limit: Float64 = shared(
+            np.stack([figures(rules, partial(_set_point, mean, step)) for mean in means for step in _STEPS]).reshape(
+                2, 2, size + 1
+            )
+        )
         self._any_average = tuple(bool(np.isfinite(limits).any()) for limits in self._limit)
         self._any_table = bool(np.isfinite(self._table.first).any())
-        self._clear = self._limit * (1.0 - float_column(rules, lambda rule: _options(rule).deadband, spare=0.0))
+        self._clear = shared(self._limit * (1.0 - figures(rules, lambda rule: _options(rule).deadband, spare=0.0)))
         self._now: Float64 = np.full(size + 1, np.nan)
         self.columns |= {
             "now": self._now,

@@ -45,9 +45,11 @@ from detectors.bank import (
     Mask,
     Share,
     Slots,
-    float_column,
+    durations,
+    figures,
     is_bad,
     is_over_range,
+    shared_ns,
     time_column,
 )
 from gateway.core.errors import ConfigError
@@ -167,20 +169,20 @@ class Fault(Judge):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules)
         bank = self._bank
-        self._on = Delay(time_column(rules, lambda rule: _options(rule).delay_s))
-        self._off = Delay(time_column(rules, lambda rule: _options(rule).off_delay_s))
+        self._on = Delay(durations(rules, lambda rule: _options(rule).delay_s))
+        self._off = Delay(durations(rules, lambda rule: _options(rule).off_delay_s))
         self._any_on = False
-        self._low = float_column(rules, lambda rule: believable(rule.channel, _options(rule))[0], spare=-np.inf)
-        self._high = float_column(rules, lambda rule: believable(rule.channel, _options(rule))[1], spare=np.inf)
+        self._low = figures(rules, lambda rule: believable(rule.channel, _options(rule))[0], spare=-np.inf)
+        self._high = figures(rules, lambda rule: believable(rule.channel, _options(rule))[1], spare=np.inf)
         self._any_high = bool(np.isfinite(self._high).any())
-        self._frozen_ns = time_column(rules, lambda rule: _options(rule).frozen_s or 0.0)
-        self._frozen_ns[self._frozen_ns == 0] = IDLE
-        self._frozen_band = float_column(rules, lambda rule: _options(rule).frozen_band, spare=np.inf)
+        frozen_ns = time_column(rules, lambda rule: _options(rule).frozen_s or 0.0)
+        self._frozen_ns = shared_ns(np.where(frozen_ns == 0, IDLE, frozen_ns))
+        self._frozen_band = figures(rules, lambda rule: _options(rule).frozen_band, spare=np.inf)
         self._any_frozen = bool((self._frozen_ns != IDLE).any())
         self._anchor: Float64 = np.full(bank.size + 1, np.nan)
         self._still_since_ns: Int64 = np.full(bank.size + 1, IDLE, np.int64)
         self._seen_ns: Int64 = np.full(bank.size + 1, IDLE, np.int64)
-        self._gap_ns = time_column(rules, lambda rule: max(rule.channel.stale_after_s, 3.0 * rule.channel.period_s))
+        self._gap_ns = durations(rules, lambda rule: max(rule.channel.stale_after_s, 3.0 * rule.channel.period_s))
         self._frozen: Mask = np.zeros(bank.size + 1, np.bool_)
         self.columns |= {
             "on_ns": self._on.since_ns,

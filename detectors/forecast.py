@@ -26,7 +26,7 @@ from typing import Final, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import Judge, Mask, Slots, Switch, float_column, time_column
+from detectors.bank import Judge, Mask, Slots, Switch, durations, figures, shared
 from detectors.baseline import default_floor
 from detectors.learner import span, told
 from detectors.means import Closed, Means
@@ -140,7 +140,7 @@ def _floor(rule: Rule) -> float:
 
 
 def _windows(rules: Sequence[Rule], window_s: float) -> Int64:
-    return time_column(rules, lambda rule: max(window_s, 6.0 * rule.channel.period_s), spare=NS_PER_S)
+    return durations(rules, lambda rule: max(window_s, 6.0 * rule.channel.period_s), spare=NS_PER_S)
 
 
 class Forecast(Judge):
@@ -154,20 +154,20 @@ class Forecast(Judge):
         self._switch = Switch(
             self._bank,
             Level.WARNING,
-            time_column(rules, lambda rule: _options(rule).on_delay_s),
-            time_column(rules, lambda rule: _options(rule).off_delay_s),
+            durations(rules, lambda rule: _options(rule).on_delay_s),
+            durations(rules, lambda rule: _options(rule).off_delay_s),
         )
         self._lengths_ns = tuple(_windows(rules, window_s) for window_s in WINDOWS_S)
         # A window is judged when it is half full of what it spans: the cells of the long one serve the middle one too.
         self._short = Window(self._lengths_ns[0], _SHORT_CELLS)
         self._long = Window(self._lengths_ns[-1], _LONG_CELLS)
-        self._above = float_column(rules, lambda rule: _options(rule).above)
-        self._below = float_column(rules, lambda rule: _options(rule).below)
-        self._within_min = float_column(rules, lambda rule: _options(rule).within_s / 60.0)
-        self._certainty = float_column(rules, lambda rule: _options(rule).certainty)
-        self._floor = float_column(rules, _floor)
+        self._above = figures(rules, lambda rule: _options(rule).above)
+        self._below = figures(rules, lambda rule: _options(rule).below)
+        self._within_min = figures(rules, lambda rule: _options(rule).within_s / 60.0)
+        self._certainty = figures(rules, lambda rule: _options(rule).certainty)
+        self._floor = figures(rules, _floor)
         windows, within_ns = np.stack(self._lengths_ns), self._within_min * 60.0 * NS_PER_S
-        self._band = _QUIET_SHARE * windows / within_ns
+        self._band = shared(_QUIET_SHARE * windows / within_ns)
         # For each window: means between these two have been quiet ever since then.
         self._quiet_low: Float64 = np.full((len(WINDOWS_S), size + 1), np.inf)
         self._quiet_high: Float64 = np.full((len(WINDOWS_S), size + 1), -np.inf)

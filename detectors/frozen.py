@@ -45,9 +45,9 @@ from detectors.bank import (
     Mask,
     Share,
     Slots,
-    float_column,
+    durations,
+    figures,
     nanoseconds,
-    time_column,
 )
 from detectors.groups import amount
 from detectors.habits import Cells, telling
@@ -138,13 +138,13 @@ class Frozen(Judge):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules)
         size = self._bank.size
-        self._rules = rules
-        self._least_ns = time_column(rules, _least_s, spare=nanoseconds(1.0))
-        self._cells = Cells(time_column(rules, lambda rule: _least_s(rule) / _CELLS, spare=nanoseconds(1.0)))
-        self._ratio = float_column(rules, lambda rule: _options(rule).ratio, spare=1.0)
-        self._band = float_column(rules, _band, spare=np.inf)
-        self._settle_ns = time_column(rules, lambda rule: _options(rule).settle_s, spare=1)
-        self._gap_ns = time_column(
+        self._channels = tuple(rule.channel for rule in rules)
+        self._least_ns = durations(rules, _least_s, spare=nanoseconds(1.0))
+        self._cells = Cells(durations(rules, lambda rule: _least_s(rule) / _CELLS, spare=nanoseconds(1.0)))
+        self._ratio = figures(rules, lambda rule: _options(rule).ratio, spare=1.0)
+        self._band = figures(rules, _band, spare=np.inf)
+        self._settle_ns = durations(rules, lambda rule: _options(rule).settle_s, spare=1)
+        self._gap_ns = durations(
             rules, lambda rule: max(3.0 * _least_s(rule) / _CELLS, 2.0 * rule.channel.stale_after_s)
         )
         self._low: Float64 = np.full(size + 1, np.inf)
@@ -268,7 +268,7 @@ class Frozen(Judge):
         return limit
 
     def _reason(self, slot: int, now_ns: int) -> Reason:
-        channel = self._rules[slot].channel
+        channel = self._channels[slot]
         if not self._found[slot]:
             return Reason("moves again", "数值恢复变化")
         one = np.array([slot])

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Mask, Share, Slots
+from detectors.bank import Mask, Share, Slots, shared
 from gateway.core.model import Float32, Float64, Int64, Quality
 
 BINS: Final = 48
@@ -44,8 +44,8 @@ class Habits:
 
     def __init__(self, size: int, least: Float64, memory: Float64) -> None:
         self.counts: Float32 = np.zeros((size + 1, BINS), np.float32)
-        self._least = least
-        self._keep: Float32 = (1.0 - 1.0 / np.maximum(memory, 2.0)).astype(np.float32)
+        self._least = shared(least)
+        self._keep: Float32 = shared((1.0 - 1.0 / np.maximum(memory, 2.0)).astype(np.float32))
 
     def learn(self, slots: Slots, figure: Float64, times: float | Float64 = 1.0) -> None:
         """Take in one figure for each of these rules, as if seen so many times; no rule occurs twice."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from detectors.bank import NORMAL, Judge, Mask, Slots, Switch, Where, float_column, time_column
+from detectors.bank import NORMAL, Judge, Mask, Slots, Switch, Where, durations, figures, shared
 from detectors.baseline import Baseline, default_floor
 from detectors.groups import amount
 from detectors.means import Closed, Means
@@ -144,9 +144,9 @@ def baseline_of(
         floor: Returns the least scatter of a rule.
     """
     return Baseline(
-        float_column(rules, lambda rule: _options(rule).learn_s * learn_share),
-        float_column(rules, floor),
-        float_column(rules, lambda rule: _options(rule).adapt_per_day, spare=0.0),
+        figures(rules, lambda rule: _options(rule).learn_s * learn_share),
+        figures(rules, floor),
+        figures(rules, lambda rule: _options(rule).adapt_per_day, spare=0.0),
     )
 
 
@@ -224,13 +224,13 @@ class Learner(Judge):
         self._switch = Switch(
             self._bank,
             Level.WARNING,
-            time_column(rules, lambda rule: _options(rule).on_delay_s),
-            time_column(rules, lambda rule: _options(rule).off_delay_s),
+            durations(rules, lambda rule: _options(rule).on_delay_s),
+            durations(rules, lambda rule: _options(rule).off_delay_s),
         )
-        self._limit = float_column(rules, limit, spare=np.inf)
-        self._clear = self._limit * (1.0 - float_column(rules, lambda rule: _options(rule).deadband, spare=0.0))
-        self._rises = float_column(rules, lambda rule: _options(rule).direction != "fall") == 1.0
-        self._falls = float_column(rules, lambda rule: _options(rule).direction != "rise") == 1.0
+        self._limit = figures(rules, limit, spare=np.inf)
+        self._clear = shared(self._limit * (1.0 - figures(rules, lambda rule: _options(rule).deadband, spare=0.0)))
+        self._rises = figures(rules, lambda rule: _options(rule).direction != "fall") == 1.0
+        self._falls = figures(rules, lambda rule: _options(rule).direction != "rise") == 1.0
         self._both = bool((self._rises & self._falls)[:size].all())
         self._channels = tuple(rule.channel for rule in rules)
         self._held: Mask = np.zeros(size + 1, np.bool_)

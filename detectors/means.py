@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import OVER_RANGE, Mask, Share, Slots, Where, float_column, is_over_range, time_column
+from detectors.bank import OVER_RANGE, Mask, Share, Slots, Where, durations, figures, is_over_range
 from detectors.window import NEVER
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import BAD_FROM, Float64, Int32, Int64, Rule
@@ -107,10 +107,10 @@ class Means:
 
     def __init__(self, rules: Sequence[Rule], cell_s: Callable[[Rule], float], *, scatter: bool = False) -> None:
         size = len(rules)
-        self.length_ns = time_column(rules, lambda rule: max(cell_s(rule), rule.channel.period_s), spare=NS_PER_S)
+        self.length_ns = durations(rules, lambda rule: max(cell_s(rule), rule.channel.period_s), spare=NS_PER_S)
         # A reading less than a period before a cell's end is the last one that is due in it.
-        self._period_ns = time_column(rules, lambda rule: rule.channel.period_s)
-        self._range_high = float_column(rules, lambda rule: rule.channel.range_high)
+        self._period_ns = durations(rules, lambda rule: rule.channel.period_s)
+        self._range_high = figures(rules, lambda rule: rule.channel.range_high)
         self.sum: Float64 = np.zeros(size + 1)
         self.count: Int32 = np.zeros(size + 1, np.int32)
         self.due_ns: Int64 = np.full(size + 1, NEVER, np.int64)

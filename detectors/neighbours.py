@@ -45,10 +45,11 @@ from detectors.bank import (
     Share,
     Slots,
     Switch,
-    float_column,
+    durations,
+    figures,
     margin,
     nanoseconds,
-    time_column,
+    shared,
 )
 from detectors.groups import amount
 from detectors.habits import FIT, Cells
@@ -58,6 +59,7 @@ from gateway.core.model import (
     Batch,
     Float64,
     Int8,
+    Int32,
     Int64,
     Judged,
     Level,
@@ -164,7 +166,7 @@ class Newest:
     Attributes:
         value: float64[channels + 1], NaN where there is none; the rules' first channels stand first, in their order.
         time_ns: int64[channels + 1].
-        peers: intp[rules + 1, 15], the places of each rule's neighbours; the last place, without a value, for none.
+        peers: int32[rules + 1, most neighbours], the places of each rule's; the last place, without a value, for none.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
@@ -176,7 +178,9 @@ class Newest:
         self.value: Float64 = np.full(none + 1, np.nan)
         self.time_ns: Int64 = np.zeros(none + 1, np.int64)
         self.stale_ns: Int64 = np.zeros(none + 1, np.int64)
-        self.peers: Slots = np.full((len(rules) + 1, PEERS_MAX), none, np.intp)
+        most = max((len(rule.channels) - 1 for rule in rules), default=0)
+        width = min(max(most, 1), PEERS_MAX)
+        self.peers: Int32 = np.full((len(rules) + 1, width), none, np.int32)
         for slot, rule in enumerate(rules):
             near = rule.channels[1 : 1 + PEERS_MAX]
             self.peers[slot, : len(near)] = [place[peer.row] for peer in near]
@@ -222,7 +226,10 @@ class Newest:
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """Return the newest values of each rule's own channel and of its neighbours."""
-        near, own = self.peers[:-1], len(self.peers) - 1
+        own = len(self.peers) - 1
+        # A rule's state has one shape, however many neighbours those beside it have.
+        near = np.full((own, PEERS_MAX), self._none, np.int32)
+        near[:, : self.peers.shape[1]] = self.peers[:-1]
         return {
             "own_value": self.value[:own].copy(),
             "own_time_ns": self.time_ns[:own].copy(),
@@ -234,7 +241,7 @@ class Newest:
         """Take over what `save` returned."""
         own = len(self.peers) - 1
         for name, column in (("value", self.value), ("time_ns", self.time_ns)):
-            column[self.peers[:-1]] = state[f"peer_{name}"]
+            column[self.peers[:-1]] = state[f"peer_{name}"][:, : self.peers.shape[1]]
             column[:own] = state[f"own_{name}"]
         self.value[-1], self.time_ns[-1] = np.nan, 0
 
@@ -254,21 +261,21 @@ class Neighbours(Judge):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules)
         size = self._bank.size
-        self._rules = rules
+        self._channels = tuple(rule.channel for rule in rules)
         self._newest = Newest(rules)
-        window_ns = time_column(rules, _window_s, spare=nanoseconds(1.0))
+        window_ns = durations(rules, _window_s, spare=nanoseconds(1.0))
         self._cells = Cells(window_ns)
         self._switch = Switch(self._bank, Level.WARNING, np.zeros(size + 1, np.int64), window_ns)
-        self._settle = float_column(rules, lambda rule: _options(rule).settle_s / _window_s(rule), spare=1.0)
-        self._floor = float_column(rules, _floor, spare=1.0)
-        self._ratio = float_column(rules, lambda rule: _options(rule).ratio, spare=2.0)
-        self._peers_min = float_column(rules, lambda rule: _options(rule).peers_min, spare=2.0)
+        self._settle = figures(rules, lambda rule: _options(rule).settle_s / _window_s(rule), spare=1.0)
+        self._floor = figures(rules, _floor, spare=1.0)
+        self._ratio = figures(rules, lambda rule: _options(rule).ratio, spare=2.0)
+        self._peers_min = figures(rules, lambda rule: _options(rule).peers_min, spare=2.0)
         self._samples: Float64 = np.full((size + 1, _SAMPLES), np.nan)
         self._centre: Float64 = np.zeros(size + 1)
         self._waiting: Float64 = np.zeros((size + 1, 2))
         self._own_low: Float64 = np.full(size + 1, np.inf)
         self._own_high: Float64 = np.full(size + 1, -np.inf)
-        self._wait = np.ceil(float_column(rules, _wait, spare=1.0))
+        self._wait = shared(np.ceil(figures(rules, _wait, spare=1.0)))
         self._record: Float64 = np.zeros(size + 1)
         self._age: Float64 = np.zeros(size + 1)
         self._worst: Float64 = np.zeros(size + 1)
@@ -368,7 +375,7 @@ class Neighbours(Judge):
         self._record[slots] = self._limit(slots) * worst / self._ratio[slots] * _BEYOND
 
     def _reason(self, slot: int, residual: float, limit: float, count: int) -> Reason:
-        channel = self._rules[slot].channel
+        channel = self._channels[slot]
         here = amount(channel, float(self._centre[slot]), signed=True, change=True)
         usual = amount(channel, limit, change=True)
         found = amount(channel, residual, signed=True, change=True)

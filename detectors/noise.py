@@ -45,10 +45,10 @@ from detectors.bank import (
     Share,
     Slots,
     Switch,
-    float_column,
+    durations,
+    figures,
     margin,
     nanoseconds,
-    time_column,
 )
 from detectors.groups import amount
 from detectors.habits import ENOUGH, Cells, Habits, telling
@@ -178,20 +178,20 @@ class Noise(Judge):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules)
         size = self._bank.size
-        self._rules = rules
-        window_ns = time_column(rules, lambda rule: _options(rule).window_s, spare=nanoseconds(1.0))
+        self._channels = tuple(rule.channel for rule in rules)
+        window_ns = durations(rules, lambda rule: _options(rule).window_s, spare=nanoseconds(1.0))
         self._switch = Switch(self._bank, Level.WARNING, np.zeros(size + 1, np.int64), window_ns)
-        cell_ns = time_column(rules, _cell_s, spare=nanoseconds(1.0))
+        cell_ns = durations(rules, _cell_s, spare=nanoseconds(1.0))
         self._cells = Cells(cell_ns)
-        self._floor = float_column(rules, lambda rule: _options(rule).floor or least_noise(rule.channel), spare=1.0)
-        self._ratio = float_column(rules, lambda rule: _options(rule).ratio, spare=1.0)
-        self._settle = float_column(rules, lambda rule: _options(rule).settle_s / _cell_s(rule), spare=1.0)
-        self._quiet = float_column(rules, lambda rule: _options(rule).quiet, spare=0.0)
-        self._quiet_ns = time_column(rules, lambda rule: _options(rule).quiet_s)
-        self._resolution = float_column(rules, lambda rule: 10.0**-rule.channel.decimals, spare=1.0)
-        memory = float_column(rules, lambda rule: _options(rule).memory_s / _cell_s(rule), spare=2.0)
+        self._floor = figures(rules, lambda rule: _options(rule).floor or least_noise(rule.channel), spare=1.0)
+        self._ratio = figures(rules, lambda rule: _options(rule).ratio, spare=1.0)
+        self._settle = figures(rules, lambda rule: _options(rule).settle_s / _cell_s(rule), spare=1.0)
+        self._quiet = figures(rules, lambda rule: _options(rule).quiet, spare=0.0)
+        self._quiet_ns = durations(rules, lambda rule: _options(rule).quiet_s)
+        self._resolution = figures(rules, lambda rule: 10.0**-rule.channel.decimals, spare=1.0)
+        memory = figures(rules, lambda rule: _options(rule).memory_s / _cell_s(rule), spare=2.0)
         self._habits = Habits(size, self._floor / 64.0, memory)
-        self._part = float_column(rules, _part, spare=1.0)
+        self._part = figures(rules, _part, spare=1.0)
         self._last: Float64 = np.full(size + 1, np.nan)
         self._back: Float64 = np.zeros(size + 1)
         self._noise: Float64 = np.zeros(size + 1)
@@ -364,7 +364,7 @@ class Noise(Judge):
         return self._bank.report(batch, at, slots, after, judged=(noise, limit, margin(noise, limit)), reason=reason)
 
     def _reason(self, slot: int) -> Reason:
-        channel = self._rules[slot].channel
+        channel = self._channels[slot]
         one = np.array([slot])
         noise = amount(channel, float(self._noise[slot]), change=True)
         if self._hushed[slot]:

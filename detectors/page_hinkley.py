@@ -28,7 +28,7 @@ from typing import Final
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, float_column
+from detectors.bank import Mask, Slots, figures
 from detectors.baseline import default_floor
 from detectors.learner import CellOptions, Learner, check, span, told
 from detectors.means import Closed
@@ -99,10 +99,10 @@ class PageHinkley(Learner):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules, lambda _: 1.0)
         size = len(rules)
-        self._learn_s = float_column(rules, lambda rule: _options(rule).learn_s, spare=np.inf)
-        self._memory_s = float_column(rules, lambda rule: _options(rule).memory_s, spare=1.0)
-        self._least = float_column(rules, _tolerance)
-        self._limit_min = float_column(rules, lambda rule: _options(rule).limit)
+        self._learn_s = figures(rules, lambda rule: _options(rule).learn_s, spare=np.inf)
+        self._memory_s = figures(rules, lambda rule: _options(rule).memory_s, spare=1.0)
+        self._least = figures(rules, _tolerance)
+        self._limit_min = figures(rules, lambda rule: _options(rule).limit)
         self._mean: Float64 = np.full(size + 1, np.nan)
         self._distance: Float64 = np.zeros(size + 1)
         self._learned_s: Float64 = np.zeros(size + 1)

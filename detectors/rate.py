@@ -35,10 +35,12 @@ from detectors.bank import (
     Share,
     Slots,
     Where,
-    float_column,
+    durations,
+    figures,
     is_over_range,
     margin,
-    time_column,
+    shared,
+    shared_ns,
 )
 from detectors.window import CELLS, NEVER, NS_PER_MINUTE, Window
 from gateway.core.clock import NS_PER_S
@@ -172,34 +174,36 @@ class Rate(Judge):
         bank = self._bank
         self._ladder = Ladder(
             bank,
-            time_column(rules, lambda rule: _options(rule).on_delay_s),
-            time_column(rules, lambda rule: _options(rule).off_delay_s),
+            durations(rules, lambda rule: _options(rule).on_delay_s),
+            durations(rules, lambda rule: _options(rule).off_delay_s),
         )
-        self._limit: Float64 = np.stack(
-            [
-                float_column(rules, lambda rule: _options(rule).low),
-                float_column(rules, lambda rule: _options(rule).high),
-            ]
+        self._limit: Float64 = shared(
+            np.stack(
+                [
+                    figures(rules, lambda rule: _options(rule).low),
+                    figures(rules, lambda rule: _options(rule).high),
+                ]
+            )
         )
-        self._clear = self._limit * (1.0 - float_column(rules, lambda rule: _options(rule).deadband))
-        self._window_ns = time_column(rules, lambda rule: _options(rule).window_s, spare=NS_PER_S)
+        self._clear = shared(self._limit * (1.0 - figures(rules, lambda rule: _options(rule).deadband)))
+        self._window_ns = durations(rules, lambda rule: _options(rule).window_s, spare=NS_PER_S)
         self._window = Window(self._window_ns)
         self._longest_ns = int(self._window_ns.max())
-        self._readings_min = float_column(rules, lambda rule: _options(rule).readings_min)
-        self._floor = np.nan_to_num(float_column(rules, lambda rule: _options(rule).above), nan=-np.inf)
-        self._hold_ns = time_column(rules, lambda rule: _options(rule).hold_s)
-        self._rises = float_column(rules, lambda rule: _options(rule).direction in ("rise", "both")) == 1.0
-        self._falls = float_column(rules, lambda rule: _options(rule).direction in ("fall", "both")) == 1.0
-        self._range_high = float_column(rules, lambda rule: rule.channel.range_high)
-        self._trip = np.fmin(*self._limit)
+        self._readings_min = figures(rules, lambda rule: _options(rule).readings_min)
+        self._floor = shared(np.nan_to_num(figures(rules, lambda rule: _options(rule).above), nan=-np.inf))
+        self._hold_ns = durations(rules, lambda rule: _options(rule).hold_s)
+        self._rises = figures(rules, lambda rule: _options(rule).direction in ("rise", "both")) == 1.0
+        self._falls = figures(rules, lambda rule: _options(rule).direction in ("fall", "both")) == 1.0
+        self._range_high = figures(rules, lambda rule: rule.channel.range_high)
+        self._trip = shared(np.fmin(*self._limit))
         # Where readings come often enough, and only while they do, much more noise is known to make no slope.
-        self._gap_ns = (self._window_ns * _GAP_SHARE).astype(np.int64)
-        self._dense = time_column(rules, lambda rule: 1.5 * rule.channel.period_s) <= self._gap_ns
+        self._gap_ns = shared_ns((self._window_ns * _GAP_SHARE).astype(np.int64))
+        self._dense = durations(rules, lambda rule: 1.5 * rule.channel.period_s) <= self._gap_ns
         self._gap_min_ns = int(self._gap_ns[:-1][self._dense[:-1]].min(initial=-NEVER))
         steepest = np.where(self._dense, _SLOPE_DENSE, _SLOPE_SPARSE)
         # How far readings of a window may lie apart, and from a reference so that two references fit in one window.
-        self._apart = self._trip * (self._window_ns / NS_PER_MINUTE) / steepest
-        self._quiet_band = self._apart * _BAND_SHARE
+        self._apart = shared(self._trip * (self._window_ns / NS_PER_MINUTE) / steepest)
+        self._quiet_band = shared(self._apart * _BAND_SHARE)
         self._before: Share | None = None
         self._raised_ns: Int64 = np.full(bank.size + 1, NEVER, np.int64)
         # Readings between these two have been quiet ever since `quiet_since_ns`; at first none is.

@@ -34,10 +34,10 @@ from detectors.bank import (
     Mask,
     Slots,
     Switch,
-    float_column,
+    durations,
+    figures,
     is_bad,
     is_over_range,
-    time_column,
 )
 from detectors.groups import amount
 from gateway.core.errors import ConfigError
@@ -106,16 +106,17 @@ class Saturation(Judge):
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules)
-        self._rules = rules
+        self._channels = tuple(rule.channel for rule in rules)
         self._switch = Switch(
             self._bank,
             Level.FAULT,
-            time_column(rules, lambda rule: _options(rule).delay_s),
-            time_column(rules, lambda rule: _options(rule).off_delay_s),
+            durations(rules, lambda rule: _options(rule).delay_s),
+            durations(rules, lambda rule: _options(rule).off_delay_s),
         )
         self.columns |= self._switch.columns()
-        self._upper = float_column(rules, _upper, spare=np.inf)
-        self._lower = float_column(rules, _lower, spare=-np.inf)
+        self._upper = figures(rules, _upper, spare=np.inf)
+        self._lower = figures(rules, _lower, spare=-np.inf)
+        self._delay_min = figures(rules, lambda rule: _options(rule).delay_s / 60.0)
         self._any_lower = bool((self._lower > -np.inf).any())
 
     def update(self, batch: Batch) -> Verdicts:
@@ -157,8 +158,7 @@ class Saturation(Judge):
     def _reason(self, slot: int, above: bool, *, raised: bool) -> Reason:  # noqa: FBT001 - one of two ends
         if not raised:
             return Reason("back within its range", "已回到量程之内")
-        rule = self._rules[slot]
-        channel, minutes = rule.channel, _options(rule).delay_s / 60.0
+        channel, minutes = self._channels[slot], self._delay_min[slot]
         if above:
             end = amount(channel, channel.range_high)
             return Reason(

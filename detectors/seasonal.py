@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, Where, float_column, nanoseconds
+from detectors.bank import Mask, Slots, Where, figures, nanoseconds
 from detectors.learner import CellOptions, Learner, baseline_of, check, told
 from detectors.means import Closed
 from gateway.core.clock import NS_PER_S
@@ -116,7 +116,7 @@ class Seasonal(Learner):
         super().__init__(rules, lambda rule: _options(rule).limit)
         n = len(rules) + 1
         self._normal = baseline_of(rules, learn_share=1.0 - PROFILE_SHARE)
-        self._profile_s = float_column(rules, lambda rule: _options(rule).learn_s * PROFILE_SHARE)
+        self._profile_s = figures(rules, lambda rule: _options(rule).learn_s * PROFILE_SHARE)
         self._offset_ns: Int64 = np.array(
             [nanoseconds(3600.0 * _options(rule).utc_offset_h) for rule in rules] + [0], np.int64
         )

@@ -36,11 +36,12 @@ from detectors.bank import (
     Ladder,
     Mask,
     Slots,
-    float_column,
+    durations,
+    figures,
     is_bad,
     is_over_range,
     margin,
-    time_column,
+    shared,
 )
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Int8, Rule, Verdicts
@@ -240,30 +241,34 @@ class Threshold(Judge):
         super().__init__(rules)
         self._ladder = Ladder(
             self._bank,
-            time_column(rules, lambda rule: _options(rule).on_delay_s),
-            time_column(rules, lambda rule: _options(rule).off_delay_s),
+            durations(rules, lambda rule: _options(rule).on_delay_s),
+            durations(rules, lambda rule: _options(rule).off_delay_s),
         )
         self.columns |= self._ladder.columns()
-        self._above: Float64 = np.stack(
-            [
-                float_column(rules, lambda rule: _options(rule).rising.low),
-                float_column(rules, lambda rule: _options(rule).rising.high),
-            ]
+        self._above: Float64 = shared(
+            np.stack(
+                [
+                    figures(rules, lambda rule: _options(rule).rising.low),
+                    figures(rules, lambda rule: _options(rule).rising.high),
+                ]
+            )
         )
-        self._below: Float64 = np.stack(
-            [
-                float_column(rules, lambda rule: _options(rule).falling.low),
-                float_column(rules, lambda rule: _options(rule).falling.high),
-            ]
+        self._below: Float64 = shared(
+            np.stack(
+                [
+                    figures(rules, lambda rule: _options(rule).falling.low),
+                    figures(rules, lambda rule: _options(rule).falling.high),
+                ]
+            )
         )
-        deadband = float_column(rules, lambda rule: _options(rule).deadband)
-        self._above_clear, self._below_clear = self._above - deadband, self._below + deadband
+        deadband = figures(rules, lambda rule: _options(rule).deadband)
+        self._above_clear, self._below_clear = shared(self._above - deadband), shared(self._below + deadband)
         # What a rule that is NORMAL and at rest can be woken by: its nearest set points, if it has any on that side.
-        self._trip_above = np.fmin(np.fmin(*self._above), np.inf)
-        self._trip_below = np.fmax(np.fmax(*self._below), -np.inf)
+        self._trip_above = shared(np.fmin(np.fmin(*self._above), np.inf))
+        self._trip_below = shared(np.fmax(np.fmax(*self._below), -np.inf))
         self._any_below = bool(np.isfinite(self._trip_below).any())
         # An instrument of unknown range that says it is beyond it is beyond any set point.
-        self._range_high = np.nan_to_num(float_column(rules, lambda rule: rule.channel.range_high), nan=np.inf)
+        self._range_high = shared(np.nan_to_num(figures(rules, lambda rule: rule.channel.range_high), nan=np.inf))
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""

@@ -27,7 +27,7 @@ from typing import Final
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, float_column
+from detectors.bank import Mask, Slots, figures
 from detectors.learner import Learner, LearnerOptions, baseline_of, check, floor_of, span, told
 from detectors.means import Closed
 from gateway.core.model import Float64, Judged, Level, Reason, Rule
@@ -85,8 +85,8 @@ class Variance(Learner):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__(rules, lambda rule: _options(rule).limit, cell_s=_window_s, scatter=True)
         self._normal = baseline_of(rules, floor=lambda _: _TINY)
-        self._floor = float_column(rules, floor_of, spare=1.0)
-        self._window_s = float_column(rules, _window_s)
+        self._floor = figures(rules, floor_of, spare=1.0)
+        self._window_s = figures(rules, _window_s)
         self.columns |= self._normal.columns()
 
     @property

@@ -27,7 +27,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Mask, Slots, Where
+from detectors.bank import Mask, Slots, Where, shared_ns
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import Float64, Int64
 
@@ -84,7 +84,7 @@ class Window:
 
     def __init__(self, window_ns: Int64, cells: int = CELLS) -> None:
         self.window_ns, self.cells = window_ns, cells
-        self._cell_ns: Int64 = window_ns // (cells - 1) + 1
+        self._cell_ns = shared_ns(window_ns // (cells - 1) + 1)
         # One cell length for all, as is usual: then one division serves a whole batch.
         self._common_ns = int(self._cell_ns[0]) if (self._cell_ns[:-1] == self._cell_ns[0]).all() else 0
         # Cells first: readings of one tick all go to one cell, which is then written as one run.
