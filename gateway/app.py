@@ -22,7 +22,7 @@ from gateway.core.plugin import Acknowledging
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.disk import Disk, FolderLock
 from gateway.flow.inbox import Inbox
-from gateway.flow.pipeline import BUDGET_ALARM
+from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM
 from gateway.instruments import instrument_states
 from gateway.outgoing import UPLINK, Outgoing
 from gateway.outputs import Outputs
@@ -226,6 +226,7 @@ class App:
         raised = self._raised_since(now_ns - self.pipeline.budgets.span_ns)
         events += self.pipeline.recall([*raised, *events], now_ns)
         still = {BUDGET_ALARM + rule for rule in self.pipeline.budgets.over}
+        still |= {RULE_ALARM + rule for rule in self.pipeline.failed}
         for alarm in self.book.alarms():
             if alarm.id.startswith("system/") and alarm.id not in still:
                 # What still ails will say so again; what no longer exists could not.

@@ -132,8 +132,8 @@ def take_over(bench: Bench, parts: Sequence[Part], saved: Callable[[str], Column
             for name, column in state.items():
                 column[here] = _fitting(columns[name], column)[there]
         bench.detector.restore(state)
-    except (ValueError, KeyError, IndexError) as error:
-        log.warning("rules begin afresh", detector=bench.name, why=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a saved state, the rules must be judged
+        log.warning("rules begin afresh", detector=bench.name, why=repr(error))
         return False
     return True
 

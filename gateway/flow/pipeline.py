@@ -38,6 +38,8 @@ log = structlog.get_logger()
 PRINTS = "prints"
 BUDGET_ALARM = "system/budget/"
 """How the id of the alarm of a rule that is raised too often begins; its end is the rule's id."""
+RULE_ALARM = "system/rule/"
+"""How the id of the alarm of a rule that has failed begins; its end is the rule's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +193,15 @@ class Pipeline:
         """Rules that have not learned enough to judge yet."""
         return self._learners.learning()
 
+    @property
+    def failed(self) -> frozenset[str]:
+        """The ids of the rules that are out of service because they failed."""
+        return frozenset(rule.id for rule in self._failed())
+
     def catch_up(self, batch: Batch) -> None:
         """Judge readings that were stored before a restart, without telling the book: `reconcile` does that."""
         for part in self._rounds(_live(batch)):
-            for _ in self._judged(part, []):
+            for _ in self._judged(part, None):
                 pass
             self.latest.take(part)
 
@@ -213,16 +220,22 @@ class Pipeline:
         """Relearn a channel once more, on the way through stored readings; one that has left is passed over."""
         for each in self.channels:
             if each.id == channel:
-                self._learners.relearn(each)
+                try:
+                    self._learners.relearn(each)
+                except Exception:
+                    # Whatever ails what learns, the limits must be watched again.
+                    log.exception("channel not relearned", channel=channel)
 
     def reconcile(self, now_ns: int) -> list[AlarmEvent]:
         """Bring detectors and book together after a restart, to the side of danger.
 
         A detector that says more than the book is believed and becomes an event. A book that says more than a
         detector (its last readings were lost in a power cut) keeps its alarm, and the detector is told, so that it
-        reports the return by itself.
+        reports the return by itself. Rules that failed at the stored readings are told of now.
         """
         events: list[AlarmEvent] = []
+        for rule in self._failed():
+            events += self._tell_failed(rule, now_ns)
         for bench in self.benches:
             index = np.array([rule.index for rule in bench.rules], np.intp)
             told = self.book.condition[index]
@@ -236,11 +249,16 @@ class Pipeline:
         return events
 
     def save(self) -> State:
-        """Return all detectors' states, so that delays that run go on after a restart."""
+        """Return all detectors' states, so that delays that run go on after a restart.
+
+        One that cannot tell its state is left out, which is logged: its rules would begin afresh, all others go on.
+        """
         state: State = {}
         for bench in self.benches:
-            state[f"{bench.name}/{PRINTS}"] = bench.prints
-            state.update((f"{bench.name}/{key}", value) for key, value in bench.detector.save().items())
+            columns = _saved(bench)
+            if columns is not None:
+                state[f"{bench.name}/{PRINTS}"] = bench.prints
+                state.update((f"{bench.name}/{key}", value) for key, value in columns.items())
         return state
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -261,7 +279,7 @@ class Pipeline:
             before: That pipeline; it judges nothing any more.
             moves: What has gone where.
         """
-        states: dict[str, State] = {bench.name: bench.detector.save() for bench in before.benches}
+        states = {bench.name: columns for bench in before.benches if (columns := _saved(bench)) is not None}
         for bench, parts in zip(self.benches, moves.parts, strict=True):
             take_over(bench, parts, states.__getitem__)
         self.latest.succeed(before.latest, moves)
@@ -297,18 +315,21 @@ class Pipeline:
         for k in range(int(nth.max()) + 1):
             yield batch.take(np.flatnonzero(nth == k))
 
-    def _judged(self, batch: Batch, events: list[AlarmEvent]) -> Iterator[Verdicts]:
-        """Yield what the detectors say; those that learn are told before whose alarms they must not learn from."""
+    def _judged(self, batch: Batch, events: list[AlarmEvent] | None) -> Iterator[Verdicts]:
+        """Yield what the detectors say; those that learn are told before whose alarms they must not learn from.
+
+        What follows from a detector's failure is added to the events; with None nobody is told yet.
+        """
         for bench in self._plain:
             yield from self._said(bench, batch, events)
         if self._learners.benches:
             for bench in self._learners.hold():
                 for rule in bench.rules:
-                    events += self._quarantine(bench, rule.channel.row, int(batch.time_ns[-1]))
+                    self._quarantine(bench, rule.channel.row, int(batch.time_ns[-1]), events)
             for bench in self._learners.benches:
                 yield from self._said(bench, batch, events)
 
-    def _said(self, bench: Bench, batch: Batch, events: list[AlarmEvent]) -> Iterator[Verdicts]:
+    def _said(self, bench: Bench, batch: Batch, events: list[AlarmEvent] | None) -> Iterator[Verdicts]:
         verdicts = self._judge(bench, batch, events)
         if len(verdicts):
             self._learners.moved = True
@@ -343,7 +364,7 @@ class Pipeline:
             )
         return events
 
-    def _judge(self, bench: Bench, batch: Batch, events: list[AlarmEvent]) -> Verdicts:
+    def _judge(self, bench: Bench, batch: Batch, events: list[AlarmEvent] | None) -> Verdicts:
         if bench.quarantined is not None:
             batch = batch.take(~bench.quarantined[batch.row])
         try:
@@ -352,7 +373,7 @@ class Pipeline:
             log.exception("detector failed", detector=bench.name, readings=len(batch))
             return self._isolate(bench, batch, events)
 
-    def _isolate(self, bench: Bench, batch: Batch, events: list[AlarmEvent]) -> Verdicts:
+    def _isolate(self, bench: Bench, batch: Batch, events: list[AlarmEvent] | None) -> Verdicts:
         """Judge one reading at a time; whoever fails again is quarantined, the verdicts of the others count."""
         found: list[Verdicts] = []
         for k in range(len(batch)):
@@ -362,10 +383,10 @@ class Pipeline:
             try:
                 found.append(bench.detector.update(one))
             except Exception:  # noqa: BLE001 - logged with its traceback above; the rule is taken out of service
-                events += self._quarantine(bench, int(one.row[0]), int(one.time_ns[0]))
+                self._quarantine(bench, int(one.row[0]), int(one.time_ns[0]), events)
         return _joined([v for v in found if len(v)])
 
-    def _quarantine(self, bench: Bench, row: int, time_ns: int) -> list[AlarmEvent]:
+    def _quarantine(self, bench: Bench, row: int, time_ns: int, events: list[AlarmEvent] | None) -> None:
         """Take the rules out of service that judge a channel here, with all their channels.
 
         A channel that no rule judges here is only compared with; then those that look at it go.
@@ -373,13 +394,18 @@ class Pipeline:
         judging = [rule for rule in bench.rules if any(channel.row == row for channel in rule.judges)]
         failed = judging or [rule for rule in bench.rules if any(channel.row == row for channel in rule.channels)]
         self._set_aside(bench, np.array([row], np.int32))
-        events: list[AlarmEvent] = []
         for rule in failed:
             self._set_aside(bench, _rows(rule))
-            events += self.book.system(
-                f"system/rule/{rule.id}", active=True, why=_failed(rule), now_ns=time_ns, area=rule.area
-            )
-        return events
+            if events is not None:
+                events += self._tell_failed(rule, time_ns)
+
+    def _tell_failed(self, rule: Rule, now_ns: int) -> list[AlarmEvent]:
+        return self.book.system(RULE_ALARM + rule.id, active=True, why=_failed(rule), now_ns=now_ns, area=rule.area)
+
+    def _failed(self) -> Iterator[Rule]:
+        for bench in self.benches:
+            if bench.quarantined is not None:
+                yield from (rule for rule in bench.rules if bench.quarantined[rule.channel.row])
 
     def _set_aside(self, bench: Bench, rows: Int32) -> None:
         if bench.quarantined is None:
@@ -409,6 +435,15 @@ class Pipeline:
             limit=np.full(len(index), np.nan),
             quality=np.where(times > 0, self.latest.quality[rows], np.uint8(Quality.GOOD)),
         )
+
+
+def _saved(bench: Bench) -> State | None:
+    try:
+        return bench.detector.save()
+    except Exception:
+        # The gateway must not end because one detector cannot be kept.
+        log.exception("detector cannot be saved", detector=bench.name)
+        return None
 
 
 def _failed(rule: Rule) -> Reason:
