@@ -134,15 +134,26 @@ def _clean(event: CleaningEvent, world: Stage) -> None:
     room.leaks.append(Leak(event.agent, flow, event.at_s, 0.0, stop_s, place, event.dries_s))
 
 
+_COOKING_RISES = 0.5
+"""Share of a cooker's heat that its plume takes up (VDI 2052 part 1)."""
+_PAN_S = 120.0
+"""How fast a pan heats up: a kilogram and a half of steel and food, losing some 10 W/K."""
+
+
 def _fire(event: FireEvent, world: Stage) -> None:
-    alpha = GROWTH_KW_S2[event.growth]
-    world.rooms[event.where].fires.append(Fire(alpha, event.peak_kw, event.fuel, event.at_s, _stop_s(event)))
+    alpha = event.alpha_kw_s2 or GROWTH_KW_S2[event.growth]
+    world.rooms[event.where].fires.append(
+        Fire(alpha, event.peak_kw, event.fuel, event.at_s, _stop_s(event), event.base_m)
+    )
 
 
 def _cooking(event: CookingEvent | WeldingEvent, world: Stage) -> None:
-    world.rooms[event.where].nuisances.append(
-        Nuisance(event.at_s, _stop_s(event), event.heat_kw, event.aerosol_mg_s, event.co_mg_s, event.steam_g_s)
-    )
+    source = Nuisance(
+        event.at_s, _stop_s(event), event.heat_kw, event.aerosol_mg_s, event.co_mg_s, event.steam_g_s
+    )  # fmt: skip
+    if isinstance(event, CookingEvent):
+        source.rising, source.warm_up_s = _COOKING_RISES, _PAN_S
+    world.rooms[event.where].nuisances.append(source)
 
 
 def _steam(event: SteamEvent, world: Stage) -> None:

@@ -92,7 +92,11 @@ class FireEvent(Happening):
 
     what: Literal["fire"]
     growth: str = "medium"
+    alpha_kw_s2: Positive | None = None
+    """Its growth as a figure, in place of `growth`."""
     peak_kw: Positive = 1000.0
+    base_m: NotNegative = 0.0
+    """Height above the floor of what burns."""
     fuel: str = "wood"
 
     @model_validator(mode="after")

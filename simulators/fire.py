@@ -11,6 +11,8 @@ OXYGEN_MJ_KG = 13.1
 """Heat from each kilogram of oxygen used, nearly the same for all fuels (Huggett 1980)."""
 FLAMING_SMOKE_M2_KG = 8700.0
 """Extinction of light by smoke from flames (Mulholland and Croarkin 2000)."""
+_PLUME_LAG, _JET_LAG = 0.67, 1.2
+"""kW^(1/3) s over m^(4/3); Mowrer 1990, as the Fire Dynamics Tools of NIST use it for NIST's smoke alarm tests."""
 GROWTH_KW_S2 = {"slow": 0.00293, "medium": 0.0117, "fast": 0.0469, "ultrafast": 0.1876}
 """Growth coefficients that reach 1055 kW at 600, 300, 150 and 75 s (NFPA 204)."""
 
@@ -70,6 +72,19 @@ def jet_speed_m_s(total_kw: float, radius_m: float, height_m: float) -> float:
     if radius_m / height_m <= 0.15:
         return float(0.96 * (total_kw / height_m) ** (1.0 / 3.0))
     return float(0.195 * total_kw ** (1.0 / 3.0) * math.sqrt(height_m) * radius_m ** (-5.0 / 6.0))
+
+
+def jet_lag_s(total_kw: float, radius_m: float, height_m: float) -> float:
+    """Return how long what a fire releases is on its way up and along the ceiling (Mowrer 1990; steady fire).
+
+    Args:
+        total_kw: Heat release, above 0.
+        radius_m: Distance from the fire's axis.
+        height_m: From the fire to the ceiling.
+    """
+    rising = _PLUME_LAG * height_m ** (4.0 / 3.0)
+    spreading = _JET_LAG * radius_m ** (11.0 / 6.0) / math.sqrt(height_m)
+    return float((rising + spreading) / total_kw ** (1.0 / 3.0))
 
 
 def layer_height_m(height_m: float, total_kw: float, floor_m2: float, dt_s: float) -> float:

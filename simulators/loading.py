@@ -105,6 +105,11 @@ def _yaml(path: Path) -> dict[str, Any]:
 def _check_references(scenario: Scenario) -> None:
     for twice in set(scenario.rooms) & set(scenario.tanks):
         raise ConfigError(("tanks", twice), "is a room already")
+    for name, room in scenario.rooms.items():
+        for place, door in enumerate(room.doorways):
+            if door.to not in scenario.rooms or door.to == name:
+                others = sorted(set(scenario.rooms) - {name})
+                raise ConfigError(("rooms", name, "doorways", place, "to"), f"{door.to!r} is none of {others}")
     for name, spec in scenario.instruments.items():
         try:
             _check_instrument(scenario, spec)

@@ -50,13 +50,14 @@ class Leak:
 
 @dataclass(slots=True)
 class Fire:
-    """A fire that grows with the square of time and dies within a minute of being put out at `stop_s`."""
+    """A fire `base_m` above the floor that grows with the square of time and dies within a minute of `stop_s`."""
 
     alpha_kw_s2: float
     peak_kw: float
     fuel: str
     start_s: float
     stop_s: float = math.inf
+    base_m: float = 0.0
 
     def at(self, t_s: float) -> float:
         """Return the heat release in kW at second `t_s` with enough air."""
@@ -69,7 +70,11 @@ class Fire:
 
 @dataclass(slots=True)
 class Nuisance:
-    """Cooking, welding, a shower: smoke-like and harmless, from `start_s` to `stop_s`."""
+    """Cooking, welding, a shower: smoke-like and harmless, from `start_s` to `stop_s`.
+
+    Of its heat `rising` goes up in its plume; the rest is radiated, or stays in pans. What it releases comes on with
+    the time constant `warm_up_s`: a pan smokes and heats the air when it is hot, and not with the turn of the knob.
+    """
 
     start_s: float
     stop_s: float
@@ -77,6 +82,14 @@ class Nuisance:
     aerosol_mg_s: float = 0.0
     co_mg_s: float = 0.0
     steam_g_s: float = 0.0
+    rising: float = 1.0
+    warm_up_s: float = 0.0
+
+    def part(self, t_s: float) -> float:
+        """Return how much of what it releases when hot it releases at second `t_s`, 0 to 1."""
+        if not self.start_s <= t_s < self.stop_s:
+            return 0.0
+        return 1.0 - math.exp(-(t_s - self.start_s) / self.warm_up_s) if self.warm_up_s > 0.0 else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,25 +219,28 @@ class Room:
             self._cooled_k = 0.0
 
     def _emission(self, t_s: float) -> tuple[Emission, float]:
-        emission, steam_kg_s = Emission(), 0.0
+        emission, steam_kg_s, greatest_kw = Emission(), 0.0, 0.0
         oxygen = self.vol[self._index[_OXYGEN]]
         fed = min(max((float(oxygen) - _SMOTHERED_VOL) / (_FREE_VOL - _SMOTHERED_VOL), 0.0), 1.0)
         for fire in self.fires:
             heat, fuel = fire.at(t_s) * fed, FUELS[fire.fuel]
             burnt_kg_s = heat / (fuel.heat_mj_kg * 1000.0)
+            # Where several burn, one plume stands for all: the greatest one's.
+            if heat > greatest_kw:
+                greatest_kw, emission.base_m = heat, fire.base_m
             emission.heat_kw += heat
             emission.rising_kw += heat * (1.0 - fuel.radiative)
             emission.soot_kg_s += burnt_kg_s * fuel.soot
             emission.co_m3_s += volume_m3_s(burnt_kg_s * fuel.co, "co")
             emission.co2_m3_s += volume_m3_s(burnt_kg_s * fuel.co2, "co2")
         for nuisance in self.nuisances:
-            if nuisance.start_s <= t_s < nuisance.stop_s:
-                emission.heat_kw += nuisance.heat_kw
-                emission.rising_kw += nuisance.heat_kw
-                emission.soot_kg_s += nuisance.aerosol_mg_s * 1e-6
-                emission.droplets_kg_s += nuisance.steam_g_s * 1e-3 * _FOG_SHARE
-                emission.co_m3_s += volume_m3_s(nuisance.co_mg_s * 1e-6, "co")
-                steam_kg_s += nuisance.steam_g_s * 1e-3
+            part = nuisance.part(t_s)
+            emission.heat_kw += nuisance.heat_kw * part
+            emission.rising_kw += nuisance.heat_kw * nuisance.rising * part
+            emission.soot_kg_s += nuisance.aerosol_mg_s * 1e-6 * part
+            emission.droplets_kg_s += nuisance.steam_g_s * 1e-3 * _FOG_SHARE * part
+            emission.co_m3_s += volume_m3_s(nuisance.co_mg_s * 1e-6 * part, "co")
+            steam_kg_s += nuisance.steam_g_s * 1e-3 * part
         return emission, steam_kg_s
 
     def _forget(self, t_s: float) -> None:

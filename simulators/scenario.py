@@ -35,6 +35,14 @@ class AmbientSpec(Part):
     weather_k: NotNegative = 0.2
 
 
+class DoorwaySpec(Part):
+    """An opening into another room, through which smoke flows over; told for one of the two rooms."""
+
+    to: str
+    width_m: Positive = 0.9
+    height_m: Positive = 2.0
+
+
 class RoomSpec(Part):
     """A room, or an open area as a room with many air changes."""
 
@@ -44,6 +52,7 @@ class RoomSpec(Part):
     warmer_k: float = 0.0
     length_m: Positive | None = None
     """The width follows from it; square where left out. Places in the room are told in metres from one corner."""
+    doorways: tuple[DoorwaySpec, ...] = ()
 
 
 class TankSpec(Part):

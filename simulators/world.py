@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gateway.core.errors import ConfigError
 from simulators.behaviour import Behaviour
+from simulators.doorways import Doorway
 from simulators.effects import Change, begin, changes, end, place_of
 from simulators.events import NATURE, Happening, LeakEvent
 from simulators.gases import GASES, catalytic_vol, in_unit
@@ -79,9 +80,18 @@ class World:
         spec = air.model_dump(exclude={"start_weekday"})
         self.ambient = Ambient(**spec, rng=np.random.default_rng([self.seed, 1]))
         self.rooms = {
-            name: Room(**room.model_dump(), ambient=self.ambient, rng=np.random.default_rng([self.seed, 5, number]))
+            name: Room(
+                **room.model_dump(exclude={"doorways"}),
+                ambient=self.ambient,
+                rng=np.random.default_rng([self.seed, 5, number]),
+            )
             for number, (name, room) in enumerate(scenario.rooms.items())
         }
+        self._doorways = [
+            Doorway(self.rooms[name].layer, self.rooms[door.to].layer, door.width_m, door.height_m)
+            for name, room in scenario.rooms.items()
+            for door in room.doorways
+        ]
         self.tanks = {
             name: Tank(filled=tank.level / 100.0, ambient=self.ambient, **tank.model_dump(exclude={"level"}))
             for name, tank in scenario.tanks.items()
@@ -144,6 +154,8 @@ class World:
         self.ambient.step(self.t_s, dt_s)
         for room in self.rooms.values():
             room.step(self.t_s, dt_s)
+        for doorway in self._doorways:
+            doorway.step(dt_s)
         for tank in self.tanks.values():
             tank.step(self.t_s, dt_s)
         self.true, felt = self._look()
