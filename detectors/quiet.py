@@ -25,14 +25,15 @@ References:
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from detectors.bank import Mask, Slots
 from detectors.groups import GroupJudge, member_figures
+from detectors.past import Past
 from gateway.core.clock import NS_PER_S
-from gateway.core.model import Channel, Float64, Int64, Rule
+from gateway.core.model import Channel, Float64, Int64, Rule, UInt8
 
 QUARTERS: Final = 4
 READINGS_MIN: Final = 40
@@ -45,6 +46,7 @@ FAR_MOST: Final = 1000.0
 """The farthest that a reading counts for when judged, in widths: smoothing must not take for ever to forget it."""
 HUGE: Final = 1e15
 _NEVER: Final = np.int64(-(1 << 62))
+_GOOD_TO_LEARN: Final = 64
 
 At = tuple[Slots, Slots]
 """Slots and places of members."""
@@ -192,6 +194,67 @@ class Quiet:
         wider = 1.0 + self._wander[k] * np.maximum(wandered - WANDER_FREE, 0.0)
         self.centre[k] = centre
         self.width[k] = np.maximum(strayed * wider, self._digit[k])
+
+
+class QuietJudge(GroupJudge):
+    """Groups that are judged beside what they do while all is quiet: what their detectors share of `Learning`.
+
+    Columns that a detector adds are forgotten by `relearn` if they are there when it calls `_keep_fresh`.
+
+    Args:
+        rules: The rules, all with as many channels.
+        smooth_s, learn_s, wander, centred: As with `Quiet`.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        *,
+        smooth_s: Callable[[Rule], float],
+        learn_s: Callable[[Rule], float],
+        wander: Callable[[Rule], float],
+        centred: bool = True,
+    ) -> None:
+        super().__init__(rules)
+        self._rules = tuple(rules)
+        self._quiet = Quiet(self, rules, smooth_s=smooth_s, learn_s=learn_s, wander=wander, centred=centred)
+        self._blind = self.member_column("blind", 0, np.bool_)
+        self._last = self.rule_column("last", np.nan, np.float64)
+        self._past = Past(self.members.size)
+        self.columns["past"] = self._past.counts
+        self._held: Mask = np.zeros_like(self.members.there)
+        self._fresh: dict[str, Any] = {}
+
+    def _keep_fresh(self) -> None:
+        self._fresh = {name: column[-1:].copy() for name, column in self.columns.items() if name != "level"}
+
+    @property
+    def score(self) -> Float64:
+        """float64[rules], the rank of each rule's last reading among its own past; NaN before it has learned."""
+        return self._past.rank(np.arange(self.members.size), self._last[:-1])
+
+    @property
+    def ready(self) -> Mask:
+        """bool[rules], whether all channels have been learned that have shown any value."""
+        known = ~np.isnan(self._quiet.width)
+        waiting = ~known & ~np.isnan(self._quiet.smooth)
+        found: Mask = np.logical_and(known.any(axis=1), ~waiting.any(axis=1))
+        return found[:-1]
+
+    def hold(self, held: Mask) -> None:
+        """Learn nothing from these channels until told otherwise."""
+        self._held = self.members.by_member(held)
+
+    def relearn(self, rules: Slots) -> None:
+        """Forget what was learned of these rules."""
+        for name, fresh in self._fresh.items():
+            self.columns[name][rules] = fresh
+        self._restored()
+
+    def _clean(self, k: At, quality: UInt8) -> Mask:
+        """Return which readings may be learned from."""
+        clean: Mask = (quality < _GOOD_TO_LEARN) & ~self._held[k]
+        return clean
 
 
 def gap_s(channel: Channel) -> float:

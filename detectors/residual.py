@@ -39,9 +39,8 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from detectors.bank import NORMAL, WARNING, Mask, Slots, Switch, is_bad, margin, time_column
-from detectors.groups import GroupJudge, Round, amount, joined, member_figures, named
-from detectors.past import Past
-from detectors.quiet import READINGS_MIN, At, Quiet
+from detectors.groups import Round, amount, joined, member_figures, named
+from detectors.quiet import READINGS_MIN, At, QuietJudge
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Judged, Level, Reason, Rule, UInt8, Verdicts
 from gateway.core.plugin import Binding, Detector, PluginOptions
@@ -54,7 +53,6 @@ COMES_BACK_SMOOTHED: Final = 2.0
 """Coming back is judged on values smoothed for so many times longer: an event has quiet moments."""
 SUBSIDED: Final = 1.0
 """Ratio below which a channel is as it always was."""
-_GOOD_TO_LEARN: Final = 64
 _NAMED_MOST: Final = 3
 _LONG: Final = 150
 
@@ -142,15 +140,11 @@ def _options(rule: Rule) -> Options:
     return rule.options
 
 
-class Residual(GroupJudge):
+class Residual(QuietJudge):
     """All residual rules of groups of one size; satisfies `Detector` and `Learning`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        super().__init__(rules)
-        self._rules = tuple(rules)
-        size = self.members.size
-        self._quiet = Quiet(
-            self,
+        super().__init__(
             rules,
             smooth_s=lambda rule: _options(rule).smooth_s,
             learn_s=lambda rule: _options(rule).learn_s,
@@ -175,36 +169,8 @@ class Residual(GroupJudge):
         self._peak = self.member_column("peak", 0.0, float64)
         self._left = self.member_column("left", 0.0, float64)
         self._cause = self.member_column("cause", 0, np.bool_)
-        self._blind = self.member_column("blind", 0, np.bool_)
         self._raised_ns = self.rule_column("raised_ns", 0, np.int64)
-        self._last = self.rule_column("last", np.nan, float64)
-        self._past = Past(size)
-        self.columns["past"] = self._past.counts
-        self._held: Mask = np.zeros_like(self.members.there)
-        self._fresh = {name: column[-1:].copy() for name, column in self.columns.items() if name != "level"}
-
-    @property
-    def score(self) -> Float64:
-        """float64[rules], the rank of each rule's last reading among its own past; NaN before it has learned."""
-        return self._past.rank(np.arange(self.members.size), self._last[:-1])
-
-    @property
-    def ready(self) -> NDArray[np.bool_]:
-        """bool[rules], whether all channels have been learned that have shown any value."""
-        waiting = np.isnan(self._quiet.width) & ~np.isnan(self._quiet.smooth)
-        known = ~np.isnan(self._quiet.width)
-        found: Mask = np.logical_and(known.any(axis=1), ~waiting.any(axis=1))
-        return found[:-1]
-
-    def hold(self, held: NDArray[np.bool_]) -> None:
-        """Learn nothing from these channels until told otherwise."""
-        self._held = self.members.by_member(held)
-
-    def relearn(self, rules: NDArray[np.intp]) -> None:
-        """Forget what was learned of these rules."""
-        for name, fresh in self._fresh.items():
-            self.columns[name][rules] = fresh
-        self._restored()
+        self._keep_fresh()
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
@@ -232,7 +198,7 @@ class Residual(GroupJudge):
         late = np.where(np.isnan(late), taken.value, late)
         late += (1.0 - np.exp(-taken.elapsed_s / self._late_s[k])) * (taken.value - late)
         self._late[k] = late
-        clean = (quality < _GOOD_TO_LEARN) & ~self._held[k]
+        clean = self._clean(k, quality)
         self._quiet.learn(k, taken, taken.smooth, clean)
         centre, width = self._quiet.centre[k], self._quiet.width[k]
         known = ~np.isnan(width)

@@ -34,9 +34,8 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from detectors.bank import NORMAL, WARNING, Mask, Slots, Switch, is_bad, margin, time_column
-from detectors.groups import GroupJudge, Round, amount, joined, member_figures, named
-from detectors.past import Past
-from detectors.quiet import At, Quiet, Taken
+from detectors.groups import Round, amount, joined, member_figures, named
+from detectors.quiet import At, QuietJudge, Taken
 from detectors.residual import check_group, told_briefly
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Judged, Level, Reason, Rule, UInt8, Verdicts
 from gateway.core.plugin import Binding, Detector, PluginOptions
@@ -44,7 +43,6 @@ from gateway.core.plugin import Binding, Detector, PluginOptions
 BINDING: Final = Binding.GROUP
 LEVELS: Final = (Level.WARNING,)
 JUDGED: Final = Judged("×", "change beyond its usual one", "变化超出平时")
-_GOOD_TO_LEARN: Final = 64
 
 
 class Options(PluginOptions):
@@ -112,14 +110,11 @@ def _options(rule: Rule) -> Options:
     return rule.options
 
 
-class Shift(GroupJudge):
+class Shift(QuietJudge):
     """All shift rules of groups of one size; satisfies `Detector` and `Learning`."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        super().__init__(rules)
-        self._rules = tuple(rules)
-        self._quiet = Quiet(
-            self,
+        super().__init__(
             rules,
             smooth_s=lambda rule: _options(rule).smooth_s,
             learn_s=lambda rule: _options(rule).learn_s,
@@ -136,35 +131,7 @@ class Shift(GroupJudge):
         self._reference = self.member_column("reference", np.nan, np.float64)
         self._since_s = self.member_column("since_s", np.inf, np.float64)
         self._away = self.member_column("away", 0.0, np.float64)
-        self._blind = self.member_column("blind", 0, np.bool_)
-        self._last = self.rule_column("last", np.nan, np.float64)
-        self._past = Past(self.members.size)
-        self.columns["past"] = self._past.counts
-        self._held: Mask = np.zeros_like(self.members.there)
-        self._fresh = {name: column[-1:].copy() for name, column in self.columns.items() if name != "level"}
-
-    @property
-    def score(self) -> Float64:
-        """float64[rules], the rank of each rule's last reading among its own past; NaN before it has learned."""
-        return self._past.rank(np.arange(self.members.size), self._last[:-1])
-
-    @property
-    def ready(self) -> NDArray[np.bool_]:
-        """bool[rules], whether all channels have been learned that have shown any value."""
-        known = ~np.isnan(self._quiet.width)
-        waiting = ~known & ~np.isnan(self._quiet.smooth)
-        found: Mask = np.logical_and(known.any(axis=1), ~waiting.any(axis=1))
-        return found[:-1]
-
-    def hold(self, held: NDArray[np.bool_]) -> None:
-        """Learn nothing from these channels until told otherwise."""
-        self._held = self.members.by_member(held)
-
-    def relearn(self, rules: NDArray[np.intp]) -> None:
-        """Forget what was learned of these rules."""
-        for name, fresh in self._fresh.items():
-            self.columns[name][rules] = fresh
-        self._restored()
+        self._keep_fresh()
 
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
@@ -213,7 +180,7 @@ class Shift(GroupJudge):
         """Note how far the members are from their references, and let these follow."""
         before, since_s = self._reference[k], self._since_s[k]
         before = np.where(np.isnan(before), taken.smooth, before)
-        clean = (quality < _GOOD_TO_LEARN) & ~self._held[k]
+        clean = self._clean(k, quality)
         self._quiet.learn(k, taken, taken.smooth - before, clean)
         settling = since_s < self._settle_s[k]
         known = self._quiet.knows(k)
