@@ -196,7 +196,19 @@ class Share:
         tame: Sums and squares of the values stay finite; False says that they may not.
     """
 
-    __slots__ = ("at", "first_ns", "last_ns", "marks", "quality", "slots", "tame", "time_ns", "value", "worst")
+    __slots__ = (
+        "_valued",
+        "at",
+        "first_ns",
+        "last_ns",
+        "marks",
+        "quality",
+        "slots",
+        "tame",
+        "time_ns",
+        "value",
+        "worst",
+    )
 
     def __init__(self, facts: Facts, at: Where, slots: Where) -> None:
         batch = facts.batch
@@ -204,6 +216,7 @@ class Share:
         self.time_ns, self.value, self.quality = batch.time_ns[at], batch.value[at], batch.quality[at]
         self.worst, self.first_ns, self.last_ns, self.tame = facts.worst, facts.first_ns, facts.last_ns, facts.tame
         self.marks = facts.marks
+        self._valued: Share | None = None
 
     def __len__(self) -> int:
         return len(self.value)
@@ -223,12 +236,20 @@ class Share:
         less.at, less.slots = self.pick(chosen)
         less.time_ns, less.value, less.quality = self.time_ns[chosen], self.value[chosen], self.quality[chosen]
         less.worst, less.first_ns, less.last_ns, less.tame = self.worst, self.first_ns, self.last_ns, self.tame
-        less.marks = self.marks
+        less.marks, less._valued = self.marks, None
         return less
 
     def with_value(self) -> "Share":
         """Return the share of the readings that are not BAD; itself where none is."""
-        return self if self.worst < BAD_FROM else self.only(self.quality < BAD_FROM)
+        if self.worst < BAD_FROM:
+            return self
+        if self._valued is None:
+            self._valued = self.only(self.quality < BAD_FROM)
+        return self._valued
+
+    def good(self) -> Mask | None:
+        """Return which readings are not BAD, for those who write where they hold; None for all of them."""
+        return None if self.worst < BAD_FROM else self.quality < BAD_FROM
 
 
 def _picked(where: Where, chosen: Slots) -> Slots:

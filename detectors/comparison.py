@@ -34,7 +34,7 @@ from pydantic import ConfigDict, Field
 
 from detectors.bank import FAULT, NORMAL, Judge, Mask, Share, Slots, durations, figures, nanoseconds
 from detectors.groups import amount
-from detectors.habits import FIT, Cells
+from detectors.habits import Cells, looked_at
 from detectors.neighbours import Newest, median_of
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
@@ -67,6 +67,7 @@ def _working() -> NDArray[np.bool_]:
 
 
 _WORKING: Final = _working()
+_WORK: Final = tuple(np.flatnonzero(_WORKING).tolist())
 
 
 class Options(PluginOptions):
@@ -145,17 +146,19 @@ class Comparison(Judge):
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
         share = self._bank.share(batch)
-        telling = share
+        telling, aside = share, None
         if share.worst:
             self._note_work(share)
-            telling = share.only(FIT[share.quality])
-        closing = self._cells.over(telling)
+            telling, aside = looked_at(share)
+        closing = self._cells.over(telling, aside)
         verdicts = NO_VERDICTS if closing is None else self._sample(batch, telling, closing)
-        self._newest.take(batch, share)
+        self._newest.take(batch, share, aside)
         return verdicts
 
     def _note_work(self, share: Share) -> None:
         """Where work begins, keep what was before it; what was gathered since earlier work and not judged is none."""
+        if not any(mark in share.marks for mark in _WORK):
+            return
         working = _WORKING[share.quality]
         _, slots = share.pick(np.flatnonzero(working))
         begins = slots[~self._working[slots]]

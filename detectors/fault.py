@@ -45,6 +45,7 @@ from detectors.bank import (
     Mask,
     Share,
     Slots,
+    Where,
     durations,
     figures,
     is_bad,
@@ -172,6 +173,7 @@ class Fault(Judge):
         self._on = Delay(durations(rules, lambda rule: _options(rule).delay_s))
         self._off = Delay(durations(rules, lambda rule: _options(rule).off_delay_s))
         self._any_on = False
+        self._standing: tuple[Where, bytes, bytes] | None = None
         self._low = figures(rules, lambda rule: believable(rule.channel, _options(rule))[0], spare=-np.inf)
         self._high = figures(rules, lambda rule: believable(rule.channel, _options(rule))[1], spare=np.inf)
         self._any_high = bool(np.isfinite(self._high).any())
@@ -198,6 +200,8 @@ class Fault(Judge):
         share = self._bank.share(batch)
         slots = share.slots
         awake = share.value < self._low[slots]
+        if self._stands(share) and not np.count_nonzero(awake):
+            return NO_VERDICTS
         if share.worst:
             awake |= _KINDS.take(share.quality) != _LIVE
         if self._bank.any_raised():
@@ -209,7 +213,30 @@ class Fault(Judge):
         if self._any_on:
             awake |= self._on.since_ns[slots] != IDLE
         found = share.awake(awake)
-        return NO_VERDICTS if found is None else self._judge(batch, *found)
+        if found is None:
+            return NO_VERDICTS
+        verdicts = self._judge(batch, *found)
+        self._note_standing(share, *found)
+        return verdicts
+
+    def _stands(self, share: Share) -> bool:
+        """Return whether a batch like the last one can say nothing new but by its values: the same ones are silent."""
+        standing = self._standing
+        return (
+            standing is not None
+            and share.slots is standing[0]
+            and share.marks == standing[1]
+            and self._bank.levels.tobytes() == standing[2]
+        )
+
+    def _note_standing(self, share: Share, at: Slots, slots: Slots) -> None:
+        """Remember a batch of which all that woke anybody are readings that are a fault by themselves, told already."""
+        self._standing = None
+        if self._any_high or self._any_frozen or not isinstance(share.slots, slice):
+            return
+        quality = _KINDS[share.quality[at - share.at.start] if isinstance(share.at, slice) else share.quality[:0]]
+        if len(quality) and (quality == _FAULTY).all() and (self._bank.levels[slots] == FAULT).all():
+            self._standing = share.slots, share.marks, self._bank.levels.tobytes()
 
     def _watch(self, share: Share) -> Mask:
         """Note how long each value has stood still, and return where for too long.
@@ -268,6 +295,7 @@ class Fault(Judge):
         return np.where(own, quality, found)
 
     def _restored(self) -> None:
+        self._standing = None
         self._any_on = bool(self._on.running().any())
 
 

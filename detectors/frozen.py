@@ -50,7 +50,7 @@ from detectors.bank import (
     nanoseconds,
 )
 from detectors.groups import amount
-from detectors.habits import Cells, telling
+from detectors.habits import Cells, set_aside
 from gateway.core.model import (
     NO_VERDICTS,
     Batch,
@@ -177,13 +177,15 @@ class Frozen(Judge):
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
         share = self._bank.share(batch)
+        aside = None
         if share.worst:
-            share = telling(share, self._gap)
-        closing = self._cells.over(share)
+            share, aside = set_aside(share, self._gap)
+        closing = self._cells.over(share, aside)
         verdicts = NO_VERDICTS if closing is None else self._close(batch, share, closing)
         slots, value = share.slots, share.value
-        self._low[slots] = np.minimum(self._low[slots], value)
-        self._high[slots] = np.maximum(self._high[slots], value)
+        # What is set aside has no value, and says nothing of either.
+        self._low[slots] = np.fmin(self._low[slots], value)
+        self._high[slots] = np.fmax(self._high[slots], value)
         return verdicts
 
     def _close(self, batch: Batch, share: Share, closing: Slots) -> Verdicts:

@@ -13,13 +13,13 @@ record fades slowly, and what is learned in one step is bounded by who calls, so
     [0.75]
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.bank import Mask, Share, Slots, shared
-from gateway.core.model import Float32, Float64, Int64, Quality
+from gateway.core.model import BAD_FROM, Float32, Float64, Int64, Quality
 
 BINS: Final = 48
 """Half octaves: figures up to 2^24 times the least one are told apart."""
@@ -123,6 +123,67 @@ def telling(share: Share, spoiled: Mask) -> Share:
     return share.only(FIT[share.quality])
 
 
+class Aside(NamedTuple):
+    """Readings of a share that do not tell how an instrument is doing; of a share without gaps in its slots.
+
+    Attributes:
+        odd: Places of those that are neither GOOD nor CLOCK_DOUBTFUL.
+        unfit: Places of those that tell nothing; none of them has a value.
+    """
+
+    odd: Slots
+    unfit: Slots
+
+
+_NOWHERE: Final = np.empty(0, np.intp)
+
+
+class _Asides:
+    """What was set aside of the last batch: instruments that are silent stay so for a while."""
+
+    def __init__(self) -> None:
+        self._marks, self._slots, self._found = b"", slice(0, 0), Aside(_NOWHERE, _NOWHERE)
+
+    def of(self, share: Share) -> Aside | None:
+        """Return what is set aside; None where that is no matter of a few: then `telling` takes the rest."""
+        slots = share.slots
+        if not isinstance(slots, slice):
+            return None
+        if slots is not self._slots or share.marks != self._marks:
+            quality = share.quality
+            odd = (quality != Quality.GOOD) & (quality != Quality.CLOCK_DOUBTFUL)
+            unfit = ~FIT[quality]
+            if np.count_nonzero(unfit & (quality < BAD_FROM)):
+                # What tells nothing but has a value, as in a test, is not seen by its value.
+                return None
+            self._marks, self._slots = share.marks, slots
+            self._found = Aside(np.flatnonzero(odd), np.flatnonzero(unfit))
+        return self._found
+
+
+_ASIDES: Final = _Asides()
+
+
+def set_aside(share: Share, spoiled: Mask) -> tuple[Share, Aside | None]:
+    """Return what `telling` does, or where that costs less, the share as it is and what of it is not to be judged.
+
+    Args:
+        share: Some readings.
+        spoiled: bool[size + 1], set for each rule that has had another one than GOOD or CLOCK_DOUBTFUL.
+    """
+    aside = _ASIDES.of(share)
+    if aside is None:
+        return telling(share, spoiled), None
+    spoiled[share.slots][aside.odd] = True
+    return share, aside
+
+
+def looked_at(share: Share) -> tuple[Share, Aside | None]:
+    """Return the same for those who take no note of it."""
+    aside = _ASIDES.of(share)
+    return (share, aside) if aside is not None else (share.only(FIT[share.quality]), None)
+
+
 class Cells:
     """Time cut into cells of each rule's own length, on one grid, so that no cut of readings into batches moves them.
 
@@ -139,15 +200,32 @@ class Cells:
     def __init__(self, length_ns: Int64) -> None:
         self.length_ns = length_ns
         self.end_ns: Int64 = np.zeros(len(length_ns), np.int64)
+        self._aside: Aside | None = None
+        self._others_ns = 0
         self.restored()
 
-    def over(self, share: Share) -> Slots | None:
-        """Return the places in a share of the readings that close a cell; None where none does, at little cost."""
-        if self._begun_ns <= share.first_ns and share.last_ns < self._next_ns:
-            return None
+    def over(self, share: Share, aside: Aside | None = None) -> Slots | None:
+        """Return the places in a share of the readings that close a cell; None where none does, at little cost.
+
+        Args:
+            share: The readings.
+            aside: Those of them that close none.
+        """
+        if self._begun_ns <= share.first_ns:
+            if share.last_ns < self._next_ns:
+                return None
+            # The cells of instruments that are silent never end: those of the others decide.
+            if aside is self._aside and aside is not None and share.last_ns < self._others_ns:
+                return None
         slots = share.slots
         left = np.subtract(self.end_ns[slots], share.time_ns).view(np.uint64)
         closing: Slots = np.flatnonzero(left - np.uint64(1) >= self.length_ns[slots].view(np.uint64))
+        if aside is not None and len(closing):
+            closing = closing[~np.isin(closing, aside.unfit)]
+            if not len(closing):
+                ends = self.end_ns[slots].copy()
+                ends[aside.unfit] = _ENDLESS_NS
+                self._aside, self._others_ns = aside, int(ends.min(initial=_ENDLESS_NS))
         return closing if len(closing) else None
 
     def begin(self, slots: Slots, time_ns: Int64) -> None:
@@ -159,5 +237,6 @@ class Cells:
     def restored(self) -> None:
         """Set what follows from the ends, after they have been filled."""
         ends = self.end_ns[:-1]
+        self._aside, self._others_ns = None, 0
         self._next_ns = int(ends.min(initial=_ENDLESS_NS))
         self._begun_ns = int((ends - self.length_ns[:-1]).max(initial=0))

@@ -52,7 +52,7 @@ from detectors.bank import (
     shared,
 )
 from detectors.groups import amount
-from detectors.habits import FIT, Cells
+from detectors.habits import FIT, Aside, Cells, looked_at
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,
@@ -192,13 +192,20 @@ class Newest:
         self._others = none > len(rules)
         self._none = none
 
-    def take(self, batch: Batch, share: Share) -> None:
-        """Take over the newest values: those of the rules' own channels come as a share, the others are looked up."""
+    def take(self, batch: Batch, share: Share, aside: Aside | None = None) -> None:
+        """Take over the newest values: those of the rules' own channels come as a share, the others are looked up.
+
+        Args:
+            batch: The readings.
+            share: Those of the rules' own channels.
+            aside: Where it is known, what of them tells nothing.
+        """
         value, slots, time_ns = share.value, share.slots, share.time_ns
         if self._others:
             slots = self._place.take(batch.row, mode="clip")
             value, time_ns = batch.value, batch.time_ns
-        if share.worst:
+        # What is set aside is NaN already.
+        if share.worst and (aside is None or self._others):
             quality = batch.quality if self._others else share.quality
             value = np.where(FIT[quality], value, np.nan)
         self.value[slots] = value
@@ -298,10 +305,10 @@ class Neighbours(Judge):
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
         share = self._bank.share(batch)
-        own = share.only(FIT[share.quality]) if share.worst else share
-        closing = self._cells.over(own)
+        own, aside = looked_at(share) if share.worst else (share, None)
+        closing = self._cells.over(own, aside)
         verdicts = NO_VERDICTS if closing is None else self._compare(batch, own, closing)
-        self._newest.take(batch, share)
+        self._newest.take(batch, share, aside)
         return verdicts
 
     def _compare(self, batch: Batch, share: Share, closing: Slots) -> Verdicts:

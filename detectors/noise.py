@@ -51,7 +51,7 @@ from detectors.bank import (
     nanoseconds,
 )
 from detectors.groups import amount
-from detectors.habits import ENOUGH, Cells, Habits, telling
+from detectors.habits import ENOUGH, Aside, Cells, Habits, set_aside
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,
@@ -205,6 +205,7 @@ class Noise(Judge):
         self._hushed: Mask = np.zeros(size + 1, np.bool_)
         self._held: Mask = np.zeros(size + 1, np.bool_)
         self._any_new = True
+        self._met: bytes | None = None
         self._record: Float64 = np.zeros(size + 1)
         self._limit: Float64 = np.zeros(size + 1)
         self._cap: Float64 = np.zeros(size + 1)
@@ -230,21 +231,33 @@ class Noise(Judge):
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
         share = self._bank.share(batch)
+        aside = None
         if share.worst:
-            share = telling(share, self._spoiled)
-        closing = self._cells.over(share)
+            share, aside = set_aside(share, self._spoiled)
+        closing = self._cells.over(share, aside)
         if closing is not None:
             self._close(share, closing)
         slots = share.slots
         with np.errstate(over="ignore", invalid="ignore"):
-            noise = self._measure(share)
+            noise = self._measure(share) if aside is None else self._measure_others(share, aside)
             awake = noise > self._limit[slots]
         if closing is not None:
             awake |= self._hushed[slots]
         if self._switch.any_awake():
             awake |= self._switch.awake(slots)
+        if aside is not None:
+            awake[aside.unfit] = False
         found = share.awake(awake)
         return NO_VERDICTS if found is None else self._judge(batch, *found)
+
+    def _measure_others(self, share: Share, aside: Aside) -> Float64:
+        """Do the same as `_measure`, but leave channels alone that show nothing."""
+        columns = [column[share.slots] for column in (self._last, self._back, self._noise, self._peak)]
+        before = [column[aside.unfit] for column in columns]
+        noise = self._measure(share)
+        for column, values in zip(columns, before, strict=True):
+            column[aside.unfit] = values
+        return noise
 
     def _measure(self, share: Share) -> Float64:
         """Take in these readings' bounces and return the moving means.
@@ -252,7 +265,7 @@ class Noise(Judge):
         In place wherever columns are views: with a thousand channels, each new array costs as much as what is done.
         """
         slots, value = share.slots, share.value
-        if self._any_new:
+        if self._any_new and share.marks != self._met:
             self._meet(share)
         last, back, noise, peak = self._last[slots], self._back[slots], self._noise[slots], self._peak[slots]
         step = value - last
@@ -280,6 +293,9 @@ class Noise(Judge):
         _, slots = share.pick(new)
         self._last[slots] = share.value[new]
         self._any_new = bool(np.isnan(self._last[:-1]).any())
+        # Nobody else will be met while the same ones are silent in batches of the same rows.
+        regular = isinstance(share.slots, slice) and len(share) == self._bank.size
+        self._met = share.marks if regular else None
 
     def _cut(self, share: Share, bounce: Float64, spiky: Slots) -> None:
         """Cut spikes to what one of them may count, and remember how large they were."""
@@ -411,7 +427,7 @@ class Noise(Judge):
     def _restored(self) -> None:
         self._switch.restored()
         self._cells.restored()
-        self._any_new = bool(np.isnan(self._last[:-1]).any())
+        self._any_new, self._met = bool(np.isnan(self._last[:-1]).any()), None
         self._set_limit(np.arange(self._bank.size + 1))
 
 

@@ -45,7 +45,7 @@ from detectors.bank import (
 from detectors.window import CELLS, NEVER, NS_PER_MINUTE, Window
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
-from gateway.core.model import NO_VERDICTS, Batch, Float64, Int8, Int64, Judged, Rule, UInt8, Verdicts
+from gateway.core.model import BAD_FROM, NO_VERDICTS, Batch, Float64, Int8, Int64, Judged, Rule, UInt8, Verdicts
 from gateway.core.plugin import Detector, PluginOptions
 
 JUDGED: Final = Judged("{}/min", "change", "变化")
@@ -225,9 +225,13 @@ class Rate(Judge):
     def update(self, batch: Batch) -> Verdicts:
         """Judge a batch and return the changed levels."""
         share = self._bank.share(batch)
-        kept = share.with_value()
-        if len(kept):
-            self._keep(kept)
+        good = share.good()
+        if good is not None and not isinstance(share.slots, slice):
+            kept = share.with_value()
+            if len(kept):
+                self._keep(kept, None)
+        else:
+            self._keep(share, good)
         # Whoever moved within the longest window before the earliest reading here may have a slope.
         restless = share.first_ns - self._moved_ns < self._longest_ns
         if not restless and not self._ladder.any_awake():
@@ -238,15 +242,18 @@ class Rate(Judge):
         found = share.awake(awake)
         return NO_VERDICTS if found is None else self._judge(batch, *found)
 
-    def _keep(self, share: Share) -> None:
-        """Keep these readings, none BAD, and note which are not as quiet as those before."""
+    def _keep(self, share: Share, good: Mask | None) -> None:
+        """Keep these readings, those that are `good`, and note which are not as quiet as those before."""
         value = share.value
         if share.worst >= OVER_RANGE:
             value = self._counted(share.slots, value, share.quality)
         gaps = self._gaps(share)
-        back = self._window.keep(share, value)
+        if gaps is not None and good is not None:
+            gaps &= good
+        back = self._window.keep(share, value, None if good is None else (good, share.marks))
         if back is not None:
             self._quiet_low[back], self._quiet_high[back] = np.inf, -np.inf
+        # A BAD reading is NaN, and lies beyond nothing.
         restless = value < self._quiet_low[share.slots]
         restless |= value > self._quiet_high[share.slots]
         if gaps is not None:
@@ -263,6 +270,8 @@ class Rate(Judge):
             before is not None
             and before.slots is share.slots
             and isinstance(share.slots, slice)
+            # Whoever was silent has a gap behind him.
+            and (before.worst < BAD_FROM or before.marks == share.marks)
             and share.last_ns - before.first_ns <= self._gap_min_ns
         ):
             return None

@@ -30,6 +30,7 @@ from pydantic import ConfigDict, Field
 from detectors.bank import (
     FAULT,
     NORMAL,
+    OVER_RANGE,
     Judge,
     Mask,
     Slots,
@@ -126,7 +127,7 @@ class Saturation(Judge):
         awake = share.value >= self._upper[slots]
         if self._any_lower:
             awake |= share.value <= self._lower[slots]
-        if share.worst:
+        if OVER_RANGE in share.marks:
             awake |= is_over_range(share.quality)
         if self._switch.any_awake():
             awake |= self._switch.awake(slots)

@@ -279,7 +279,7 @@ class Threshold(Judge):
             awake |= share.value <= self._trip_below[slots]
         if self._ladder.any_awake():
             awake |= self._ladder.awake(slots)
-        if share.worst >= OVER_RANGE:
+        if OVER_RANGE in share.marks:
             awake |= is_over_range(share.quality)
         found = share.awake(awake)
         return NO_VERDICTS if found is None else self._judge(batch, *found)

@@ -49,7 +49,10 @@ _MEDIAN_TO_MEAN: Final = 1.2533
 """How much wider the standard error of a median is than that of a mean, for normal noise: the root of half pi."""
 
 
-_NONE: Final[tuple[Where, int]] = (slice(0, 0), 0)
+Good = tuple[Mask, bytes]
+"""Which readings of a batch have a value, and the marks by which that is known again."""
+
+_NONE: Final[tuple[Where, int, bytes]] = (slice(0, 0), 0, b"")
 
 
 class Readings(Protocol):
@@ -108,60 +111,71 @@ class Window:
         since: Int64 = share.time_ns - self._last_ns[share.slots]
         return since
 
-    def keep(self, share: Readings, value: Float64 | None = None) -> Slots | None:
-        """Take readings, none BAD, and return the slots whose time has stepped back, where there are any.
+    def keep(self, share: Readings, value: Float64 | None = None, good: Good | None = None) -> Slots | None:
+        """Take readings, and return the slots whose time has stepped back, where there are any.
 
         What was read later than now makes no slope with what comes: there the window begins anew.
 
         Args:
             share: The readings.
             value: What to keep instead of their values.
+            good: Which of them to take, of those whose slots are a slice; None for all, and then none is BAD.
         """
-        back = None
+        mask, back = None if good is None else good[0], None
         if share.first_ns < self._latest_ns:
             earlier = share.time_ns < self._last_ns[share.slots]
+            if mask is not None:
+                earlier &= mask
             if np.count_nonzero(earlier):
                 _, back = share.pick(np.flatnonzero(earlier))
                 self._time_ns[:, back] = NEVER
                 self._opened = _NONE
         self._latest_ns = max(self._latest_ns, share.last_ns)
-        self._last_ns[share.slots] = share.time_ns
-        self._store(share, share.value if value is None else value)
+        if mask is None:
+            self._last_ns[share.slots] = share.time_ns
+        else:
+            np.copyto(self._last_ns[share.slots], share.time_ns, where=mask)
+        self._store(share, share.value if value is None else value, good)
         return back
 
-    def _store(self, share: Readings, value: Float64) -> None:
+    def _store(self, share: Readings, value: Float64, good: Good | None) -> None:
         if self._common_ns:
             cell = share.first_ns // self._common_ns
             if cell == share.last_ns // self._common_ns:
-                self._store_together(share, value, cell)
+                self._store_together(share, value, cell, good)
                 return
         self._opened = _NONE
-        slots = share.pick(np.arange(len(share)))[1]
+        every = np.arange(len(share)) if good is None else np.flatnonzero(good[0])
+        slots, time_ns, value = share.pick(every)[1], share.time_ns[every], value[every]
         cell_ns = self._cell_ns[slots]
-        count = share.time_ns // cell_ns
+        count = time_ns // cell_ns
         place = count % self.cells
         new = self._time_ns[place, slots] < count * cell_ns
         place, slots = place[new], slots[new]
-        self._time_ns[place, slots] = share.time_ns[new]
+        self._time_ns[place, slots] = time_ns[new]
         self._value[place, slots] = value[new]
 
-    def _store_together(self, share: Readings, value: Float64, cell: int) -> None:
+    def _store_together(self, share: Readings, value: Float64, cell: int, good: Good | None) -> None:
         """Store readings that all fall into one cell; nothing to do where these rules have theirs already."""
         slots = share.slots
         regular = isinstance(slots, slice)
-        if regular and self._opened[0] is slots and self._opened[1] == cell:
+        mask, marks = (None, b"") if good is None else good
+        alike = regular and self._opened[0] is slots and self._opened[2] == marks
+        if alike and self._opened[1] == cell:
             return
         place = cell % self.cells
         times, values = self._time_ns[place], self._value[place]
         # Where the same rules opened the cell before, and none of them came alone since, all open this one.
-        follows = regular and self._opened[0] is slots and self._opened[1] < cell
-        old = None if follows else times[slots] < cell * self._common_ns
+        follows = alike and self._opened[1] < cell
+        old = mask if follows else times[slots] < cell * self._common_ns
+        if old is not None and mask is not None:
+            old = old & mask
         if old is None or np.count_nonzero(old) == len(old):
             times[slots], values[slots] = share.time_ns, value
         else:
             _, chosen = share.pick(np.flatnonzero(old))
             times[chosen], values[chosen] = share.time_ns[old], value[old]
-        self._opened = (slots, cell) if regular else _NONE
+        self._opened = (slots, cell, marks) if regular else _NONE
 
     def slopes(self, slots: Slots, now_ns: Int64, now: Float64, readings_min: Float64 | int = READINGS_MIN) -> Float64:
         """Return each rule's slope by least squares, in units per minute.
