@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -17,8 +18,10 @@ from detectors.bank import NORMAL, Bank, State, Switch, margin, time_column
 from detectors.extremes import Extremes
 from detectors.river_model import BYTES_MAX, FAR, Kind, Stream, build, kept, kind_of, returned
 from gateway.core.errors import ConfigError
-from gateway.core.model import Batch, Float64, Int32, Int64, Level, Reason, Rule, UInt8, Verdicts
+from gateway.core.model import Batch, Channel, Float64, Int32, Int64, Level, Reason, Rule, UInt8, Verdicts
 from gateway.core.plugin import PluginOptions
+
+log = structlog.get_logger()
 
 BOUNDED: Final = frozenset({"anomaly.HalfSpaceTrees", "anomaly.GaussianScorer"})
 """Models whose score cannot pass 1: what counts is how little is missing."""
@@ -104,6 +107,12 @@ def options_of(rule: Rule) -> RiverOptions:
     return rule.options
 
 
+def _believed(channel: Channel) -> tuple[float, float]:
+    """Return between which values a reading counts as it is: a range's width beyond either end of it."""
+    span = channel.range_high - channel.range_low
+    return (channel.range_low - span, channel.range_high + span) if np.isfinite(span) else (-FAR, FAR)
+
+
 def stream_of(rule: Rule, members: int) -> Stream:
     """Return a new model for a rule. Raises ConfigError."""
     options = options_of(rule)
@@ -178,6 +187,7 @@ class RiverBank:
         self._options = [options_of(rule) for rule in rules]
         self._period_s = [max(channel.period_s for channel in rule.channels) for rule in rules]
         self._gap_s = [max(max(3.0 * c.period_s, c.stale_after_s) for c in rule.channels) for rule in rules]
+        self._believed = [[_believed(channel) for channel in rule.channels] for rule in rules]
         self._streams = [stream_of(rule, members(rule)) for rule in rules]
         self._extremes = Extremes(size)
         self._switch = Switch(
@@ -222,7 +232,7 @@ class RiverBank:
             clean: Whether they may be learned.
         """
         elapsed_s = self._elapsed(slot, time_ns)
-        values = [min(max(value, -FAR), FAR) for value in values]
+        values = [min(max(x, low), high) for x, (low, high) in zip(values, self._believed[slot], strict=True)]
         options, stream, drift = self._options[slot], self._streams[slot], self._kinds[slot] is Kind.DRIFT
         raised = self._bank.levels[slot] != NORMAL
         clean = clean and not raised
@@ -234,8 +244,11 @@ class RiverBank:
         usual, limit = self._limits(slot, drift=drift)
         ready = self._ready(slot)
         self.rank[slot] = rank if ready else np.nan
-        after = self._step(slot, time_ns, over=ready and score > max(limit, usual), under=not (ready and score > usual))
-        if clean:
+        over = ready and score > max(limit, usual)
+        # Halfway back is back: scores of the rank asked for come again and again in calm.
+        after = self._step(slot, time_ns, over=over, under=not (ready and score > (usual + limit) / 2.0))
+        # One wild reading can widen a model for ever: what is too unusual is not learned, nor is what it begins.
+        if clean and not over:
             self._learn(slot, values, score, elapsed_s, drift=drift)
         stream.follow(values)
         return Told(after, rank, score, limit)
@@ -294,14 +307,22 @@ class RiverBank:
         return {"model": data, "model_bytes": length}
 
     def restore(self, state: State) -> None:
-        """Take over models from what `save` returned. Raises ValueError where they cannot be read."""
+        """Take over models from what `save` returned; one that cannot be read learns anew, and its rule with it.
+
+        Raises ValueError where they are of other rules.
+        """
         data, length = state["model"], state["model_bytes"]
         if data.shape != (len(self._rules), BYTES_MAX) or len(length) != len(self._rules):
             raise ValueError(f"saved models are {list(data.shape)}, not of {len(self._rules)} rules")
-        lost = np.flatnonzero(length == 0)
+        lost = np.flatnonzero(length == 0).tolist()
         for slot in np.flatnonzero(length).tolist():
-            self._streams[slot] = returned(data[slot, : int(length[slot])].tobytes())
-        self.forget(lost)
+            try:
+                self._streams[slot] = returned(data[slot, : int(length[slot])].tobytes())
+            except ValueError as error:
+                # Of another version of river, say. What its rule has counted fits no model that knows nothing.
+                log.warning("model learns anew", rule=self._rules[slot].id, why=str(error))
+                lost.append(slot)
+        self.forget(np.array(lost, np.intp))
         self._switch.restored()
 
 

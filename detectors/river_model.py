@@ -2,8 +2,8 @@
 
 river is imported when a rule names a model, and never otherwise: it takes a second and 85 MiB.
 
-A kept model is a pickle. It is read back only from the gateway's own data folder, and only objects of river and what
-these are made of are accepted; whoever can write to that folder can do worse anyway.
+A kept model is a pickle. Only what river's models are made of is taken from it: classes of river, plain containers, and
+a few functions by name; so a data folder that was copied from elsewhere runs nothing.
 
 References:
     J. Montiel et al., River: machine learning for streaming data in Python, JMLR 22 (2021); https://riverml.xyz.
@@ -32,14 +32,23 @@ BYTES_MAX: Final = 57_344
 """The most that a kept model takes: a default HalfSpaceTrees fits, more trees do not."""
 
 _NAME: Final = re.compile(r"[a-z_]+(\.[a-z_]+)*\.[A-Z]\w*")
-_PARTS: Final = ("river", "river_rust", "numpy", "collections", "random", "scipy")
-_BUILTINS: Final = frozenset(
-    "set frozenset range slice complex bytearray object dict list tuple int float bool str getattr".split()  # noqa: SIM905  # easier to read than fourteen strings
+_PARTS: Final[Mapping[str, frozenset[str]]] = {
+    top: frozenset(names.split())
+    for top, names in (
+        ("builtins", "set frozenset range slice complex bytearray object dict list tuple int float bool str"),
+        ("collections", "Counter OrderedDict defaultdict deque"),
+        ("functools", "partial"),
+        ("random", "Random"),
+        ("statistics", "NormalDist"),
+        ("numpy", "_reconstruct ndarray dtype scalar _frombuffer array ones zeros"),
+    )
+}
+_GENERATORS: Final = frozenset(
+    "RandomState MT19937 PCG64 Generator __randomstate_ctor __bit_generator_ctor __generator_ctor".split()  # noqa: SIM905  # easier to read than seven strings
 )
-_NUMPY: Final = frozenset(
-    "_reconstruct ndarray dtype scalar _frombuffer RandomState __randomstate_ctor _mt19937 MT19937 "  # noqa: SIM905  # as above
-    "__bit_generator_ctor _pickle PCG64 Generator __generator_ctor".split()
-)
+_RIVER: Final = ("river", "river_rust")
+_NO_MODELS: Final = ("river.datasets", "river.checks", "river.stream")
+"""Parts of river that read files, or fetch them."""
 
 
 class Kind(Enum):
@@ -200,8 +209,25 @@ def returned(data: bytes) -> Stream:
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         top = module.partition(".")[0]
+        if (module, name) == ("builtins", "getattr"):
+            return _method
         mine = module == __name__ and name in ("Stream", "Kind")
-        plain = (module == "builtins" and name in _BUILTINS) or (module, name) == ("functools", "partial")
-        if mine or plain or (top == "numpy" and name in _NUMPY) or (top in _PARTS and top != "numpy"):
-            return super().find_class(module, name)
+        known = name in _PARTS.get(top, ()) or (module.startswith("numpy.random") and name in _GENERATORS)
+        known = known or (top in _RIVER and not module.startswith(_NO_MODELS))
+        # A dot would lead on to whatever a module has imported.
+        if "." not in name and (mine or known):
+            found = super().find_class(module, name)
+            if top not in _RIVER or _is_of_river(found):
+                return found
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a model")
+
+
+def _is_of_river(found: Any) -> bool:
+    return callable(found) and str(getattr(found, "__module__", "")).partition(".")[0] in _RIVER
+
+
+def _method(of: Any, name: str) -> Any:
+    """Return a model's own method: how a bound one is kept."""
+    if not _is_of_river(type(of)) or name.startswith("__") or not inspect.ismethod(found := getattr(of, name, None)):
+        raise pickle.UnpicklingError(f"{name} of {type(of).__name__} is no part of a model")
+    return found

@@ -36,6 +36,10 @@ def made(**options: Any) -> river.River:
     return detector
 
 
+def made_options() -> river.Options:
+    return river.Options(model="anomaly.StandardAbsoluteDeviation", settle_s=100.0, learn_s=200.0, warn_at=0.99)
+
+
 def feed(detector: Any, seconds: range, offset: float = 0.0, **columns: Any) -> list[tuple[int, Level]]:
     found = []
     for second in seconds:
@@ -183,6 +187,90 @@ def test_a_kept_model_comes_back_and_nothing_else_does() -> None:
             returned(zlib.compress(pickle.dumps(wrong)))
     with pytest.raises(ValueError, match="a kept model"):
         returned(b"no such thing")
+
+
+def test_a_reading_that_is_a_warning_is_not_learned() -> None:
+    detector = made(model="anomaly.StandardAbsoluteDeviation", off_delay_s=0.0)
+    feed(detector, range(300))
+    assert feed(detector, range(300, 301), offset=1e308) == [(300, Level.WARNING)]
+    assert feed(detector, range(301, 400)) == [(301, Level.NORMAL)]
+    assert feed(detector, range(400, 401), offset=60.0) == [(400, Level.WARNING)]
+
+
+def test_a_value_that_no_instrument_shows_while_it_learns_does_not_blind_it() -> None:
+    channel = Channel(0, "i.x", "i", "x", "u", 0.0, 100.0, decimals=1)
+    options = river.Options(model="anomaly.OneClassSVM", **SCALED, settle_s=100.0, warn_at=0.99)
+    detector = river.create([Rule(0, "r", "river", (channel,), options)])
+    assert isinstance(detector, river.River)
+    feed(detector, range(50))
+    feed(detector, range(50, 51), offset=1e300)
+    feed(detector, range(51, 2000))
+    assert (400, Level.WARNING) not in feed(detector, range(2000, 2001))
+    assert feed(detector, range(2001, 2002), offset=75.0) == [(2001, Level.WARNING)]
+
+
+def called(module: str, name: str, *arguments: str) -> bytes:
+    """Return a pickle that calls something as it is read."""
+
+    def text(word: str) -> bytes:
+        return b"\x8c" + bytes([len(word)]) + word.encode()
+
+    return b"\x80\x04" + text(module) + text(name) + b"\x93(" + b"".join(map(text, arguments)) + b"tR."
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "arguments"),
+    [
+        ("os", "system", ["true"]),
+        ("random", "_os.system", ["true"]),
+        ("collections", "_sys.modules.get", ["os"]),
+        ("river.base.base", "inspect.sys.exit", ["1"]),
+        ("river.base.base", "inspect", ["1"]),
+        ("river.stream", "iter_csv", ["/etc/hostname"]),
+        ("river.stream.iter_csv", "open_filepath", ["/etc/hostname", "infer"]),
+        ("numpy", "memmap", ["/etc/hostname"]),
+        ("builtins", "eval", ["1"]),
+        ("builtins", "getattr", ["text", "upper"]),
+    ],
+)
+def test_a_kept_model_calls_nothing_that_no_model_is_made_of(module: str, name: str, arguments: list[str]) -> None:
+    with pytest.raises(ValueError, match="no part of a model"):
+        returned(zlib.compress(called(module, name, *arguments)))
+
+
+def test_models_of_many_parts_come_back() -> None:
+    deep = {"predictive_model": {"model": "tree.HoeffdingAdaptiveTreeRegressor"}}
+    for name, parameters in (
+        ("drift.PageHinkley", {}),
+        ("drift.KSWIN", {}),
+        ("anomaly.PredictiveAnomalyDetection", deep),
+    ):
+        model = build(name, parameters)
+        stream = Stream(model, kind_of(model, name))
+        for k in range(300):
+            stream.score([float(k % 7)])
+            stream.learn([float(k % 7)])
+        data = kept(stream)
+        assert data is not None
+        assert returned(data).score([3.0]) == stream.score([3.0])
+
+
+def test_a_model_that_cannot_be_read_learns_anew_and_the_others_go_on() -> None:
+    rules = [Rule(k, f"r{k}", "river", (CHANNELS[k],), made_options()) for k in range(2)]
+    detector, other = river.create(rules), river.create(rules)
+    for second in range(300):
+        value = 20.0 + np.random.default_rng(second).normal()
+        detector.update(Batch.of([0, 1], second * SECOND, [value, value]))
+    state = detector.save()
+    state["model"][0, :8] = 0
+    other.restore(state)
+    assert isinstance(other, river.River)
+    assert other.ready.tolist() == [False, True]
+    for second in range(300, 600):
+        value = 20.0 + np.random.default_rng(second).normal()
+        other.update(Batch.of([0, 1], second * SECOND, [value, value]))
+    assert other.ready.all()
+    assert other.update(Batch.of([0, 1], 600 * SECOND, [90.0, 90.0])).rule.tolist() == [0, 1]
 
 
 def test_river_is_imported_only_when_a_rule_names_a_model() -> None:
