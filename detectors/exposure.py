@@ -6,7 +6,8 @@ minutes and over 8 hours is judged in two steps.
 
 Readings count by the time they stand for, in means of half a minute. What nobody measured is unknown, and never clean
 air: a sum stands still, and a mean is that of the known part, as if the rest had been alike. Before the first reading,
-and before a gap longer than the window, nothing was breathed here.
+and before a gap longer than the window, nothing was breathed here; but that ends no alarm: it is over only when the
+mean of what has been measured since is below.
 
     >>> from gateway.core.model import Batch, Channel, Level, Rule
     >>> channel = Channel(0, "gd-01.co", "gd-01", "co", "ppm", 0.0, 1000.0, decimals=0)
@@ -260,6 +261,7 @@ class Average:
         self._past_amount: Float64 = np.zeros(size + 1)
         self._past_s: Float64 = np.zeros(size + 1)
         self.value: Float64 = np.zeros(size + 1)
+        self.known: Float64 = np.zeros(size + 1)
 
     def columns(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Return the state, for `Judge.columns`."""
@@ -277,7 +279,10 @@ class Average:
         return {f"{name}_{key}": column for key, column in own.items()}
 
     def add(self, slots: Where, value: Float64, elapsed_s: Float64, time_ns: Int64) -> None:
-        """Take in concentrations and how long each stood, and set `value` to the means up to now."""
+        """Take in concentrations and how long each stood, and set `value` to the means up to now.
+
+        Also `known`, the means of what was measured, as if a window that has just begun had always been so.
+        """
         # As the number of a cell by a division would cost more than all that follows.
         inside = time_ns - self._cell[slots] * self._cell_ns
         moved = (inside < 0) | (inside >= self._cell_ns)
@@ -290,7 +295,8 @@ class Average:
         amount = self._past_amount[slots] + self._open_amount[slots]
         known_s = self._past_s[slots] + self._open_s[slots]
         lasted_s = np.minimum((time_ns - self._began_ns[slots]) / NS_PER_S, self._window_s)
-        self.value[slots] = amount / known_s * (lasted_s / self._window_s)
+        self.known[slots] = known = amount / known_s
+        self.value[slots] = known * (lasted_s / self._window_s)
 
     def _begin(self, slots: Slots, cell: Int64, since_ns: Int64) -> None:
         """Complete the open cells and begin these; what lies a window and more behind leaves."""
@@ -383,7 +389,7 @@ class Exposure(Judge):
         for k, (average, needed) in enumerate(zip(self._averages, self._any_average, strict=True)):
             if needed:
                 over |= average.value[slots] >= self._limit[k][:, slots] * _ROUNDING
-                still |= average.value[slots] >= self._clear[k][:, slots]
+                still |= average.known[slots] >= self._clear[k][:, slots]
         return over, ~still
 
     def _judge(self, batch: Batch, closed: Closed, chosen: Slots, steps: tuple[Mask, Mask]) -> Verdicts:

@@ -103,6 +103,18 @@ def test_a_gap_counts_as_the_known_part_of_the_window() -> None:
     assert found[0] <= 0.6
 
 
+@pytest.mark.parametrize("begin", [50.0, 3000.0, -60.0], ids=["silence", "days of silence", "a clock set back"])
+@pytest.mark.parametrize("mean", ["stel", "twa"])
+def test_a_window_that_begins_anew_ends_no_alarm_while_the_gas_is_there(mean: str, begin: float) -> None:
+    detector = make(**{mean: {"low": 20.0}})
+    assert first(detector, 30, 700.0) is not None
+    assert first(detector, 15, 0.0, quality=Quality.COMMS_LOST, begin=30) is None
+    assert first(detector, 30, 700.0, begin=begin) is None
+    assert detector.level.tolist() == [Level.LOW]
+    assert first(detector, 1000, 0.0, begin=begin + 30) is not None
+    assert detector.level.tolist() == [Level.NORMAL]
+
+
 def test_the_reason_tells_the_mean_in_both_languages() -> None:
     detector = make(stel={"low": 20.0})
     for second in range(0, 1200, 10):
