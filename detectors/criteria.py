@@ -336,7 +336,8 @@ class Senses:
         new.rate = np.where(told, rate, np.nan)
         was_limit, was_rate = (new.beyond & BEYOND_LIMIT) != 0, (new.beyond & BEYOND_RATE) != 0
         stays = over_range | (new.value >= self._limit_end[at])
-        limit = (new.value >= self.limit[at]) | (was_limit & stays)
+        # What is beyond its range is beyond its limit, also where the limit lies higher, or the range is unknown.
+        limit = (new.value >= self.limit[at]) | (over_range & np.isfinite(self.limit[at])) | (was_limit & stays)
         end = (1.0 - _RATE_DEADBAND) * self.rate_limit[at]
         steep = (new.rate >= self.rate_limit[at]) | (was_rate & (new.rate >= end))
         new.beyond = (limit * BEYOND_LIMIT + steep * BEYOND_RATE).astype(np.int8)

@@ -162,7 +162,9 @@ class Vote(RoundJudge):
         self._gone = self.member_column("gone", 0, np.bool_)
         self._beyond_ns = [self.member_column(f"{step}_beyond_ns", int(NEVER), np.int64) for step in ("low", "high")]
         self._beyond = [self.member_column(f"{step}_beyond", 0, np.bool_) for step in ("low", "high")]
-        self.columns |= self._ladder.columns()
+        delays = self._ladder.columns()
+        self._off_ns = delays["low_off_ns"], delays["high_off_ns"]
+        self.columns |= delays
         self._awake: Mask = np.zeros(len(rules) + 1, np.bool_)
 
     def _calm(self, batch: Batch, mine: Slots, slots: Slots, places: Slots) -> Mask:
@@ -192,12 +194,22 @@ class Vote(RoundJudge):
         needed = self._needed(slots)
         asked = ~np.isnan(self._limit[:, slots])
         over = (counts[0] >= needed) & asked[0], (counts[1] >= needed) & asked[1]
-        after = self._ladder.step(slots, time_ns, over, (~over[0], ~over[1]), bad | over_range)
+        after = self._step(slots, time_ns, over, bad, over_range)
         self._awake[slots] = (after != 0) | (counts[0] + counts[1] > 0) | self._ladder.awake(slots)
         changed = self._bank.changed(slots, after)
         if not len(changed):
             return NO_VERDICTS
         return self._report(batch, at[changed], slots[changed], after[changed])
+
+    def _step(self, slots: Slots, time_ns: Int64, over: tuple[Mask, Mask], bad: Mask, over_range: Mask) -> Int8:
+        """Return the levels; a member without a value says nothing of the others, whose way down goes on."""
+        going = [column[slots] for column in self._off_ns]
+        after = self._ladder.step(slots, time_ns, over, (~over[0], ~over[1]), bad | over_range)
+        others = bad & (self._left(slots) > 0)
+        for column, since_ns, beyond in zip(self._off_ns, going, over, strict=True):
+            stays = others & ~beyond
+            column[slots[stays]] = since_ns[stays]
+        return after
 
     def _cast(self, step: int, at: tuple[Slots, Slots], readings: Batch) -> None:
         """Take note of who is beyond a set point now, one reading of a rule."""
@@ -274,7 +286,8 @@ def create(rules: Sequence[Rule]) -> Detector:
     """Return the detector for these rules.
 
     Raises:
-        ConfigError: More votes are wished than there are members, or the members measure in different units.
+        ConfigError: More votes are wished than there are members, the members measure in different units, or a set
+            point lies beyond what a member can show.
     """
     for rule in rules:
         units = {channel.unit for channel in rule.channels}
@@ -285,4 +298,18 @@ def create(rules: Sequence[Rule]) -> Detector:
             names = ", ".join(channel.id for channel in rule.channels[:_NAMED_MAX])
             problem = f"{_options(rule).votes} votes of {len(rule.channels)} members ({names}) can never be reached"
             raise ConfigError(("options", "votes"), problem).under(*rule.path)
+        _check_ranges(rule)
     return Vote(rules)
+
+
+def _check_ranges(rule: Rule) -> None:
+    """Refuse a set point that a member can never reach: its vote would be missing, and nobody would know."""
+    for step in ("low", "high"):
+        value = getattr(_options(rule), step)
+        for channel in rule.channels:
+            if value is not None and (value > channel.range_high or value < channel.range_low):
+                problem = (
+                    f"{value:g} {channel.unit} lies outside the range of {channel.id}, {channel.range_low:g} to "
+                    f"{channel.range_high:g} {channel.unit}"
+                )
+                raise ConfigError(("options", step), problem).under(*rule.path)

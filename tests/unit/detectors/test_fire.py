@@ -262,6 +262,16 @@ def test_over_range_counts_as_the_end_of_the_range_and_clears_nothing() -> None:
     assert detector.level[0] == Level.HIGH
 
 
+@pytest.mark.parametrize("top", [50.0, np.nan], ids=["below its limit", "unknown"])
+def test_over_range_needs_no_vote_though_the_range_ends_below_the_limit_or_nowhere(top: float) -> None:
+    heads = channel(0, "temperature", range_high=top), channel(1, "smoke"), channel(2, "co2", range_high=top)
+    detector = create([Rule(0, "f", "fire", heads, Options(), group=True)])
+    for k in range(20):
+        detector.update(Batch.of([0, 1, 2], START + k * SECOND, [21.0, 0.001, 600.0]))
+    bad = [Quality.OVER_RANGE, Quality.COMMS_LOST, Quality.COMMS_LOST]
+    assert detector.update(Batch.of([0, 1, 2], START + 20 * SECOND, [21.0, 0, 0], bad)).level.tolist() == [Level.HIGH]
+
+
 def test_a_limit_is_over_only_below_its_deadband() -> None:
     room = Room("temperature", "smoke")
     room.shows(20)

@@ -131,6 +131,28 @@ def test_delays_count_the_time_of_readings() -> None:
     assert [level for level, _ in say(detector, 11, 5, 5)] == ["NORMAL"]
 
 
+def test_a_dead_head_does_not_keep_the_others_alarm_for_ever_and_its_silence_clears_nothing() -> None:
+    detector = vote(3, high=40, off_delay_s=5, within_s=0)
+    dead = [Quality.GOOD, Quality.GOOD, Quality.COMMS_LOST]
+
+    def tell(second: float, value: float, quality: list[Quality]) -> list[int]:
+        return detector.update(Batch.of([0, 1, 2], round(second * SECOND), [value] * 3, quality)).level.tolist()
+
+    assert tell(0, 50, dead) == [Level.HIGH]
+    assert [tell(second, 5, dead) for second in range(1, 6)] == [[]] * 5
+    assert tell(6, 5, dead) == [Level.NORMAL]
+    assert tell(10, 50, dead) == [Level.HIGH]
+    assert tell(11, 5, dead) == []
+    assert [tell(second, 5, [Quality.COMMS_LOST] * 3) for second in range(12, 60)] == [[]] * 48
+    assert tell(60, 5, dead) == [], "nobody saw what was there meanwhile"
+    assert tell(66, 5, dead) == [Level.NORMAL]
+
+
+def test_a_set_point_beyond_what_a_member_can_show_is_refused() -> None:
+    with pytest.raises(ConfigError, match="140 %LEL lies outside the range of gd-1"):
+        vote(2, high=140)
+
+
 def test_a_vote_that_has_run_out_is_not_revived_by_a_clock_set_back() -> None:
     detector = vote(2, high=40, within_s=10)
     say(detector, 1000, 50, 3)
