@@ -317,7 +317,10 @@ class AlarmBook:
                 f"unshelved: the condition rises to {now.name}, more than was shelved", "解除搁置：级别高于搁置时的级别"
             )
             self._apply(events, alarm, Trigger.EXCEED, seen_before(last), Cause(reading.time_ns, more))
-        why = because(alarm.words.changed(before, now, reading.value, reading.limit, reading.quality), reading.reason)
+        said = alarm.words.changed(
+            before, now, reading.value, reading.limit, reading.quality, explained=reading.reason is not None
+        )
+        why = because(said, reading.reason)
         if now is Level.NORMAL and last.state in (AlarmState.UNACKED, AlarmState.ACKED) and is_held(alarm, last):
             why = Reason(f"{why.en}; the alarm is held until it is reset", f"{why.zh}；报警保持，待复位")
         seen = seen_now(now, reading, last)

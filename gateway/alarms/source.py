@@ -49,12 +49,13 @@ def of_rule(rule: Rule) -> Source:
     channels = rule.judges
     quantity, instrument = (_common(getattr(c, name) for c in channels) for name in ("quantity", "instrument"))
     unit = rule.judged.unit.replace("{}", _common(c.unit for c in channels))
+    group = "" if len(channels) == 1 else rule.id.partition(":")[0]
     return Source(
         id=rule.id,
         index=rule.index,
         latching=rule.latching,
         priority={**default_priorities(rule.latching), **rule.priority},
-        words=Words(quantity, unit, max(c.decimals for c in channels), rule.judged),
+        words=Words(quantity, unit, max(c.decimals for c in channels), rule.judged, group=group),
         response=rule.response,
         delayed=(getattr(rule.options, "on_delay_s", 0) or 0) > 0 and any(map(is_hazard, rule.levels)),
         blank=_blank(

@@ -78,25 +78,37 @@ class Words:
         unit: Its unit.
         decimals: Digits after the point that mean something.
         judged: What the judged values are, where they are not the reading itself.
+        group: Name of the rule, where it judges channels of several quantities together: the sentences begin with
+            it and leave out the value, as the number of a whole group says nothing to people.
+
+    >>> Words("", "", 1, Judged(en="criteria met"), group="fire").changed(Level.NORMAL, Level.HIGH, 2.0, 2.0, 0).en
+    'fire reached HIGH'
     """
 
-    __slots__ = ("_decimals", "_head", "_unit")
+    __slots__ = ("_decimals", "_head", "_measured", "_plain", "_unit")
 
-    def __init__(self, quantity: str, unit: str, decimals: int, judged: Judged = _THE_READING) -> None:
+    def __init__(
+        self, quantity: str, unit: str, decimals: int, judged: Judged = _THE_READING, *, group: str = ""
+    ) -> None:
+        self._plain = bool(group) and not quantity
         en = f"{spoken(quantity)} {judged.en}".rstrip() if quantity or not judged.en else spoken(judged.en)
         zh = f"{units.quantity(quantity).label_zh if quantity else ''}{judged.zh}" or "数值"
-        self._head = Reason(en, zh)
+        self._head = Reason(group, f"{group} ") if self._plain else Reason(en, zh)
+        itself = Reason(spoken(quantity), units.quantity(quantity).label_zh) if quantity else self._head
+        self._measured = itself if judged.en else None
         self._unit = f" {unit}" if unit else ""
         self._decimals = decimals
 
     def seen(self, value: float) -> Reason:
         """Return what was measured, e.g. `CH4 at 17.2 %LEL`; without the value where there is none."""
-        if math.isnan(value):
+        if self._plain or math.isnan(value):
             return self._head
         figure = f"{number(value, self._decimals)}{self._unit}"
         return Reason(f"{self._head.en} at {figure}", f"{self._head.zh} {figure}，")
 
-    def changed(self, before: Level, now: Level, value: float, limit: float, quality: int) -> Reason:
+    def changed(
+        self, before: Level, now: Level, value: float, limit: float, quality: int, *, explained: bool = False
+    ) -> Reason:
         """Return what a changed condition means.
 
         Args:
@@ -105,6 +117,7 @@ class Words:
             value: The judged value, or NaN.
             limit: What it was compared with, or NaN.
             quality: The reading's `Quality` code, or the fault found.
+            explained: Whether the detector's own reason follows: figures that are not the reading are in there.
 
         >>> Words("ch4", "%LEL", 1).changed(Level.NORMAL, Level.LOW, 17.2, 10.0, 0)
         Reason(en='CH4 at 17.2 %LEL reached LOW limit 10', zh='甲烷 17.2 %LEL，达到低限 10')
@@ -113,19 +126,21 @@ class Words:
         """
         if now is Level.FAULT:
             return self._fault(before, quality)
-        en, zh = self.seen(value)
+        told = self._measured if explained and now is Level.WARNING else None
+        en, zh = told or self.seen(value)
         if now is Level.NORMAL:
             return Reason(f"{en} is back to normal", f"{zh}已恢复正常")
         if is_hazard(before) and (now is Level.WARNING or before is Level.HIGH):
             return Reason(f"{en} went from {before.name} to {now.name}", f"{zh}由{_ZH[before]}降为{_ZH[now]}")
         if now is Level.WARNING:
             return Reason(f"{en} gives a warning", f"{zh}预警")
-        return Reason(f"{en} reached {now.name}{_limit(limit)}", f"{zh}达到{_ZH[now]}{_figure(limit)}")
+        at = math.nan if self._plain else limit
+        return Reason(f"{en} reached {now.name}{_limit(at)}", f"{zh}达到{_ZH[now]}{_figure(at)}")
 
     def still(self, now: Level, value: float | None, limit: float | None) -> Reason:
         """Return what is found after a reset: the condition is still there."""
         en, zh = self.seen(math.nan if value is None else value)
-        at = math.nan if limit is None else limit
+        at = math.nan if limit is None or self._plain else limit
         return Reason(f"{en} is still {now.name} after the reset{_limit(at)}", f"{zh}复位后仍为{_ZH[now]}{_figure(at)}")
 
     def _fault(self, before: Level, quality: int) -> Reason:

@@ -62,13 +62,18 @@ function place(a) {
   if (link !== "lost") number = own && !(a.frame === frames && a.kind !== "acknowledged") ? value[c] : a.value;
   return {c, unit: a.unit, text: number === null || number === undefined ? GONE : number.toFixed(c >= 0 ? columns.decimals[c] : 2), q: own && link !== "lost" ? qualities[quality[c]] : ""};
 }
+// A learned limit has more digits than its channel; one that people set is shown as they set it.
+const limit = (a, p) => grouped(a) || a.limit === null ? "" : String(+a.limit.toFixed(a.level === "warning" && p.c >= 0 ? columns.decimals[p.c] : 6));
 const spoken = (q) => /\d|^(co|no|hf|hcn|hcl|lel|voc)$/.test(q) ? q.toUpperCase() : q[0].toUpperCase() + q.slice(1);
 function title(c) { return (lang === "zh" && columns.label_zh[c]) || columns.label[c]; }
+// What of an alarm stands in columns of figures: of a group it would be a number that says nothing, or reads like a value.
+const grouped = (a) => !a.channel && !a.alarm.startsWith("system/");
 function about(a) {
   const c = index.has(a.channel) ? index.get(a.channel) : -1;
   const own = a.alarm.startsWith("system/"), name = c >= 0 ? title(c) : a.channel;
-  return {what: own ? a.alarm.slice(7) : `${a.quantity ? spoken(a.quantity) : a.alarm} ${T[lang][a.level] || ""}`, where: a.area || a.instrument,
-    sub: a.level === "warning" && !own ? [name, reason(a)].filter(Boolean).join(" · ") : name || why(a)};
+  const told = !own && a.level !== "normal" && (a.level === "warning" || grouped(a));
+  return {told, what: own ? a.alarm.slice(7) : `${a.quantity ? spoken(a.quantity) : a.alarm} ${T[lang][a.level] || ""}`, where: a.area || a.instrument,
+    sub: told ? [name, reason(a)].filter(Boolean).join(" · ") : name || why(a)};
 }
 function stateWords(a) {
   const more = a.state === "acked" && a.acked_by ? t("by", a.acked_by) : ASIDE.includes(a.state) && a.until ? t("until", clock(a.until)) : "";
@@ -103,7 +108,7 @@ function fill(r, a) {
   const p = place(a), said = refusals.get(a.alarm), off = link === "lost" || role === "viewer" || busy.has(a.alarm);
   const seconds = a.raised_at ? Math.max(0, Math.round((Date.now() + skew - Date.parse(a.raised_at)) / 1000)) : -1;
   const key = JSON.stringify([lang, a.seq, a.state, p.text, p.q, said, off, link, columns !== null]);
-  r.tr.className = `p${a.priority}r${unacked(a) ? " un" : ""}${/latched|returned/.test(a.state) ? " held" : ""}${ASIDE.includes(a.state) ? " aside" : ""}${a.level === "warning" ? " calm" : ""}${selected === a.alarm ? " sel" : ""}`;
+  r.tr.className = `p${a.priority}r${unacked(a) ? " un" : ""}${/latched|returned/.test(a.state) ? " held" : ""}${ASIDE.includes(a.state) ? " aside" : ""}${a.level === "warning" ? " calm" : ""}${about(a).told ? " told" : ""}${selected === a.alarm ? " sel" : ""}`;
   r.tr.setAttribute("aria-selected", selected === a.alarm);
   if (r.age) put(r.age, span(seconds));
   if (r.key === key) return;
@@ -117,8 +122,8 @@ function fill(r, a) {
   r.since.replaceChildren(clock(a.raised_at || a.time), r.age);
   r.where.textContent = s.where; r.where.title = s.where;
   r.what.replaceChildren(what, make("small", "", s.sub)); r.what.title = why(a);
-  r.value.replaceChildren(...(a.channel || a.value !== null ? [make("b", "", p.text), " ", make("small", "", p.q && p.q !== "good" ? word(p.q) : p.unit)] : []));
-  r.limit.textContent = a.limit === null ? "" : String(+a.limit.toPrecision(6)); r.limit.dataset.h = t("limit");
+  r.value.replaceChildren(...(a.channel || (a.value !== null && !grouped(a)) ? [make("b", "", p.text), " ", make("small", "", p.q && p.q !== "good" ? word(p.q) : p.unit)] : []));
+  r.limit.textContent = limit(a, p); r.limit.dataset.h = t("limit");
   r.state.replaceChildren(state, ...(more ? [make("small", "", more)] : []), ...(said ? [make("small", "refused", t("refused", said))] : []));
   const buttons = unacked(a) ? [r.ack] : a.state === "latched_acked" ? [r.reset] : [];
   put(r.ack, t("ack")); put(r.reset, t("reset")); r.ack.disabled = r.reset.disabled = off;
@@ -153,7 +158,7 @@ function drawBanner() {
   if (e.dataset.id !== a.alarm) moved = performance.now();
   e.dataset.k = key; e.dataset.id = a.alarm; e.className = `p${a.priority}`;
   const b = make("button", "", t("ack")); b.disabled = link === "lost" || role === "viewer" || busy.has(a.alarm); b.onclick = (e) => aimed(e) && order_(a.alarm, "acknowledge");
-  const figures = a.channel || a.value !== null ? ` · ${p.text} ${p.unit}${a.limit === null ? "" : ` (${t("limit")} ${+a.limit.toPrecision(6)})`}` : "";
+  const figures = grouped(a) || (!a.channel && a.value === null) ? "" : ` · ${p.text} ${p.unit}${limit(a, p) && ` (${t("limit")} ${limit(a, p)})`}`;
   e.replaceChildren(shape(a.priority, a.level), make("div", "", make("b", "", s.what), ` ${s.where}${figures} · ${clock(a.raised_at || a.time)}${list.length > 1 ? `  +${list.length - 1}` : ""}`, make("p", "", a.response || why(a))), b);
 }
 function drawDetail() {

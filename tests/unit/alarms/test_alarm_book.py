@@ -333,7 +333,7 @@ def test_the_alarm_of_a_group_is_of_what_its_channels_have_in_common():
     first, second = book.judge(many([0, 1], [Level.WARNING, Level.HIGH], 2.0, 2.0))
     assert (first.channel, first.instrument, first.quantity, first.unit) == ("", "", "ch4", "%LEL")
     assert (second.channel, second.quantity, second.unit) == ("", "", "")
-    assert (second.why, second.why_zh) == ("Criteria at 2 reached HIGH limit 2", "判据 2，达到高限 2")
+    assert (second.why, second.why_zh) == ("fire reached HIGH", "fire 达到高限")
 
 
 def test_an_event_of_a_journal_that_knew_no_chinese_is_read_as_it_was():

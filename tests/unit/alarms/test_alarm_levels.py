@@ -8,7 +8,7 @@ from gateway.alarms.level import default_priorities, is_covered, level_after, tr
 from gateway.alarms.state import Trigger
 from gateway.alarms.words import Words, one_line, spoken
 from gateway.core.alarm import AlarmState
-from gateway.core.model import Level, Priority, Quality
+from gateway.core.model import Judged, Level, Priority, Quality, Reason
 
 NAN = float("nan")
 CHANGES = [(a, b) for a, b in itertools.product(Level, Level) if a is not b]
@@ -118,3 +118,17 @@ def test_a_change_is_told_in_one_plain_line(
 def test_a_persons_words_stay_on_one_line_and_have_an_end():
     assert one_line(" valve \n  open\t") == "valve open"
     assert len(one_line("x" * 9000)) == 500
+
+
+def test_a_warning_leaves_figures_that_are_not_the_reading_to_the_detectors_reason():
+    words = Words("temperature", "°C", 1, Judged(en="time to limit", zh="到达限值的时间"))
+    said = words.changed(Level.NORMAL, Level.WARNING, 4.0, 10.0, Quality.GOOD, explained=True)
+    assert said == Reason("Temperature gives a warning", "温度预警")
+
+
+def test_a_group_of_several_quantities_is_called_by_its_rule_and_shows_no_number():
+    words = Words("", "", 1, Judged(en="criteria met", zh="判据成立数"), group="fire")
+    raised = words.changed(Level.NORMAL, Level.HIGH, 2.0, 2.0, Quality.GOOD, explained=True)
+    assert raised == Reason("fire reached HIGH", "fire 达到高限")
+    assert words.changed(Level.HIGH, Level.NORMAL, 0.0, 2.0, Quality.GOOD).en == "fire is back to normal"
+    assert words.still(Level.HIGH, 2.0, 2.0).en == "fire is still HIGH after the reset"

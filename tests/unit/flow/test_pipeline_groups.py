@@ -88,9 +88,9 @@ def test_a_fire_is_high_by_agreement_before_its_heat_limit_and_latched_in_its_ow
         True,
     )
     assert high.time_ns < heat.time_ns
-    assert high.why.startswith("Criteria met at 2")
+    assert high.why.startswith("fire reached HIGH: ")
     assert "temperature" in high.why
-    assert high.why_zh.startswith("判据成立数 2")
+    assert high.why_zh.startswith("fire 达到高限：")
     warned = [event for event in events if event.level == "warning"]
     assert {event.alarm for event in warned} <= {"fire:hall-1", "room:hall-1"}
     assert not any(event.annunciate for event in warned)
