@@ -35,11 +35,13 @@ from simulators.events import (
     VentilationEvent,
     WarmUpEvent,
     WeldingEvent,
+    WindEvent,
 )
 from simulators.field import Place
 from simulators.fire import GROWTH_KW_S2
 from simulators.instruments import Heads
 from simulators.leak import hole_m3_s, volume_m3_s
+from simulators.outdoors import ABOVE_GROUND_M, Yard
 from simulators.rooms import Fire, Leak, Nuisance, Room
 from simulators.scenario import Scenario
 from simulators.tanks import Flow, Heating, Tank
@@ -56,6 +58,7 @@ class Stage(Protocol):
 
     scenario: Scenario
     rooms: dict[str, Room]
+    yards: dict[str, Yard]
     tanks: dict[str, Tank]
     instruments: list[str]
     heads: Heads
@@ -65,6 +68,10 @@ class Stage(Protocol):
     line_noise: dict[str, float]
     unit_words: dict[str, int]
     relays_stuck: set[str]
+
+    def air_of(self, where: str) -> Room | Yard:
+        """Return a room or a yard by its name."""
+        ...
 
     def rows_of(self, where: str) -> NDArray[np.intp]:
         """Return the rows of an instrument or a channel."""
@@ -108,22 +115,22 @@ def _stop_s(event: Happening) -> float:
 
 
 def _leak(event: LeakEvent, world: Stage) -> None:
-    room = world.rooms[event.where]
+    air = world.air_of(event.where)
     if event.flow_l_per_min is not None:
         flow = event.flow_l_per_min / 60_000.0
     else:
         assert event.hole_mm is not None
         assert event.pressure_kpa is not None
-        flow = hole_m3_s(event.hole_mm, event.pressure_kpa, event.gas, room.temperature_c + 273.15)
-    room.leaks.append(Leak(event.gas, flow, event.at_s, event.grow_s, _stop_s(event), place_of(event, room)))
+        flow = hole_m3_s(event.hole_mm, event.pressure_kpa, event.gas, air.temperature_c + 273.15)
+    air.leaks.append(Leak(event.gas, flow, event.at_s, event.grow_s, _stop_s(event), place_of(event, air)))
 
 
-def place_of(event: LeakEvent | CleaningEvent, room: Room) -> Place | None:
-    """Return where in a room something happens; None where nobody said."""
+def place_of(event: LeakEvent | CleaningEvent, air: Room | Yard) -> Place | None:
+    """Return where in a room or yard something happens; None where nobody said."""
     if event.x_m is None or event.y_m is None:
         return None
-    height = room.height_m * _UNDER_CEILING if event.height_m is None else event.height_m
-    return event.x_m, event.y_m, height
+    usual_m = ABOVE_GROUND_M if isinstance(air, Yard) else air.height_m * _UNDER_CEILING
+    return event.x_m, event.y_m, usual_m if event.height_m is None else event.height_m
 
 
 def _clean(event: CleaningEvent, world: Stage) -> None:
@@ -176,6 +183,14 @@ def _ventilate(event: VentilationEvent, world: Stage) -> None:
 
 def _unventilate(event: VentilationEvent, world: Stage) -> None:
     world.rooms[event.where].air_changes_per_h = world.scenario.rooms[event.where].air_changes_per_h
+
+
+def _blow(event: WindEvent, world: Stage) -> None:
+    world.yards[event.where].wind.change(event.at_s, event.wind_m_s, event.from_deg, event.turns_s)
+
+
+def _blow_as_usual(event: WindEvent, world: Stage) -> None:
+    world.yards[event.where].wind.change(_stop_s(event), None, None, event.turns_s)
 
 
 def _pump(event: PumpEvent, world: Stage) -> None:
@@ -316,6 +331,7 @@ _BEGIN: dict[type, Callable[[Any, Stage], None]] = {
     CleaningEvent: _clean,
     DoorEvent: _open,
     VentilationEvent: _ventilate,
+    WindEvent: _blow,
     PumpEvent: _pump,
     HeatingEvent: _heat,
     BiasEvent: _column("bias", lambda event: event.by),
@@ -336,6 +352,7 @@ _BEGIN: dict[type, Callable[[Any, Stage], None]] = {
 _END: dict[type, Callable[[Any, Stage], None]] = {
     DoorEvent: _shut,
     VentilationEvent: _unventilate,
+    WindEvent: _blow_as_usual,
     BiasEvent: _column("bias", lambda _: 0.0),
     DriftEvent: _replace,
     SpikeEvent: _column("spike", lambda _: 0.0),

@@ -53,12 +53,12 @@ class Happening(BaseModel):
 
 
 class Placed(Happening):
-    """What happens somewhere in a room: `x_m` and `y_m` from one corner, `height_m` above the floor."""
+    """What happens somewhere: `x_m` and `y_m` from one corner of a room or yard, `height_m` above the floor."""
 
     x_m: NotNegative | None = None
     y_m: NotNegative | None = None
     height_m: NotNegative | None = None
-    """Under the ceiling where left out."""
+    """Under the ceiling where left out, in a yard at 1 m."""
 
     @model_validator(mode="after")
     def _whole_place(self) -> "Placed":
@@ -68,7 +68,7 @@ class Placed(Happening):
 
 
 class LeakEvent(Placed):
-    """Gas escapes into a room: a flow, or a hole of `hole_mm` with `pressure_kpa` gauge behind it."""
+    """Gas escapes into a room or a yard: a flow, or a hole of `hole_mm` with `pressure_kpa` gauge behind it."""
 
     what: Literal["leak"]
     gas: str
@@ -163,6 +163,15 @@ class CleaningEvent(Placed):
         if self.agent not in GASES:
             raise ValueError(f"agent must be one of {sorted(GASES)}, not {self.agent!r}")
         return self
+
+
+class WindEvent(Happening):
+    """The mean wind over a yard becomes another within `turns_s`, by the shorter way round; then it turns back."""
+
+    what: Literal["wind"]
+    wind_m_s: Positive | None = None
+    from_deg: Annotated[float, Field(ge=0.0, le=360.0)] | None = None
+    turns_s: NotNegative = 300.0
 
 
 class PumpEvent(Happening):
@@ -324,6 +333,7 @@ Event = Annotated[
     | WeldingEvent
     | CleaningEvent
     | DoorEvent
+    | WindEvent
     | VentilationEvent
     | PumpEvent
     | HeatingEvent
@@ -351,7 +361,7 @@ Event = Annotated[
 
 _HEAD = ("instrument", "channel")
 EVENTS_ON: Mapping[str, tuple[str, ...]] = {
-    "leak": ("room",),
+    "leak": ("room", "yard"),
     "fire": ("room",),
     "cooking": ("room",),
     "steam": ("room",),
@@ -359,6 +369,7 @@ EVENTS_ON: Mapping[str, tuple[str, ...]] = {
     "cleaning": ("room",),
     "door": ("room",),
     "ventilation": ("room",),
+    "wind": ("yard",),
     "pump": ("tank",),
     "heating": ("tank",),
     "stuck": _HEAD,
@@ -393,7 +404,7 @@ EVENTS_ON: Mapping[str, tuple[str, ...]] = {
 Nature = Literal["hazard", "nuisance", "fault", "state"]
 _NATURES: Mapping[Nature, str] = {
     "hazard": "leak fire",
-    "nuisance": "cooking steam welding cleaning door ventilation",
+    "nuisance": "cooking steam welding cleaning door ventilation wind",
     "fault": "stuck bias drift spike noise poison fault hang stall-heartbeat relay-stuck unit-changed dropout late "
     "loss garble wrong slow repeat refuse bus-down line-noise unplug",
     "state": "pump heating inhibit restart warm-up calibration",

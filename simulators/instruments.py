@@ -14,13 +14,23 @@ _BODY_S = 240.0
 """How fast a head's body follows the climate around it; its zero moves with the body."""
 _FLICKER_S = np.array([20.0, 200.0, 2000.0])
 """Times over which the parts of slow noise forget themselves: three to a decade each make it fall with frequency."""
+_YEAR_S = 365.25 * 86_400.0
 _WARM_UP_SHARE = 0.15
 """How far off, as a share of the span, a head reads when its heater is switched on."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSpec:
-    """One channel's head; fields as in `quantities.Head`, with `owner`, the row of its instrument."""
+    """One channel's head; fields as in `quantities.Head`, with `owner`, the row of its instrument.
+
+    A head ages with its time in service a, in years of clean air: where poisons are around it, da/dt = 1 + sum of
+    k c, with each one's k and its ppm c. What it then shows of a concentration C, before lag and noise, is
+
+        (1 - fade_per_year)^a C + zero_per_year a
+
+    since sites that burn or bind gas are lost in proportion to those left, and zeros move steadily. `years` is a at
+    the start; 0 is a head that has just been adjusted.
+    """
 
     owner: int
     low: float
@@ -36,6 +46,9 @@ class HeadSpec:
     per_rh: float = 0.0
     flicker: float = 0.0
     zero_below: float = 0.0
+    fade_per_year: float = 0.0
+    zero_per_year: float = 0.0
+    years: float = 0.0
 
 
 class Heads:
@@ -80,6 +93,9 @@ class Heads:
         # A source of its own: what other channels show does not depend on whether one flickers.
         self._slow_rng = rng.spawn(1)[0]
         self._slow = self._slow_rng.standard_normal((len(_FLICKER_S), n)) * self._flicker
+        self._years, self._fade, self._zero_per_year = (
+            column("years"), -np.log1p(-column("fade_per_year")), column("zero_per_year"))  # fmt: skip
+        self._ages = bool(self._fade.any() or self._zero_per_year.any())
         self.shown = np.zeros(n)
         self.over_range = np.zeros(n, bool)
         self.stuck = np.zeros(n, bool)
@@ -113,10 +129,10 @@ class Heads:
 
     def settle(self, felt: Float64, climate: Float64 | None = None) -> None:
         """Start with heads that have seen these values for long, and were zeroed in this climate."""
-        self._lagged = felt.copy()
+        self._lagged = self._left(felt)
         if climate is not None:
             self._zeroed, self._body = climate.copy(), climate.copy()
-        self.shown = self._quantised(felt)
+        self.shown = self._quantised(self._lagged + self._zero_per_year * self._years)
 
     def restart(self, instrument: int, warm_up_s: float | None = None) -> None:
         """Switch an instrument off and on: its warm-up begins anew, and takes `warm_up_s` where that is given."""
@@ -131,12 +147,22 @@ class Heads:
 
     def unfault(self, rows: NDArray[np.intp]) -> None:
         """Give poisoned heads their sensitivity back and take off their drift: someone has replaced them."""
+        self._years[rows] = 0.0
         self._gain[rows] = 1.0
         self._ran[rows] = 0.0
         self.poison_per_s[rows] = 0.0
         self.drift_per_h[rows] = 0.0
 
-    def step(self, felt: Float64, speed: Float64, daily: float, dt_s: float, climate: Float64 | None = None) -> None:
+    def step(
+        self,
+        felt: Float64,
+        speed: Float64,
+        daily: float,
+        dt_s: float,
+        climate: Float64 | None = None,
+        *,
+        wear: Float64 | None = None,
+    ) -> None:
         """Advance all heads by `dt_s`.
 
         Args:
@@ -146,6 +172,7 @@ class Heads:
             dt_s: The step.
             climate: float64[2, channels], temperature in °C and relative humidity in percent around each head; None
                 where no head's zero moves with them.
+            wear: float64[channels], how many times faster than in clean air each head ages; None where none does.
         """
         self._on_s += dt_s
         self._beat += np.where(self.hung | self.stalled, 0.0, dt_s)
@@ -153,15 +180,22 @@ class Heads:
             share = self.calibrating[self.owner]
             felt = np.where(np.isnan(share) | (self._span == 0.0), felt, self.low + share * self._span)
         self._gain = np.maximum(self._gain * np.exp(-self.poison_per_s * dt_s), self.poison_floor)
-        self._lagged += (self._gain * felt - self._lagged) * self._passed(speed, dt_s)
+        if self._ages:
+            self._years += (1.0 if wear is None else wear) * (dt_s / _YEAR_S)
+        self._lagged += (self._left(self._gain * felt) - self._lagged) * self._passed(speed, dt_s)
         draws = self._rng.standard_normal((2, len(felt)))
         self._wandered += self._walk * np.sqrt(dt_s / 3600.0) * draws[0]
         self._ran += self.drift_per_h * dt_s / 3600.0
         value = self._lagged + self._wandered + self._daily * daily + self._ran + self.bias + self.spike
         value += self._noise * self.noise_times * draws[1] + self._cold() + self._slowly(climate, dt_s)
+        value += self._zero_per_year * self._years
         held = self.stuck | (self.inhibited | self.hung)[self.owner]
         self.over_range = np.where(held, self.over_range, value > self.high)
         self.shown = np.where(held, self.shown, self._quantised(value))
+
+    def _left(self, felt: Float64) -> Float64:
+        """Return what an aged head still feels."""
+        return felt * np.exp(-self._fade * self._years) if self._ages else felt.copy()
 
     def _passed(self, speed: Float64, dt_s: float) -> Float64:
         """Return the share of the way to the new value that a step covers; all of it without a lag."""

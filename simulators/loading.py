@@ -10,15 +10,18 @@ from ruamel.yaml.error import YAMLError
 
 from gateway.core.errors import ConfigError
 from simulators.encoding import register_count
-from simulators.events import EVENTS_ON
+from simulators.events import EVENTS_ON, LeakEvent
 from simulators.gases import GASES
 from simulators.profiles import laid_out
 from simulators.quantities import HEADS
 from simulators.repeats import repeated
-from simulators.scenario import InstrumentSpec, MqttSpec, RtuSpec, RtuTcpSpec, Scenario
+from simulators.scenario import ChannelSpec, InstrumentSpec, MqttSpec, RtuSpec, RtuTcpSpec, Scenario
 
 FILE_BYTES_MAX = 2_000_000
-_PLANT_KEYS = ("ambient", "rooms", "tanks", "buses", "instruments")
+_IN_TANKS = frozenset({"level", "pressure"})
+_IN_YARDS = frozenset({"wind_speed", "wind_direction"})
+_ELSEWHERE = frozenset({"smoke"})
+_PLANT_KEYS = ("ambient", "rooms", "yards", "tanks", "buses", "instruments")
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -105,6 +108,8 @@ def _yaml(path: Path) -> dict[str, Any]:
 def _check_references(scenario: Scenario) -> None:
     for twice in set(scenario.rooms) & set(scenario.tanks):
         raise ConfigError(("tanks", twice), "is a room already")
+    for twice in {*scenario.rooms, *scenario.tanks} & set(scenario.yards):
+        raise ConfigError(("yards", twice), "is a room or a tank already")
     for name, room in scenario.rooms.items():
         for place, door in enumerate(room.doorways):
             if door.to not in scenario.rooms or door.to == name:
@@ -119,6 +124,8 @@ def _check_references(scenario: Scenario) -> None:
         kinds = EVENTS_ON[event.what]
         if not any(exists(scenario, event.where) for exists in (_WHERE[kind] for kind in kinds)):
             raise ConfigError(("events", place, "where"), f"{event.where!r} is no {' or '.join(kinds)} of this plant")
+        if isinstance(event, LeakEvent) and event.where in scenario.yards and event.x_m is None:
+            raise ConfigError(("events", place), "a leak in a yard needs its place, x_m and y_m")
 
 
 def _is_channel(scenario: Scenario, where: str) -> bool:
@@ -128,6 +135,7 @@ def _is_channel(scenario: Scenario, where: str) -> bool:
 
 _WHERE: Mapping[str, Callable[[Scenario, str], bool]] = {
     "room": lambda scenario, where: where in scenario.rooms,
+    "yard": lambda scenario, where: where in scenario.yards,
     "tank": lambda scenario, where: where in scenario.tanks,
     "bus": lambda scenario, where: where in scenario.buses,
     "line": lambda scenario, where: isinstance(scenario.buses.get(where), RtuSpec | RtuTcpSpec),
@@ -140,8 +148,9 @@ def _check_instrument(scenario: Scenario, spec: InstrumentSpec) -> None:
     bus = scenario.buses.get(spec.bus)
     if bus is None:
         raise ConfigError(("bus",), f"{spec.bus!r} is none of {sorted(scenario.buses)}")
-    if spec.at not in scenario.rooms and spec.at not in scenario.tanks:
-        raise ConfigError(("at",), f"{spec.at!r} is none of {sorted({*scenario.rooms, *scenario.tanks})}")
+    places = {*scenario.rooms, *scenario.yards, *scenario.tanks}
+    if spec.at not in places:
+        raise ConfigError(("at",), f"{spec.at!r} is none of {sorted(places)}")
     if isinstance(bus, MqttSpec):
         _check_topic(spec)
     elif spec.unit is None:
@@ -149,16 +158,30 @@ def _check_instrument(scenario: Scenario, spec: InstrumentSpec) -> None:
     for name, channel in spec.channels.items():
         if not isinstance(bus, MqttSpec) and channel.address is None:
             raise ConfigError(("channels", name, "address"), "a channel on Modbus needs its address")
-        if channel.shows is not None:
-            continue
-        for other in channel.sees:
-            if other not in GASES:
-                raise ConfigError(("channels", name, "sees"), f"{other!r} is none of {sorted(GASES)}")
-        quantity = channel.quantity or name
-        if quantity not in HEADS:
-            raise ConfigError(("channels", name, "quantity"), f"{quantity!r} is none of {sorted(HEADS)}")
-        if (spec.at in scenario.tanks) != (quantity in {"level", "pressure"}) and quantity != "temperature":
-            raise ConfigError(("channels", name, "quantity"), f"{spec.at} has no {quantity!r}")
+        if channel.shows is None:
+            _check_channel(scenario, spec, name, channel)
+
+
+def _check_channel(scenario: Scenario, spec: InstrumentSpec, name: str, channel: ChannelSpec) -> None:
+    for key, others in (("sees", channel.sees), ("ageing", channel.ageing.poisons)):
+        for other in sorted(set(others) - set(GASES)):
+            raise ConfigError(("channels", name, key), f"{other!r} is none of {sorted(GASES)}")
+    quantity = channel.quantity or name
+    if quantity not in HEADS:
+        raise ConfigError(("channels", name, "quantity"), f"{quantity!r} is none of {sorted(HEADS)}")
+    if not _has(scenario, spec.at, quantity):
+        raise ConfigError(("channels", name, "quantity"), f"{spec.at} has no {quantity!r}")
+    if spec.at in scenario.yards and quantity in GASES and (spec.x_m is None or spec.y_m is None):
+        raise ConfigError(("x_m",), f"a head for {quantity} in a yard needs its place, x_m and y_m")
+
+
+def _has(scenario: Scenario, place: str, quantity: str) -> bool:
+    """Return whether a room, yard or tank has a quantity."""
+    if quantity == "temperature":
+        return True
+    if place in scenario.tanks:
+        return quantity in _IN_TANKS
+    return quantity not in _IN_TANKS and quantity not in (_ELSEWHERE if place in scenario.yards else _IN_YARDS)
 
 
 def _check_topic(spec: InstrumentSpec) -> None:

@@ -51,6 +51,9 @@ HEADS: dict[str, Head] = {
     "temperature": Head("°C", -40.0, 125.0, 8.0, 0.05, 0.1, marks=(57.0,), rti=30.0),
     "humidity": Head("%RH", 0.0, 100.0, 8.0, 0.2, 0.1),
     "smoke": Head("OD/m", 0.0, 2.0, 3.0, 0.001, 0.001, 0.0005, marks=(0.05, 0.14), length_m=1.8),
+    # A vane is quick: an average over north would show south.
+    "wind_speed": Head("m/s", 0.0, 60.0, 2.0, 0.05, 0.1),
+    "wind_direction": Head("°", 0.0, 360.0, 0.0, 1.0, 1.0),
     "level": Head("%", 0.0, 100.0, 2.0, 0.02, 0.01, marks=(5.0, 85.0, 95.0)),
     "pressure": Head("kPa", -5.0, 20.0, 1.0, 0.01, 0.01),
 }

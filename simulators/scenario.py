@@ -55,6 +55,21 @@ class RoomSpec(Part):
     doorways: tuple[DoorwaySpec, ...] = ()
 
 
+class YardSpec(Part):
+    """An open area with wind: places are metres from its south-west corner; see `Climate`."""
+
+    wind_m_s: Positive = 3.0
+    from_deg: Annotated[float, Field(ge=0.0, le=360.0)] = 270.0
+    """Clockwise from north; 270 blows along x."""
+    daily_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    daily_deg: float = 0.0
+    wander_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    wander_deg: NotNegative = 10.0
+    overcast: bool = False
+    stability: Literal["", "A", "B", "C", "D", "E", "F"] = ""
+    """Pasquill's class; from the hour and the wind where empty."""
+
+
 class TankSpec(Part):
     """A storage tank; `level` in percent."""
 
@@ -130,6 +145,19 @@ class RecordingSpec(Part):
     loop: bool = False
 
 
+class AgeingSpec(Part):
+    """What time in service does to a head; see `HeadSpec`."""
+
+    fade_per_year: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of its sensitivity that it loses in a year of clean air."""
+    zero_per_year: float = 0.0
+    """How far its zero moves in a year of clean air, in its unit."""
+    years: NotNegative = 0.0
+    """How long it has been in service since it was last adjusted, at second 0."""
+    poisons: Mapping[str, NotNegative] = {}
+    """How many times faster it ages for each ppm of another gas: `h2s: 100`."""
+
+
 State = Literal["warm_up", "fault", "over_range", "inhibit", "calibration"]
 
 
@@ -154,6 +182,7 @@ class ChannelSpec(Part):
     """Other gases that it takes for its own, and the share of each that it shows: `ethanol: 0.6`."""
     zero_below: NotNegative = 0.0
     """Values nearer to 0 than this are shown as 0, as many heads do."""
+    ageing: AgeingSpec = AgeingSpec()
     marks: tuple[float, ...] | None = None
     catalytic: bool | None = None
     exposure: Positive = 1.0
@@ -278,7 +307,7 @@ class InstrumentSpec(Part):
     radius_m: NotNegative = 2.0
     """From the axis of any fire in the room."""
     x_m: NotNegative | None = None
-    """Its place on the room's plan. A head with one meets a leak that has one the sooner the nearer it is."""
+    """Its place on the plan. A head with one meets a leak that has one the sooner the nearer it is."""
     y_m: NotNegative | None = None
     warm_up_s: NotNegative = 0.0
     profile: str = ""
@@ -340,6 +369,7 @@ class Scenario(Part):
     truth_every_s: Positive = 1.0
     ambient: AmbientSpec = AmbientSpec()
     rooms: dict[str, RoomSpec] = {}
+    yards: dict[str, YardSpec] = {}
     tanks: dict[str, TankSpec] = {}
     buses: Annotated[dict[str, BusSpec], Field(min_length=1)]
     instruments: Annotated[dict[str, InstrumentSpec], Field(min_length=1, max_length=INSTRUMENTS_MAX)]

@@ -17,6 +17,7 @@ from simulators.events import NATURE, Happening, LeakEvent
 from simulators.gases import GASES, catalytic_vol, in_unit
 from simulators.instruments import Heads, HeadSpec
 from simulators.mixing import DAY_S, Ambient
+from simulators.outdoors import ABOVE_GROUND_M, Climate, Wind, Yard
 from simulators.quantities import HEADS, Head
 from simulators.recordings import Recording, load_column
 from simulators.rhythm import occurrences
@@ -65,7 +66,7 @@ class World:
         line_noise: Share of the answers that noise comes with, by line.
         unit_words: What the words for the unit of instruments say that were set to another one, by instrument.
         relays_stuck: Instruments whose relays acknowledge and do nothing.
-        rooms, tanks: By id.
+        rooms, yards, tanks: By id.
         faults: What is active now, as `where:what`.
 
     Raises:
@@ -92,6 +93,18 @@ class World:
             for name, room in scenario.rooms.items()
             for door in room.doorways
         ]
+        self.yards = {
+            name: Yard(
+                Wind(
+                    Climate(**yard.model_dump()),
+                    self.ambient,
+                    air.start_hour,
+                    np.random.default_rng([self.seed, 6, number]),
+                ),
+                self.ambient,
+            )
+            for number, (name, yard) in enumerate(scenario.yards.items())
+        }
         self.tanks = {
             name: Tank(filled=tank.level / 100.0, ambient=self.ambient, **tank.model_dump(exclude={"level"}))
             for name, tank in scenario.tanks.items()
@@ -125,6 +138,11 @@ class World:
         self._timeline: deque[Change] = deque(changes(happens))
         self._labels: list[dict[str, Any]] = []
         self._climates, self._climate_of = self._make_climates()
+        self._poisoned = [
+            channel
+            for channel in self.channels
+            if channel.spec.ageing.poisons and self._place(channel) not in self.tanks
+        ]
         self.true, felt = self._look()
         self.heads.settle(felt, self._climate())
 
@@ -132,6 +150,10 @@ class World:
     def ended(self) -> bool:
         """Whether the scenario's duration is over; one without a duration never ends."""
         return self.scenario.duration_s is not None and self.t_s >= self.scenario.duration_s - 1e-9
+
+    def air_of(self, where: str) -> Room | Yard:
+        """Return a room or a yard by its name."""
+        return self.yards[where] if where in self.yards else self.rooms[where]
 
     def rows_of(self, where: str) -> NDArray[np.intp]:
         """Return the rows of an instrument, or of one channel `instrument.channel`."""
@@ -156,10 +178,12 @@ class World:
             room.step(self.t_s, dt_s)
         for doorway in self._doorways:
             doorway.step(dt_s)
+        for yard in self.yards.values():
+            yard.step(self.t_s, dt_s)
         for tank in self.tanks.values():
             tank.step(self.t_s, dt_s)
         self.true, felt = self._look()
-        self.heads.step(felt, self._speeds(), self.ambient.daily(self.t_s), dt_s, self._climate())
+        self.heads.step(felt, self._speeds(), self.ambient.daily(self.t_s), dt_s, self._climate(), wear=self._wear())
         self._watch_marks()
 
     def labels(self) -> list[dict[str, Any]]:
@@ -178,6 +202,7 @@ class World:
             "kind": "state",
             "places": {
                 **{name: _room_state(room) for name, room in self.rooms.items()},
+                **{name: _yard_state(yard) for name, yard in self.yards.items()},
                 **{name: _tank_state(tank) for name, tank in self.tanks.items()},
             },
             "channels": {
@@ -214,7 +239,7 @@ class World:
 
     def _nearest(self, event: LeakEvent) -> dict[str, str]:
         """Return the instrument for the gas that is nearest to where it leaks, as far as places are known."""
-        place = place_of(event, self.rooms[event.where])
+        place = place_of(event, self.air_of(event.where))
         heads = [
             (math.dist(place, channel.spot.place), self.instruments[channel.instrument])
             for channel in self.channels
@@ -243,7 +268,7 @@ class World:
         height = instrument.height_m
         if height is None:
             room = self.scenario.rooms.get(instrument.at)
-            height = room.height_m * _UNDER_CEILING if room else 0.0
+            height = room.height_m * _UNDER_CEILING if room else ABOVE_GROUND_M
         channel = SimChannel(
             name, row, number, quantity, spec.unit or head.unit, spec, head,
             Spot(height, instrument.radius_m, instrument.x_m, instrument.y_m), self._recording(spec),
@@ -275,7 +300,7 @@ class World:
         place = self._place(channel)
         if place in self.tanks:
             return self.tanks[place].value(channel.quantity)
-        return self.rooms[place].value(channel.quantity, channel.unit, channel.spot)
+        return self.air_of(place).value(channel.quantity, channel.unit, channel.spot)
 
     def _make_points(self) -> tuple[list[SimChannel], NDArray[np.intp]]:
         """Return one channel for each value that differs, and which of these values is each channel's.
@@ -297,27 +322,30 @@ class World:
             of[channel.row] = numbers[key]
         return points, of
 
-    def _make_airs(self) -> tuple[list[tuple[Room, float]], NDArray[np.intp]]:
-        """Return each room and radius where a head hangs, and which of these is each channel's; -1 where no air is."""
-        numbers: dict[tuple[str, float], int] = {}
+    def _make_airs(self) -> tuple[list[tuple[Room | Yard, Spot]], NDArray[np.intp]]:
+        """Return each place where air moves around a head, and which of these is each channel's; -1 where no air is."""
+        numbers: dict[tuple[str, Spot], int] = {}
         of = np.full(len(self.channels), -1, np.intp)
         for channel in self.channels:
             place = self._place(channel)
-            if place in self.rooms:
-                of[channel.row] = numbers.setdefault((place, channel.spot.radius_m), len(numbers))
-        return [(self.rooms[place], radius_m) for place, radius_m in numbers], of
+            if place not in self.tanks:
+                # In a room the air's speed differs with the distance from a fire, in a yard with the height.
+                height_m = channel.spot.height_m if place in self.yards else 0.0
+                spot = Spot(height_m, channel.spot.radius_m)
+                of[channel.row] = numbers.setdefault((place, spot), len(numbers))
+        return [(self.air_of(place), spot) for place, spot in numbers], of
 
-    def _make_climates(self) -> tuple[list[tuple[Room, Spot]], NDArray[np.intp]]:
+    def _make_climates(self) -> tuple[list[tuple[Room | Yard, Spot]], NDArray[np.intp]]:
         """Return each place whose climate moves a head's zero, and which of these is each channel's; else the last."""
         places: dict[tuple[str, Spot], int] = {}
         of = np.full(len(self.channels), -1, np.intp)
         for channel in self.channels:
             place = self._place(channel)
-            if place in self.rooms and (channel.spec.per_k or channel.spec.per_rh):
+            if place not in self.tanks and (channel.spec.per_k or channel.spec.per_rh):
                 # The climate is the same all over the plan.
                 spot = Spot(channel.spot.height_m, channel.spot.radius_m)
                 of[channel.row] = places.setdefault((place, spot), len(places))
-        return [(self.rooms[place], spot) for place, spot in places], of
+        return [(self.air_of(place), spot) for place, spot in places], of
 
     def _climate(self) -> NDArray[np.float64] | None:
         if not self._climates:
@@ -336,18 +364,30 @@ class World:
         if channel.quantity not in GASES or channel.recording is not None or channel.spec.shows is not None:
             value = self._true_value(channel)
             return value, value
-        vol = self.rooms[self._place(channel)].gas_vol(channel.quantity, channel.spot)
+        air = self.air_of(self._place(channel))
+        vol = air.gas_vol(channel.quantity, channel.spot)
         vol = min(vol * channel.spec.exposure, 100.0)
         rich = _chosen(channel.spec.catalytic, channel.head.catalytic)
         seen = catalytic_vol(vol, channel.quantity) if rich else vol
         felt = in_unit(seen, channel.quantity, channel.unit)
         for other, share in channel.spec.sees.items():
-            felt += share * in_unit(self.rooms[self._place(channel)].gas_vol(other, channel.spot), other, channel.unit)
+            felt += share * in_unit(air.gas_vol(other, channel.spot), other, channel.unit)
         return in_unit(vol, channel.quantity, channel.unit), felt
+
+    def _wear(self) -> NDArray[np.float64] | None:
+        """Return how many times faster than in clean air each channel's head ages; None where it is clean for all."""
+        if not self._poisoned:
+            return None
+        wear = np.ones(len(self.channels))
+        for channel in self._poisoned:
+            air = self.air_of(self._place(channel))
+            for gas, per_ppm in channel.spec.ageing.poisons.items():
+                wear[channel.row] += per_ppm * in_unit(air.gas_vol(gas, channel.spot), gas, "ppm")
+        return wear
 
     def _speeds(self) -> NDArray[np.float64]:
         # The last one is for channels where no air moves; their index is -1.
-        speeds = np.array([*(room.layer.speed_at(radius_m) for room, radius_m in self._airs), 1.0])
+        speeds = np.array([*(_air_speed(air, spot) for air, spot in self._airs), 1.0])
         return speeds[self._air_of]
 
     def _watch_marks(self) -> None:
@@ -408,6 +448,7 @@ def _head_spec(channel: SimChannel) -> HeadSpec:
         per_rh=spec.per_rh,
         flicker=spec.flicker,
         zero_below=spec.zero_below,
+        **spec.ageing.model_dump(exclude={"poisons"}),
     )
 
 
@@ -436,6 +477,19 @@ def _room_state(room: Room) -> dict[str, Any]:
             if abs(vol - GASES[gas].background_vol) > 1e-6
         },
     }
+
+
+def _yard_state(yard: Yard) -> dict[str, Any]:
+    return {
+        "temperature_c": _short(yard.temperature_c),
+        "wind_m_s": _short(yard.wind.speed_m_s),
+        "from_deg": _short(yard.wind.from_deg),
+        "stability": yard.wind.stability,
+    }
+
+
+def _air_speed(air: Room | Yard, spot: Spot) -> float:
+    return air.speed_at(spot) if isinstance(air, Yard) else air.layer.speed_at(spot.radius_m)
 
 
 def _tank_state(tank: Tank) -> dict[str, Any]:
