@@ -30,7 +30,9 @@ START = 1_700_000_000
 NOISE = 0.03
 TICKS = 600
 """A round: every cell that is closed once in ten minutes or oftener is closed in it."""
-LEARNING = 14_500
+LEARN_S = 22_800.0
+LEARNING = 23_000
+"""A whole wave of the plant, and a little: what it does every six hours is no news to those who learn."""
 HST_READINGS = 2_000
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -39,12 +41,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "forecast": {"above": 57.0},
     "exposure": {"stel": {"low": 45.0}, "twa": {"low": 40.0}},
     "fault": {},
-    "deviation": {"learn_s": 14_400.0},
-    "cusum": {"learn_s": 14_400.0},
-    "page_hinkley": {"learn_s": 14_400.0},
-    "variance": {"learn_s": 14_400.0},
-    "seasonal": {"learn_s": 14_400.0},
-    "change_point": {"learn_s": 14_400.0},
+    "deviation": {"learn_s": LEARN_S},
+    "cusum": {"learn_s": LEARN_S},
+    "page_hinkley": {"learn_s": LEARN_S},
+    "variance": {"learn_s": LEARN_S},
+    "seasonal": {"learn_s": LEARN_S},
+    "change_point": {"learn_s": LEARN_S},
     "frozen": {},
     "noise": {},
     "neighbours": {},

@@ -137,7 +137,7 @@ class Facts:
         self.batch, self.layout = batch, layout
         self.marks = quality = batch.quality.tobytes()
         self.shares: dict[int, Share] = {}
-        self.worst = 0 if quality.count(0) == len(quality) else max(quality)
+        self.worst = 0 if quality.count(0) == len(quality) else int(np.maximum.reduce(batch.quality))
         times = batch.time_ns
         self.first_ns = int(np.minimum.reduce(times)) if quality else 0
         self.last_ns = int(np.maximum.reduce(times)) if quality else 0

@@ -251,8 +251,9 @@ class Average:
     def __init__(self, size: int, window_s: float) -> None:
         self._window_s = window_s
         self._cell_ns = round(window_s * NS_PER_S) // CELLS
-        self._amount: Float32 = np.zeros((size + 1, CELLS), np.float32)
-        self._known_s: Float32 = np.zeros((size + 1, CELLS), np.float32)
+        # Cells first: rules that go on to the next cell together write one run each.
+        self._amount: Float32 = np.zeros((CELLS, size + 1), np.float32)
+        self._known_s: Float32 = np.zeros((CELLS, size + 1), np.float32)
         self._open_amount: Float64 = np.zeros(size + 1)
         self._open_s: Float64 = np.zeros(size + 1)
         self._cell: Int64 = np.full(size + 1, _NO_CELL, np.int64)
@@ -266,8 +267,8 @@ class Average:
     def columns(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Return the state, for `Judge.columns`."""
         own: dict[str, NDArray[np.generic]] = {
-            "amount": self._amount,
-            "known_s": self._known_s,
+            "amount": self._amount.T,
+            "known_s": self._known_s.T,
             "open_amount": self._open_amount,
             "open_s": self._open_s,
             "cell": self._cell,
@@ -286,7 +287,10 @@ class Average:
         # As the number of a cell by a division would cost more than all that follows.
         inside = time_ns - self._cell[slots] * self._cell_ns
         moved = (inside < 0) | (inside >= self._cell_ns)
-        if np.count_nonzero(moved):
+        several = np.count_nonzero(moved)
+        if several == len(moved) and isinstance(slots, slice) and self._all_next(slots, inside):
+            self._begin_next(slots)
+        elif several:
             places = np.arange(len(self._cell))[slots][moved]
             since_ns = time_ns[moved] - (elapsed_s[moved] * NS_PER_S).astype(np.int64)
             self._begin(places, time_ns[moved] // self._cell_ns, since_ns)
@@ -298,26 +302,49 @@ class Average:
         self.known[slots] = known = amount / known_s
         self.value[slots] = known * (lasted_s / self._window_s)
 
+    def _all_next(self, slots: slice, inside: Int64) -> bool:
+        """Return whether rules go on from one cell to the next one together."""
+        length_ns, before = self._cell_ns, self._cell[slots]
+        return bool(inside.min() >= length_ns and inside.max() < 2 * length_ns and (before == before[0]).all())
+
+    def _begin_next(self, slots: slice) -> None:
+        """Do what `_begin` does for rules that go on from one cell to the next one together."""
+        before = int(self._cell[slots.start])
+        sums = self._open_amount[slots], self._open_s[slots]
+        for cells, total in zip((self._amount, self._known_s), sums, strict=True):
+            cells[before % CELLS, slots] = total
+            cells[(before + 1) % CELLS, slots] = 0.0
+            total[:] = 0.0
+        self._past_amount[slots], self._past_s[slots] = _sum(self._amount[:, slots]), _sum(self._known_s[:, slots])
+        self._cell[slots] += 1
+
     def _begin(self, slots: Slots, cell: Int64, since_ns: Int64) -> None:
         """Complete the open cells and begin these; what lies a window and more behind leaves."""
         before = self._cell[slots]
         ahead = cell - before
         anew = (ahead > CELLS) | (ahead < 0)
         self._began_ns[slots] = np.where(anew, since_ns, self._began_ns[slots])
-        self._amount[slots[anew]], self._known_s[slots[anew]] = 0.0, 0.0
+        self._amount[:, slots[anew]], self._known_s[:, slots[anew]] = 0.0, 0.0
         goes_on = slots[~anew]
         place = before[~anew] % CELLS
-        self._amount[goes_on, place] = self._open_amount[goes_on]
-        self._known_s[goes_on, place] = self._open_s[goes_on]
+        self._amount[place, goes_on] = self._open_amount[goes_on]
+        self._known_s[place, goes_on] = self._open_s[goes_on]
         # Cells passed over, where nothing was read, and the one whose place the new cell takes.
         passed = np.arange(1, CELLS + 1) <= ahead[~anew][:, None]
         rows = np.broadcast_to(goes_on[:, None], passed.shape)[passed]
         places = (before[~anew][:, None] + np.arange(1, CELLS + 1))[passed] % CELLS
-        self._amount[rows, places] = self._known_s[rows, places] = 0.0
+        self._amount[places, rows] = self._known_s[places, rows] = 0.0
         self._open_amount[slots] = self._open_s[slots] = 0.0
-        self._past_amount[slots] = np.einsum("ij->i", self._amount[slots].astype(np.float64))
-        self._past_s[slots] = np.einsum("ij->i", self._known_s[slots].astype(np.float64))
+        self._past_amount[slots], self._past_s[slots] = _sum(self._amount[:, slots]), _sum(self._known_s[:, slots])
         self._cell[slots] = cell
+
+
+def _sum(cells: Float32) -> Float64:
+    """Return the sums over cells, one after the other: numpy's own order depends on how many rules there are."""
+    total: Float64 = np.zeros(cells.shape[1])
+    for cell in cells:
+        total += cell
+    return total
 
 
 class Exposure(Judge):
