@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 BOUNDED: Final = frozenset({"anomaly.HalfSpaceTrees", "anomaly.GaussianScorer"})
 """Models whose score cannot pass 1: what counts is how little is missing."""
+UNMOVED: Final = frozenset({"anomaly.HalfSpaceTrees", "anomaly.LODA", "anomaly.OneClassSVM"})
+"""Models that stay as they are when they are asked; some others keep what they were asked about."""
 READINGS_MIN: Final = 50
 
 
@@ -189,6 +191,8 @@ class RiverBank:
         self._gap_s = [max(max(3.0 * c.period_s, c.stale_after_s) for c in rule.channels) for rule in rules]
         self._believed = [[_believed(channel) for channel in rule.channels] for rule in rules]
         self._streams = [stream_of(rule, members(rule)) for rule in rules]
+        # Their bytes, as long as they know nothing new: a frozen model is not written out again and again.
+        self._kept: list[bytes | None] = [None] * size
         self._extremes = Extremes(size)
         self._switch = Switch(
             bank,
@@ -238,6 +242,8 @@ class RiverBank:
         clean = clean and not raised
         # A drift detector learns by being asked, so it is not asked about what is not to be learned.
         score = stream.score(values) if clean or not drift else 0.0
+        if options.model not in UNMOVED or options.lags > 1:
+            self._kept[slot] = None
         if options.model in BOUNDED:
             score = -math.log1p(-min(score, 1.0 - 1e-12))
         rank = score if drift else self._extremes.rank(slot, score)
@@ -284,6 +290,7 @@ class RiverBank:
             self._mean[slot] += (score - self._mean[slot]) / self._extremes.count(slot)
         if options.learn_s is None or self.learned_s[slot] < options.learn_s:
             self._streams[slot].learn(values)
+            self._kept[slot] = None
         self.learned_s[slot] += elapsed_s
 
     def forget(self, slots: NDArray[np.intp]) -> None:
@@ -291,6 +298,7 @@ class RiverBank:
         fresh = Extremes(0)
         for slot in slots.tolist():
             self._streams[slot] = stream_of(self._rules[slot], self._members(self._rules[slot]))
+            self._kept[slot] = None
         self._extremes.highest[slots], self._extremes.shape[slots] = fresh.highest[0], fresh.shape[0]
         self.rank[slots], self.learned_s[slots], self._last_ns[slots], self._mean[slots] = np.nan, 0.0, -1, 0.0
 
@@ -300,7 +308,7 @@ class RiverBank:
         data: UInt8 = np.zeros((size, BYTES_MAX), np.uint8)
         length: Int32 = np.zeros(size, np.int32)
         for slot, stream in enumerate(self._streams):
-            found = kept(stream)
+            self._kept[slot] = found = kept(stream) if self._kept[slot] is None else self._kept[slot]
             if found is not None:
                 data[slot, : len(found)] = np.frombuffer(found, np.uint8)
                 length[slot] = len(found)
@@ -317,7 +325,8 @@ class RiverBank:
         lost = np.flatnonzero(length == 0).tolist()
         for slot in np.flatnonzero(length).tolist():
             try:
-                self._streams[slot] = returned(data[slot, : int(length[slot])].tobytes())
+                self._kept[slot] = found = data[slot, : int(length[slot])].tobytes()
+                self._streams[slot] = returned(found)
             except ValueError as error:
                 # Of another version of river, say. What its rule has counted fits no model that knows nothing.
                 log.warning("model learns anew", rule=self._rules[slot].id, why=str(error))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors import river, river_group
+from detectors import river, river_bank, river_group
 from detectors.river_model import BYTES_MAX, Kind, Stream, build, kept, kind_of, returned
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Level, Quality, Rule
@@ -48,6 +48,36 @@ def feed(detector: Any, seconds: range, offset: float = 0.0, **columns: Any) -> 
         verdicts = detector.update(Batch.of([0], second * SECOND, [value], **columns))
         found += [(second, Level(level)) for level in verdicts.level]
     return found
+
+
+@pytest.mark.parametrize("given", [{}, {"lags": 3}])
+def test_a_frozen_model_is_not_written_out_again_and_what_moves_is(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector, other = (made(model="anomaly.LODA", learn_s=200.0, **given) for _ in range(2))
+    feed(detector, range(300))
+    detector.save()
+    written: list[Stream] = []
+    monkeypatch.setattr(river_bank, "kept", lambda stream: written.append(stream) or kept(stream))
+    feed(detector, range(300, 310))
+    other.restore(detector.save())
+    assert len(written) == (1 if given else 0)
+    feed(detector, range(310, 400))
+    feed(other, range(310, 400))
+    assert detector.score.tolist() == other.score.tolist()
+    assert other.save()["model"].tobytes() == detector.save()["model"].tobytes()
+
+
+@pytest.mark.parametrize("name", sorted(river_bank.UNMOVED))
+def test_asking_does_not_move_the_models_whose_bytes_are_kept(name: str) -> None:
+    model = build(name, {})
+    stream = Stream(model, kind_of(model, name), build("preprocessing.StandardScaler", {}))
+    for second in range(300):
+        stream.learn([float(second % 17)])
+    before = pickle.dumps(stream)
+    for second in range(20):
+        stream.score([float(second)])
+    assert pickle.dumps(stream) == before
 
 
 @pytest.mark.parametrize("options", MODELS, ids=lambda options: options["model"])
