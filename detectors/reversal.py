@@ -6,11 +6,12 @@ evidence of safety when it comes down, however gently: what a ventilated room lo
 looks like are the same curve. From the moment it reaches `full`, or is marked OVER_RANGE, this rule holds FAULT, which
 says that the true value may be above the range. It is over only when
 
-- someone has been there: the instrument was in test, maintenance, calibration or warm-up since, and reads below
-  `clear` after that, for `hold_s` without a break; or
+- someone has been there: the instrument was in test, maintenance or calibration since, and reads below `clear` after
+  that, for `hold_s` without a break; or
 - readings have stayed below `clear` for `alone_s`, where an engineer allows that (not by default).
 
-BAD readings do not end it. Beside it the limit alarm, latched as gas alarms are, stays as it is. An instrument of
+BAD readings do not end it, nor does a warm-up: the power may have failed, and in pure gas the instrument comes back with
+nothing. Beside it the limit alarm, latched as gas alarms are, stays as it is. An instrument of
 another principle (infrared) needs no such rule.
 
     >>> from gateway.core.model import Batch, Channel, Level, Rule
@@ -55,7 +56,7 @@ from gateway.core.plugin import Detector, PluginOptions
 LEVELS: Final = (Level.FAULT,)
 
 _CLEAR_SHARE: Final = 0.05
-_ATTENDING: Final = (Quality.TEST, Quality.MAINTENANCE, Quality.CALIBRATION, Quality.WARM_UP)
+_ATTENDING: Final = (Quality.TEST, Quality.MAINTENANCE, Quality.CALIBRATION)
 
 
 def _attended() -> NDArray[np.bool_]:

@@ -39,7 +39,7 @@ def test_below_the_end_of_the_range_nothing_is_said() -> None:
     assert levels(make(), *((k, 99.0, 0) for k in range(60))) == []
 
 
-@pytest.mark.parametrize("quality", [Quality.TEST, Quality.MAINTENANCE, Quality.CALIBRATION, Quality.WARM_UP])
+@pytest.mark.parametrize("quality", [Quality.TEST, Quality.MAINTENANCE, Quality.CALIBRATION])
 def test_it_ends_when_someone_was_there_and_the_air_stays_clear(quality: Quality) -> None:
     detector = make(hold_s=300)
     assert levels(detector, (0, 100.0, 0), (1, 0.0, 0), (60, 0.0, quality)) == [(0, Level.FAULT)]
@@ -53,6 +53,12 @@ def test_silence_does_not_end_it_and_begins_the_wait_anew() -> None:
     silence = [(62 + k, NAN, Quality.COMMS_LOST) for k in range(60)]
     assert levels(detector, (61, 0.0, 0), *silence, (123, 0.0, 0), (127, 0.0, 0)) == []
     assert levels(detector, (128, 0.0, 0)) == [(128, Level.NORMAL)]
+
+
+def test_a_power_failure_in_rich_gas_is_nobody_who_was_there() -> None:
+    detector = make(hold_s=60)
+    levels(detector, (0, 100.0, 0), (1, NAN, Quality.COMMS_LOST), (2, NAN, Quality.WARM_UP))
+    assert levels(detector, *((3 + k, 0.0, 0) for k in range(600))) == []
 
 
 def test_gas_that_comes_back_asks_for_someone_again() -> None:
