@@ -46,6 +46,7 @@ from detectors.bank import HIGH, IDLE, NORMAL, WARNING, Delay, Mask, Slots, is_b
 from detectors.criteria import BEYOND_LIMIT, KINDS, NEVER, Criterion, Senses
 from detectors.groups import RoundJudge, amount, listed
 from gateway.core.clock import NS_PER_S
+from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,
     Batch,
@@ -81,7 +82,7 @@ class Options(PluginOptions):
         json_schema_extra={
             "examples": [
                 {"within_s": 60.0},
-                {"criteria": [{"quantity": "temperature", "limit": 70.0, "drift": 3.0}], "alone": "alarm"},
+                {"criteria": [{"quantity": "co", "limit": 80.0, "drift": 0.5}], "alone": "alarm"},
             ]
         }
     )
@@ -295,6 +296,31 @@ def create(rules: Sequence[Rule]) -> Detector:
     """Return the detector for these rules.
 
     Raises:
-        ConfigError: Nothing usual is known of a channel's quantity and unit, and no criterion is given for it.
+        ConfigError: Nothing usual is known of a channel's quantity and unit, and no criterion is given for it; or a
+            criterion is of a quantity that nothing measures, or of a limit that its channel can never show.
     """
+    sections: dict[int, list[Rule]] = {}
+    for rule in rules:
+        # The groups of one section of the site file share its options; not each area needs each quantity.
+        sections.setdefault(id(rule.options), []).append(rule)
+    for section in sections.values():
+        _check_criteria(section)
     return Fire(rules)
+
+
+def _check_criteria(section: Sequence[Rule]) -> None:
+    """Raise ConfigError for a criterion that would judge nothing: a misspelt one must not pass for a limit."""
+    first, channels = section[0], [channel for rule in section for channel in rule.channels]
+    for k, criterion in enumerate(_options(first).criteria):
+        own = [channel for channel in channels if channel.quantity == criterion.quantity]
+        if not own:
+            there = ", ".join(sorted({channel.quantity for channel in channels}))
+            problem = f"no channel of the rule measures {criterion.quantity!r}; there are {there}"
+            raise ConfigError(("options", "criteria", k, "quantity"), problem).under(*first.path)
+        for channel in own:
+            if criterion.limit is not None and criterion.limit > channel.range_high:
+                problem = (
+                    f"{criterion.limit:g} {channel.unit} lies beyond the range of {channel.id}, which ends at "
+                    f"{channel.range_high:g} {channel.unit}"
+                )
+                raise ConfigError(("options", "criteria", k, "limit"), problem).under(*first.path)

@@ -35,6 +35,7 @@ References:
     several spans of time beside one another find small and large leaks early.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -507,11 +508,22 @@ def create(rules: Sequence[Rule]) -> Detector:
     """Return the detector for these rules.
 
     Raises:
-        ConfigError: A group has no channel but those of its climate.
+        ConfigError: A group has no channel but those of its climate, or a limit is given that none of its heads can
+            show.
     """
     for rule in rules:
         if all(channel.quantity in _options(rule).compensate for channel in rule.channels):
             names = ", ".join(channel.id for channel in rule.channels)
             problem = f"nothing is left to judge: {names} only tell of the climate (`compensate`)"
             raise ConfigError(("options", "compensate"), problem).under(*rule.path)
+        _check_limit(rule)
     return Leak(rules)
+
+
+def _check_limit(rule: Rule) -> None:
+    limit, climate = _options(rule).limit, _options(rule).compensate
+    heads = [channel for channel in rule.channels if channel.quantity not in climate]
+    if limit is not None and not any(math.isnan(head.range_high) or limit <= head.range_high for head in heads):
+        ends = max(heads, key=lambda head: head.range_high)
+        problem = f"{limit:g} {ends.unit} lies beyond what {ends.id} can show, {ends.range_high:g} {ends.unit}"
+        raise ConfigError(("options", "limit"), problem).under(*rule.path)

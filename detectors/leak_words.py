@@ -55,7 +55,7 @@ class Words:
         """Return why a head warns that has risen."""
         channel = self._rules[slot].channels[place]
         seconds = self._past_s(slot, rise.span)
-        up, normal = amount(channel, rise.lead, signed=True), f"±{rise.normal:.{channel.decimals}f}"
+        up, normal = amount(channel, rise.lead, signed=True), f"±{_scatter(channel, rise.normal)}"
         en, zh = f"{up} in {_time(seconds)[0]} at {_name(channel)}", f"{_name_zh(channel)}{_time(seconds)[1]}内{up}"
         if rise.heads > 1:
             en, zh = f"{en}, {rise.heads} heads rise", f"{zh}，{rise.heads}个探头上升"
@@ -88,7 +88,9 @@ class Words:
         """Return when the limit will be reached if it goes on like this; empty where it is, or is far."""
         limit = self._limits[slot]
         if limit is None:
-            limit = channel.range_low + (channel.range_high - channel.range_low) / 4.0
+            # Heads that can show a little below zero are ranged from there; their set points are not.
+            low = max(channel.range_low, 0.0)
+            limit = low + (channel.range_high - low) / 4.0
         if not math.isfinite(limit) or rise.now >= limit or rise.lead <= 0.0:
             return Reason("", "")
         left_s = (limit - rise.now) / rise.lead * seconds
@@ -97,6 +99,17 @@ class Words:
         en, zh = _time(left_s)
         told = amount(channel, limit)
         return Reason(f"; reaches {told} in about {en}", f"；约{zh}后达到{told}")
+
+
+def _scatter(channel: Channel, value: float) -> str:
+    """Return a scatter with the channel's digits, or with one digit that means something where that would be zero.
+
+    >>> channel = Channel(0, "g", "g", "ch4", "%LEL", decimals=1)
+    >>> _scatter(channel, 0.42), _scatter(channel, 0.0312), _scatter(channel, 0.0)
+    ('0.4', '0.03', '0.0')
+    """
+    text = f"{value:.{channel.decimals}f}"
+    return text if float(text) or value < 1e-9 else f"{value:.1g}"
 
 
 def _name(channel: Channel) -> str:

@@ -340,3 +340,28 @@ def test_rules_of_areas_do_not_touch_one_another() -> None:
         found = both.update(Batch.of([0, 1, 2, 3], START + 2 * k * SECOND, [21 + hot, 0.001, 21, 0.001 + hot / 100]))
         assert Level.HIGH not in found.level
     assert both.level.tolist() == [Level.WARNING, Level.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "place", "problem"),
+    [
+        ({"quantity": "temprature", "limit": 70.0}, "quantity", "there are smoke, temperature"),
+        ({"quantity": "temperature", "limit": 700.0}, "limit", "lies beyond the range of"),
+    ],
+)
+def test_a_criterion_that_could_never_be_met_is_refused(criterion: dict[str, Any], place: str, problem: str) -> None:
+    channels = tuple(channel(row, name, range_high=125.0) for row, name in enumerate(("temperature", "smoke")))
+    options = Options(criteria=(Criterion(**criterion),))
+    with pytest.raises(ConfigError, match=problem) as error:
+        create([Rule(0, "fire", "fire", channels, options, group=True)])
+    assert tuple(error.value.path)[-2:] == (0, place)
+
+
+def test_a_criterion_need_not_be_met_in_every_area_of_its_rule() -> None:
+    options = Options(criteria=(Criterion(quantity="co", limit=50.0),))
+    create(
+        [
+            Rule(0, "fire:hall", "fire", (channel(0, "temperature"), channel(1, "co")), options, group=True),
+            Rule(1, "fire:store", "fire", (channel(2, "temperature"),), options, group=True),
+        ]
+    )
