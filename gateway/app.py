@@ -22,6 +22,7 @@ from gateway.core.plugin import Acknowledging
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.disk import Disk, FolderLock
 from gateway.flow.inbox import Inbox
+from gateway.flow.load import Load
 from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM
 from gateway.instruments import instrument_states
 from gateway.outgoing import UPLINK, Outgoing
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+_RESTING = "judging takes longer than readings take to come: rules that learn rest, limits and faults go on"
 EVENTS_AGAIN = 1_000
 """Events read from the journal at once for what follows from them after a start."""
 RAISED_MAX = 10_000
@@ -101,6 +103,7 @@ class App:
         self.tokens: Tokens = self.disk.journal
         self._check_bind()
         self.book.next_seq = self.disk.journal.last_seq + 1
+        self._load = Load()
         self.inbox = Inbox(self._pass)
         self.recorder = Recorder(
             self.disk.journal,
@@ -254,7 +257,11 @@ class App:
 
     def _pass(self, batch: Batch) -> None:
         """One turn of the pipeline: judge, then hand everything on."""
+        begun_s = self.clock.monotonic_s()
         self._tell(batch, self.pipeline.process(batch))
+        if self._load.note(begun_s, self.clock.monotonic_s()):
+            self.pipeline.resting = self._load.resting
+            self._system("system/load", _RESTING if self._load.resting else "")
 
     def _tell(self, batch: Batch | None, events: Sequence[AlarmEvent]) -> None:
         """Hand on what was read and what came of it: sounders hear of it at once, all others from the disk."""

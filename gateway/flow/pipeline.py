@@ -129,6 +129,7 @@ class Pipeline:
         benches: The benches in the order in which they judge: those that learn last.
         budgets: How often rules were raised.
         warnings: Warnings raised since the start.
+        resting: Rules that learn are passed over, as judging them takes longer than readings take to come.
     """
 
     def __init__(self, channels: Sequence[Channel], benches: Sequence[Bench], book: AlarmBook) -> None:
@@ -141,6 +142,7 @@ class Pipeline:
         self.benches = (*self._plain, *self._learners.benches)
         self.budgets = Budgets([rule for bench in benches for rule in bench.rules])
         self.warnings = 0
+        self.resting = False
         self.latest = Latest(len(channels))
         self._rows = len(channels)
         self._seen = np.empty(len(channels), np.intp)
@@ -284,7 +286,7 @@ class Pipeline:
             take_over(bench, parts, states.__getitem__)
         self.latest.succeed(before.latest, moves)
         self.budgets.succeed(before.budgets, moves.kept)
-        self.warnings = before.warnings
+        self.warnings, self.resting = before.warnings, before.resting
         self._learners.begin_anew()
         for bench in before.benches:
             if bench.quarantined is not None:
@@ -322,7 +324,7 @@ class Pipeline:
         """
         for bench in self._plain:
             yield from self._said(bench, batch, events)
-        if self._learners.benches:
+        if self._learners.benches and not self.resting:
             for bench in self._learners.hold():
                 for rule in bench.rules:
                     self._quarantine(bench, rule.channel.row, int(batch.time_ns[-1]), events)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from gateway.app import App
 from gateway.core.alarm import Command, EventKind, Verb
 from gateway.core.clock import SystemClock
+from gateway.core.model import Batch, Verdicts
+from gateway.flow import load
 from gateway.site.load import load_site
 from simulators.modbus_tcp import TcpEndpoint
 from simulators.registers import Registers
@@ -159,3 +162,27 @@ async def test_a_rule_that_warns_too_often_is_told_of_also_after_a_restart(plant
         assert degraded(app) == ["system/budget/odd:gd-1.ch4"]
         events = await app.events(0, 100, alarm="system/budget/odd:gd-1.ch4")
         assert [event.kind for event in events] == [EventKind.RAISED]
+
+
+async def test_a_detector_that_thinks_too_long_rests_and_the_limits_are_watched(
+    plant: Plant, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "WINDOW_S", 1.0)
+    async with life(site) as app:
+        await until(lambda: ready(app) == [True, True])
+        (bench,) = (bench for bench in app.pipeline.benches if bench.name.startswith("deviation"))
+        update = bench.detector.update
+
+        def slow(batch: Batch) -> Verdicts:
+            begun_s = time.monotonic()
+            while time.monotonic() - begun_s < 0.3:
+                pass
+            return update(batch)
+
+        monkeypatch.setattr(bench.detector, "update", slow)
+        await until(lambda: "system/load" in degraded(app), 60.0)
+        assert app.pipeline.resting
+        before = app.statistics()["readings_total"]
+        plant.base[1] = 600
+        await until(lambda: any(a.id == "gas:gd-1.ch4" and a.event.level == "high" for a in app.alarms()))
+        assert app.statistics()["readings_total"] > before

@@ -361,3 +361,15 @@ def test_a_level_that_the_journal_lost_is_told_without_lending_the_group_its_fir
     line.catch_up(Batch.of([0, 1], S, [30.0, 40.0]))
     (event,) = line.reconcile(2 * S)
     assert (event.alarm, event.level, event.value) == ("pair", "high", None)
+
+
+def test_while_learning_rests_limits_are_judged_as_ever_and_it_goes_on_where_it_was() -> None:
+    line = pipeline()
+    live(line, calm(LEARN_S))
+    line.resting = True
+    raised = [event.alarm for event in live(line, [Batch.of([0, 1, 2], LEARN_S * S, [30.0, 1.0, 8.0])])]
+    assert raised == ["threshold:gd-0.ch4"]
+    line.resting = False
+    live(line, calm(60, LEARN_S + 1))
+    after = live(line, [Batch.of([2], (LEARN_S + 61 + k) * S, [8.0]) for k in range(5)])
+    assert ("raised", "deviation:gd-2.ch4") in [(event.kind, event.alarm) for event in after]
