@@ -10,9 +10,9 @@ says that the true value may be above the range. It is over only when
   that, for `hold_s` without a break; or
 - readings have stayed below `clear` for `alone_s`, where an engineer allows that (not by default).
 
-BAD readings do not end it, nor does a warm-up: the power may have failed, and in pure gas the instrument comes back with
-nothing. Beside it the limit alarm, latched as gas alarms are, stays as it is. An instrument of
-another principle (infrared) needs no such rule.
+BAD readings do not end it, nor does a warm-up: the power may have failed, and in pure gas the instrument comes back
+with nothing. Beside it the limit alarm, latched as gas alarms are, stays as it is. An instrument of another principle
+(infrared) needs no such rule.
 
     >>> from gateway.core.model import Batch, Channel, Level, Rule
     >>> channel = Channel(0, "gd-01.ch4", "gd-01", "ch4", "%LEL", 0.0, 100.0, decimals=0)
