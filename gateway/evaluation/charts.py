@@ -125,7 +125,13 @@ def _draw_channels(panel: "Axes", recording: Recording, unit: str, rows: Sequenc
     more = f" (and {len(rows) - LINES_MAX} more)" if len(rows) > LINES_MAX else ""
     panel.set_ylabel(f"{unit}{more}", color=INK, fontsize=8)
     if len(rows) > 1:
-        panel.legend(fontsize=6, loc="upper left", ncols=4, frameon=False, labelcolor=INK)
+        _name_lines(panel)
+
+
+def _name_lines(panel: "Axes") -> None:
+    """Name the lines above the panel, where no line runs through their names."""
+    panel.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 0.98), borderpad=0, ncols=LINES_MAX // 2,
+                 frameon=False, labelcolor=INK)  # fmt: skip
 
 
 def _draw_scores(panel: "Axes", recording: Recording, told: Sequence[Told], clock: _Axis) -> None:
@@ -142,7 +148,7 @@ def _draw_scores(panel: "Axes", recording: Recording, told: Sequence[Told], cloc
     panel.set_ylim(-0.1, RAREST + 0.3)
     panel.set_yticks(range(RAREST + 1), ["", *(f"1 in {10**k:,}" for k in range(1, RAREST + 1))])
     panel.set_ylabel("score", color=INK, fontsize=8)
-    panel.legend(fontsize=6, loc="upper left", ncols=4, frameon=False, labelcolor=INK)
+    _name_lines(panel)
 
 
 def _draw_truth(panel: "Axes", recording: Recording, clock: _Axis) -> None:

@@ -30,9 +30,11 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   max-width: 75rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--dim); font-weight: 500; } td.text, th.text { text-align: left; } td.wrap { white-space: normal; }
-.wide { overflow-x: auto; } .dim { color: var(--dim); } figure { margin: 0 0 1rem; } svg { width: 100%; height: auto; }
+th, td { text-align: right; padding: .25rem .45rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { color: var(--dim); font-weight: 500; white-space: normal; vertical-align: bottom; }
+td.text, th.text { text-align: left; } td.wrap { white-space: normal; }
+.wide { overflow-x: auto; } .dim { color: var(--dim); } figure { margin: 0 0 1rem; overflow-x: auto; }
+svg { width: 100%; min-width: 45rem; height: auto; display: block; }
 details { margin: .4rem 0; }
 """
 _HEADINGS: Final = (
@@ -108,7 +110,8 @@ def _header(evaluation: Evaluation) -> str:
     truths = sum(truth.counted for recording in evaluation.recordings for truth in recording.truths)
     judging = evaluation.judging
     return (
-        f'<p class="dim">{len(evaluation.recordings)} recordings, {readings} readings, {truths} truths. '
+        f'<p class="dim">{_counted(len(evaluation.recordings), "recording")}, {_counted(readings, "reading")}, '
+        f"{_counted(truths, 'truth')}. "
         f"Windows begin {judging.lead_s:g} s early and end {judging.grace_s:g} s late. Hazgate {__version__}.</p>"
     )
 
@@ -163,6 +166,15 @@ def _number(value: float, digits: int, unit: str = "") -> str:
     return "–" if value != value else f"{value:.{digits}f}{unit}"  # noqa: PLR0124 - the test for NaN
 
 
+def _counted(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> _counted(1, "truth"), _counted(12000, "reading")
+    ('1 truth', '12,000 readings')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _differences(found: Sequence[Pair]) -> str:
     rows = []
     for pair in found:
@@ -173,7 +185,8 @@ def _differences(found: Sequence[Pair]) -> str:
         only = "" if pair.first is not None and pair.second is not None else "only in one of them"
         cell = escape(only or text or "no difference")
         rows.append(f'<tr><td class="text">{escape(pair.id)}</td><td class="text wrap">{cell}</td></tr>')
-    return f'<h2>Second less first</h2><div class="wide"><table>{"".join(rows)}</table></div>'
+    title = "What the second has more or less than the first"
+    return f'<h2>{title}</h2><div class="wide"><table>{"".join(rows)}</table></div>'
 
 
 def _misses(result: Result) -> str:
@@ -189,12 +202,13 @@ def _misses(result: Result) -> str:
         return ""
     more = f"<li>and {len(lines) - ROWS_MAX} more</li>" if len(lines) > ROWS_MAX else ""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines[:ROWS_MAX])
-    title = f"{escape(result.id)}: {len(lines)} misses and false episodes"
+    told = len(result.judged.false)
+    title = f"{escape(result.id)}: {result.judged.missed} missed, {_counted(told, 'false episode')}"
     return f"<details><summary>{title}</summary><ul>{items}{more}</ul></details>"
 
 
 def _legend(left_out: int) -> str:
-    more = f" {left_out} more recordings are not drawn." if left_out > 0 else ""
+    more = f" Not drawn: {_counted(left_out, 'more recording')}." if left_out > 0 else ""
     return (
         '<p class="dim">Green behind a line: the truth; dotted: the moment from which delays are counted; grey: the '
         "part for learning. Bars below: what each rule said, blue a warning, orange low, red high, "

@@ -76,7 +76,8 @@ def _burner(path: Path, first_s: float | None) -> Recording:
         for name in table.names
         if (match := _TREE.match(name)) is not None
     ]  # fmt: skip
-    return assembled(path.stem, "nist", series, [_truth(AREA, first_s, int(time_ns[-1]))])
+    # Named apart, as other rules fit it: there is heat only.
+    return assembled(path.stem, "vettori", series, [_truth(AREA, first_s, int(time_ns[-1]))])
 
 
 def _first_alarms(path: Path) -> Mapping[str, Mapping[str, float]]:

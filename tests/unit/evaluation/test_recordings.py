@@ -11,6 +11,7 @@ from gateway.core.clock import NS_PER_S
 from gateway.core.model import Quality
 from gateway.evaluation.loaders import format_of, load
 from gateway.evaluation.recording import Recording, RecordingError, Series, Truth, assembled, batch_numbers
+from gateway.evaluation.rules import default_rules
 
 SKAB_HEAD = (
     "datetime;Accelerometer1RMS;Accelerometer2RMS;Current;Pressure;Temperature;Thermocouple;Voltage;"
@@ -251,3 +252,11 @@ def test_a_burner_under_a_ceiling_is_told_from_its_first_sprinkler(tmp_path: Pat
     found = only(tmp_path)
     assert [c.id for c in found.channels] == ["tree-1.temperature-01", "tree-b.temperature-07"]
     assert [(t.kind, t.from_ns / NS_PER_S) for t in found.truths] == [("fire", 41.5)]
+
+
+def test_burners_have_rules_of_their_own_though_homes_have_them_too(tmp_path: Path) -> None:
+    (tmp_path / "Vettori_Flat_Ceiling_Act.csv").write_text("Act,Time-2-1\n-1,9\n")
+    (tmp_path / "Vettori_Flat_Ceiling_Test_02.csv").write_text("TIME,TC_1_01\n0,21\n1,22\n")
+    rules = default_rules(only(tmp_path).format)
+    rules.check_channels([only(tmp_path)])
+    assert any(rules.bind(only(tmp_path), 0))
