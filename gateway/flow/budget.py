@@ -14,7 +14,7 @@ from gateway.core.clock import NS_PER_S
 from gateway.core.model import Reason, Rule
 
 KEPT: Final = 64
-"""Times kept of each rule at the most: how often it was raised is told up to this."""
+"""Times kept of each rule at the most, or one more than its budget: how often it was raised is told up to this."""
 WEEK_NS: Final = 7 * 86_400 * NS_PER_S
 SPAN_MAX_NS: Final = 52 * WEEK_NS
 """Longest time over which a budget of less than one a week is counted."""
@@ -61,7 +61,7 @@ class Budgets:
             rule = self._rules.get(event.alarm)
             if rule is None or event.kind is not EventKind.RAISED or event.test:
                 continue
-            times = self._times.setdefault(rule.id, deque(maxlen=KEPT))
+            times = self._times.setdefault(rule.id, deque(maxlen=_kept(rule)))
             times.append(event.time_ns)
             _forget(times, event.time_ns - _span_ns(rule))
             if len(times) > _allowed(rule) and rule.id not in self._over:
@@ -91,13 +91,17 @@ class Budgets:
         """Go on counting for the rules that are what they were; their budgets may be others now."""
         for name in kept:
             if name in self._rules and name in before._times:  # noqa: SLF001 - one of this kind
-                self._times[name] = deque(before._times[name], maxlen=KEPT)  # noqa: SLF001 - as above
+                self._times[name] = deque(before._times[name], maxlen=_kept(self._rules[name]))  # noqa: SLF001 - as above
                 if name in before._over:  # noqa: SLF001 - as above
                     self._over.add(name)
 
 
 def _allowed(rule: Rule) -> int:
     return max(1, math.floor(rule.budget_per_week or 0.0))
+
+
+def _kept(rule: Rule) -> int:
+    return max(KEPT, _allowed(rule) + 1)
 
 
 def _span_ns(rule: Rule) -> int:

@@ -236,6 +236,13 @@ def test_tests_and_other_events_cost_nothing_and_memory_is_bounded() -> None:
     assert f"{KEPT} times" in counted.exceeded()[0].why.en
 
 
+def test_a_large_budget_can_be_exceeded_too() -> None:
+    counted = budget(2 * KEPT)
+    assert counted.count([raised(second * S) for second in range(2 * KEPT)]) == []
+    (found,) = counted.count([raised(DAY)])
+    assert f"{2 * KEPT + 1} times" in found.why.en
+
+
 def cried(line: Pipeline, times: int, start_s: int) -> list[AlarmEvent]:
     events: list[AlarmEvent] = []
     for k in range(times):
