@@ -51,6 +51,8 @@ def plotting() -> Any:
     except ModuleNotFoundError as error:
         raise ReportError("reports with charts need matplotlib: pip install 'hazgate[report]'") from error
     mpl.use("Agg")
+    # Names of channels and recordings are what they are, and no formulas: `$` would make one, or fail to.
+    mpl.rcParams["text.parse_math"] = False
     return mpl
 
 

@@ -80,6 +80,19 @@ def test_the_report_is_one_page_with_a_chart_of_each_recording(folder: Path) -> 
     assert "http" not in text.replace("http://www.w3.org/", ""), "it needs nothing from elsewhere"
 
 
+def test_names_in_a_report_are_neither_formulas_nor_markup(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    odd, page = folder / "<img src=x>$\\frac{$.csv", folder / "r.html"
+    odd.write_text(TABLE.replace("gd-01.ch4", "<script>alert(1)</script>"))
+    for report in (page, folder / "r.png"):
+        ended = hazgate(odd, "--rules", folder / "rules.yaml", "--report", report)
+        assert ended.exit_code == 0, ended.output
+    text = page.read_text()
+    assert "&lt;img src=x&gt;$\\frac{$.csv" in text
+    assert "<script" not in text
+    assert "<img" not in text
+
+
 def test_a_report_may_be_a_picture(folder: Path) -> None:
     pytest.importorskip("matplotlib")
     for name, more in (("r.png", ()), ("s.png", ("--sweep", "low=10,30"))):
