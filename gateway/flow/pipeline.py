@@ -369,6 +369,8 @@ class Pipeline:
     def _judge(self, bench: Bench, batch: Batch, events: list[AlarmEvent] | None) -> Verdicts:
         if bench.quarantined is not None:
             batch = batch.take(~bench.quarantined[batch.row])
+            if not len(batch):
+                return NO_VERDICTS
         try:
             return bench.detector.update(batch)
         except Exception:

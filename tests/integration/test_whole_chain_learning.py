@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from detectors import deviation
 from gateway.app import App
 from gateway.core.alarm import Command, EventKind, Verb
 from gateway.core.clock import SystemClock
@@ -162,6 +163,21 @@ async def test_a_rule_that_warns_too_often_is_told_of_also_after_a_restart(plant
         assert degraded(app) == ["system/budget/odd:gd-1.ch4"]
         events = await app.events(0, 100, alarm="system/budget/odd:gd-1.ch4")
         assert [event.kind for event in events] == [EventKind.RAISED]
+
+
+async def test_rules_that_fail_at_stored_readings_are_told_of_at_the_start(
+    plant: Plant, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with life(site) as app:
+        await until(lambda: app.statistics()["readings_total"] > 10)
+    (site.parent / "data" / "spool" / "detectors.npz").unlink()
+
+    def fails(_: object, batch: Batch) -> Verdicts:
+        raise ZeroDivisionError(f"a mistake at {len(batch)} readings")
+
+    monkeypatch.setattr(deviation.Deviation, "update", fails)
+    async with life(site) as app:
+        assert sorted(degraded(app)) == ["system/rule/odd:gd-1.ch4", "system/rule/odd:gd-2.ch4"]
 
 
 async def test_a_detector_that_thinks_too_long_rests_and_the_limits_are_watched(
