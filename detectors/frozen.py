@@ -4,8 +4,8 @@ How long is too long is learned from the channel: a temperature that has never s
 after thirty, while a gas head may rightly show the same zero for weeks. So each channel has a resting value, the one at
 which it has stood longest; stillness there is compared with the longest rest, stillness anywhere else with the
 longest one anywhere else. A gas head that stands still at 12 %LEL is found within the hour, one that is frozen at its
-own zero is not: there only a bump test tells (`bump_test`). What moves by no more than the last digit that means
-something stands still.
+own zero is not: there only a bump test tells (`bump_test`). At the lower end of its range a value may stand for ever:
+clean air shows nothing else. What moves by no more than the last digit that means something stands still.
 
 A channel that has not yet moved is not judged. BAD readings are neither still nor moving. Once found, only a value that
 moves shows that the instrument is alive; then the record grows by half at most, so that a fault is not learned.
@@ -143,6 +143,8 @@ class Frozen(Judge):
         self._cells = Cells(durations(rules, lambda rule: _least_s(rule) / _CELLS, spare=nanoseconds(1.0)))
         self._ratio = figures(rules, lambda rule: _options(rule).ratio, spare=1.0)
         self._band = figures(rules, _band, spare=np.inf)
+        # A NaN or infinite end of the range excepts nothing.
+        self._lowest = figures(rules, lambda rule: rule.channel.range_low + _band(rule), spare=-np.inf)
         self._settle_ns = durations(rules, lambda rule: _options(rule).settle_s, spare=1)
         self._gap_ns = durations(
             rules, lambda rule: max(3.0 * _least_s(rule) / _CELLS, 2.0 * rule.channel.stale_after_s)
@@ -227,7 +229,8 @@ class Frozen(Judge):
         self._since_ns[slots[begins]] = end_ns[begins]
         self._moved[slots] |= moved & np.isfinite(anchor)
         self._age_ns[slots] += np.where(whole & ~self._held[slots], self._cells.length_ns[slots], 0)
-        self._found[slots] |= self._moved[slots] & (time_ns - self._since_ns[slots] >= self._limit_ns(slots))
+        judged = self._moved[slots] & ~(self._anchor[slots] <= self._lowest[slots])
+        self._found[slots] |= judged & (time_ns - self._since_ns[slots] >= self._limit_ns(slots))
 
     def _end(self, slots: Slots, end_ns: Int64, moved: Mask) -> None:
         """End stillnesses, and learn how long they were."""

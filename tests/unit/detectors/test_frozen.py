@@ -134,3 +134,15 @@ def test_test_readings_are_no_stillness() -> None:
     plant.lively(600)
     plant.still(300, 50.0, Quality.TEST)
     assert plant.told == []
+
+
+def test_the_quiet_of_clean_air_is_no_fault_though_the_first_day_was_busy() -> None:
+    plant = Plant(make())
+    for _ in range(20):
+        plant.still(10, 0.0)
+        plant.lively(20)
+    plant.still(2 * 24 * 60, 0.0)
+    assert not plant.told
+    plant.lively(10)
+    plant.still(2 * 24 * 60, 0.4)
+    assert len(plant.told) == 1
