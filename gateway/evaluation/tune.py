@@ -30,6 +30,10 @@ from gateway.evaluation.rules import Entry, Rules
 from gateway.evaluation.run import Run, run
 from gateway.site.rules import HAZARDS
 
+PROOF_MIN: Final = 3.0
+"""Episodes that the wished rate would allow in the past there is, at the least, before its calm proves a rule too calm:
+with fewer, none at all is what chance makes of a rule at the wished rate once in twenty times."""
+
 CALM: Final = ("deadband", "off_delay_s", "hold_s")
 DELAY: Final = ("on_delay_s",)
 SENSITIVITY: Final = ("limit", "ratio", "deviations", "warn_at", "low", "high")
@@ -265,6 +269,8 @@ class _Tuning:
 
     def sharpened(self, first: Advice, now: Judged) -> Advice:
         """Return the most sensitive limit of a rule that only warns which the wished rate still allows."""
+        if now.clean_weeks * self.wished < PROOF_MIN:
+            return first
         best: tuple[float, str, Judged] | None = None
         for option in SENSITIVITY:
             present = self.value(option)

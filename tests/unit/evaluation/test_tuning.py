@@ -266,3 +266,12 @@ def test_what_weakens_nothing_is_written_without_more_ado(tmp_path: Path) -> Non
     ended = hazgate(path, folder, "--false-alarms-per-week", "50", "--write")
     assert "wrote" in ended.stderr
     assert path.read_text() == SITE.replace("low: 15, high: 50", "low: 15, deadband: 0.75, high: 50")
+
+
+def test_a_short_calm_past_is_no_reason_to_make_a_warning_sharper(tmp_path: Path) -> None:
+    rule = "  - {id: odd, type: deviation, channels: ['*.ch4'], options: {learn_s: 3600, limit: 20}}\n"
+    path = site(tmp_path, SITE + rule)
+    folder = data(tmp_path, np.random.default_rng(1).normal(5.0, 0.1, 400))
+    words = ("--rule", "odd", "--false-alarms-per-week")
+    assert "limit:" not in hazgate(path, folder, *words, "1").output
+    assert "limit: 20" in hazgate(path, folder, *words, "200").output
