@@ -51,6 +51,8 @@ class Sweep:
 
 
 def _range(text: str) -> tuple[float, ...]:
+    if text.count(":") != 2:
+        raise ValueError("a range has three numbers, as in 5:30:6")
     first, last, count = text.split(":")
     if int(count) < 2:
         raise ValueError("at least 2 values make a sweep")

@@ -110,6 +110,7 @@ def test_a_report_may_be_a_picture(folder: Path) -> None:
         (("a.csv", "--rules", "rules.yaml", "--sweep", "low"), "--sweep"),
         (("a.csv", "--rules", "rules.yaml", "--sweep", "lwo=1,2"), "no rule has the option"),
         (("a.csv", "--rules", "rules.yaml", "--sweep", "low=1,x"), "not numbers|neither"),
+        (("a.csv", "--rules", "rules.yaml", "--sweep", "low=1:5"), "three numbers"),
         (("a.csv", "--rules", "rules.yaml", "--sweep", "low=1,2", "--compare", "later.yaml"), "either --sweep or"),
     ],
 )
