@@ -14,8 +14,9 @@ from gateway.core.units import QuantityKind, quantity
 from gateway.site.schema import RuleSection
 
 HAZARDS = frozenset({QuantityKind.COMBUSTIBLE, QuantityKind.TOXIC, QuantityKind.OXYGEN, QuantityKind.FIRE})
-GROUP_MAX: Final = 1_000
-"""Channels of one group at the most."""
+GROUP_MAX: Final = 100
+"""Channels of one group at the most. Once something stirs, a group is judged reading by reading: a fire rule of a
+thousand heads took two seconds a tick, and no alarm may wait for that."""
 PEERS_MAX: Final = 32
 """Other channels that one is compared with at the most: those that stand nearest to it in the site file."""
 BUDGET_PER_WEEK: Final = 1.0
