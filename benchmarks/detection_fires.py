@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import Figure, SkippedError, table
 from detectors import fire
-from detectors.criteria import Criterion
+from detectors.parts.criteria import Criterion
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import Batch, Channel, Level, Rule
 from gateway.evaluation.loaders import faults, nist

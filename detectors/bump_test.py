@@ -35,7 +35,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import (
+from detectors.parts.bank import (
     FAULT,
     IDLE,
     NORMAL,
@@ -48,7 +48,7 @@ from detectors.bank import (
     nanoseconds,
     shared,
 )
-from detectors.groups import amount
+from detectors.parts.groups import amount
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,

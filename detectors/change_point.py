@@ -27,9 +27,9 @@ from typing import Final
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, figures
-from detectors.learner import Learner, LearnerOptions, band, baseline_of, check, span, told
-from detectors.means import Closed
+from detectors.parts.bank import Mask, Slots, figures
+from detectors.parts.learner import Learner, LearnerOptions, band, baseline_of, check, span, told
+from detectors.parts.means import Closed
 from gateway.core.model import Float64, Judged, Level, Reason, Rule
 from gateway.core.plugin import Detector
 

@@ -32,10 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import FAULT, NORMAL, Judge, Mask, Share, Slots, durations, figures, nanoseconds
-from detectors.groups import amount
-from detectors.habits import Cells, looked_at
 from detectors.neighbours import Newest, median_of
+from detectors.parts.bank import FAULT, NORMAL, Judge, Mask, Share, Slots, durations, figures, nanoseconds
+from detectors.parts.groups import amount
+from detectors.parts.habits import Cells, looked_at
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,

@@ -28,8 +28,8 @@ from typing import Final
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import FAULT, Mask, Slots, Switch, float_column, is_bad, is_over_range, margin, time_column
-from detectors.groups import RoundJudge, amount, listed, member_figures, named
+from detectors.parts.bank import FAULT, Mask, Slots, Switch, float_column, is_bad, is_over_range, margin, time_column
+from detectors.parts.groups import RoundJudge, amount, listed, member_figures, named
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,

@@ -28,10 +28,10 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, figures
-from detectors.learner import CellOptions, Learner, baseline_of, beyond, check
-from detectors.means import Closed
-from detectors.window import median
+from detectors.parts.bank import Mask, Slots, figures
+from detectors.parts.learner import CellOptions, Learner, baseline_of, beyond, check
+from detectors.parts.means import Closed
+from detectors.parts.window import median
 from gateway.core.model import Float64, Level, Reason, Rule
 from gateway.core.plugin import Detector
 

@@ -34,9 +34,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import Judge, Ladder, Mask, Slots, Where, durations, figures, margin, shared
-from detectors.learner import span, told
-from detectors.means import Closed, Means
+from detectors.parts.bank import Judge, Ladder, Mask, Slots, Where, durations, figures, margin, shared
+from detectors.parts.learner import span, told
+from detectors.parts.means import Closed, Means
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Float32, Float64, Int64, Level, Reason, Rule, Verdicts

@@ -36,7 +36,7 @@ from typing import Final, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import (
+from detectors.parts.bank import (
     FAULT,
     IDLE,
     NORMAL,

@@ -1,7 +1,7 @@
 """Fire by several criteria at once: heat, smoke and gas of one area, of which two must agree, unless one is certain.
 
-Each channel of the area is judged against its own normal (`detectors.criteria`). A kind (heat, smoke, gas) votes from
-the moment at which one of its channels shows a rise that is not the day's course, until `within_s` after. Then:
+Each channel of the area is judged against its own normal (`parts.criteria`). A kind (heat, smoke, gas) votes from the
+moment at which one of its channels shows a rise that is not the day's course, until `within_s` after. Then:
 
 - HIGH where two kinds vote, or where one channel is beyond its own fixed limit or rate of rise: that needs no vote.
 - WARNING where one kind alone has shown a rise for `warning_delay_s`: dust, steam, a heater, or the begin of a fire.
@@ -42,9 +42,9 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import HIGH, IDLE, NORMAL, WARNING, Delay, Mask, Slots, is_bad, is_over_range, time_column
-from detectors.criteria import BEYOND_LIMIT, KINDS, NEVER, Criterion, Senses
-from detectors.groups import RoundJudge, amount, listed
+from detectors.parts.bank import HIGH, IDLE, NORMAL, WARNING, Delay, Mask, Slots, is_bad, is_over_range, time_column
+from detectors.parts.criteria import BEYOND_LIMIT, KINDS, NEVER, Criterion, Senses
+from detectors.parts.groups import RoundJudge, amount, listed
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import (

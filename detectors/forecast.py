@@ -26,11 +26,11 @@ from typing import Final, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import Judge, Mask, Slots, Switch, durations, figures, shared
-from detectors.baseline import default_floor
-from detectors.learner import span, told
-from detectors.means import Closed, Means
-from detectors.window import NEVER, Window
+from detectors.parts.bank import Judge, Mask, Slots, Switch, durations, figures, shared
+from detectors.parts.baseline import default_floor
+from detectors.parts.learner import span, told
+from detectors.parts.means import Closed, Means
+from detectors.parts.window import NEVER, Window
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Float64, Int64, Judged, Level, Reason, Rule, Verdicts

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import (
+from detectors.parts.bank import (
     FAULT,
     IDLE,
     NORMAL,
@@ -49,8 +49,8 @@ from detectors.bank import (
     figures,
     nanoseconds,
 )
-from detectors.groups import amount
-from detectors.habits import Cells, set_aside
+from detectors.parts.groups import amount
+from detectors.parts.habits import Cells, set_aside
 from gateway.core.model import (
     NO_VERDICTS,
     Batch,

@@ -2,7 +2,7 @@
 
 Readings are kept as means of cells of time. What medians over the last half minute, one, two and five minutes and the
 last quarter of an hour show is compared with the time before, less what the area's temperature, humidity and wind
-explain, and measured by the head's own past (`detectors.rises`, `influence`, `usual`). One head far out of its habits
+explain, and measured by the head's own past (`parts.rises`, `influence`, `usual`). One head far out of its habits
 warns, or two of the area less far at once; so does a level that has crept far above what was commissioned. The reason
 names the head that has risen most.
 
@@ -43,13 +43,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import NORMAL, WARNING, Mask, Slots, is_bad, is_over_range, nanoseconds
-from detectors.groups import GroupJudge, joined, member_figures
-from detectors.habits import Habits
-from detectors.influence import Influence
-from detectors.leak_words import Rise, Words
-from detectors.rises import FAST, FEATURES, MIDDLE, REACH, SLOW, SPANS, Look, Rises
-from detectors.usual import Usual
+from detectors.parts.bank import NORMAL, WARNING, Mask, Slots, is_bad, is_over_range, nanoseconds
+from detectors.parts.groups import GroupJudge, joined, member_figures
+from detectors.parts.habits import Habits
+from detectors.parts.influence import Influence
+from detectors.parts.leak_words import Rise, Words
+from detectors.parts.rises import FAST, FEATURES, MIDDLE, REACH, SLOW, SPANS, Look, Rises
+from detectors.parts.usual import Usual
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Float64, Int64, Judged, Level, Quality, Reason, Rule, UInt8, Verdicts

@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import (
+from detectors.parts.bank import (
     NORMAL,
     Judge,
     Mask,
@@ -51,8 +51,8 @@ from detectors.bank import (
     nanoseconds,
     shared,
 )
-from detectors.groups import amount
-from detectors.habits import FIT, Aside, Cells, looked_at
+from detectors.parts.groups import amount
+from detectors.parts.habits import FIT, Aside, Cells, looked_at
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,

@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import (
+from detectors.parts.bank import (
     NORMAL,
     Judge,
     Mask,
@@ -50,8 +50,8 @@ from detectors.bank import (
     margin,
     nanoseconds,
 )
-from detectors.groups import amount
-from detectors.habits import ENOUGH, Aside, Cells, Habits, set_aside
+from detectors.parts.groups import amount
+from detectors.parts.habits import ENOUGH, Aside, Cells, Habits, set_aside
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,

@@ -2,7 +2,7 @@
 
 For each channel it keeps the values it has shown, and how far they lay from the mean of that time of day. A reading
 is a surprise by as much as it lies from the nearest of them, in parts of the channel's own scatter; and a warning is
-raised when it beats the channel's own record of surprises by a good part (`detectors/record.py`). So the same set
+raised when it beats the channel's own record of surprises by a good part (`detectors/parts/record.py`). So the same set
 points serve any channel, quiet or wild, and an event makes one warning.
 
 It says that something is unlike anything before, not that it is dangerous: what has happened once is known, and a slow
@@ -37,9 +37,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Judge, Share, Slots, State, Switch, Where, time_column
-from detectors.familiar import Familiar, empty
-from detectors.groups import amount
+from detectors.parts.bank import Judge, Share, Slots, State, Switch, Where, time_column
+from detectors.parts.familiar import Familiar, empty
+from detectors.parts.groups import amount
 from gateway.core.model import (
     BAD_FROM,
     NO_VERDICTS,

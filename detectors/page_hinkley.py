@@ -28,11 +28,11 @@ from typing import Final
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, figures
-from detectors.baseline import default_floor
-from detectors.learner import CellOptions, Learner, check, span, told
-from detectors.means import Closed
-from detectors.sums import Sums
+from detectors.parts.bank import Mask, Slots, figures
+from detectors.parts.baseline import default_floor
+from detectors.parts.learner import CellOptions, Learner, check, span, told
+from detectors.parts.means import Closed
+from detectors.parts.sums import Sums
 from gateway.core.model import Float64, Level, Reason, Rule
 from gateway.core.plugin import Detector
 

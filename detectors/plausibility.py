@@ -31,9 +31,9 @@ from typing import Final, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import FAULT, IDLE, NORMAL, Slots, nanoseconds
-from detectors.groups import GroupJudge, amount, joined, listed, named
-from detectors.habits import FIT
+from detectors.parts.bank import FAULT, IDLE, NORMAL, Slots, nanoseconds
+from detectors.parts.groups import GroupJudge, amount, joined, listed, named
+from detectors.parts.habits import FIT
 from gateway.core.errors import ConfigError
 from gateway.core.model import (
     NO_VERDICTS,

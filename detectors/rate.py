@@ -1,7 +1,7 @@
 """Rate of rise or fall: the slope of the readings of a window, judged in two steps of units per minute.
 
 The slope is that of least squares, so that one odd reading counts little and readings need not be evenly spaced. A
-rule keeps 40 cells of time a window, each with the first reading that fell into it (`detectors.window`). BAD readings
+rule keeps 40 cells of time a window, each with the first reading that fell into it (`parts.window`). BAD readings
 leave no trace but a gap; a slope is judged only while the readings of the window are enough and span half of it, and
 until then nothing raises or clears.
 
@@ -27,7 +27,7 @@ from typing import Final, Literal, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import (
+from detectors.parts.bank import (
     OVER_RANGE,
     Judge,
     Ladder,
@@ -42,7 +42,7 @@ from detectors.bank import (
     shared,
     shared_ns,
 )
-from detectors.window import CELLS, NEVER, NS_PER_MINUTE, Window
+from detectors.parts.window import CELLS, NEVER, NS_PER_MINUTE, Window
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import BAD_FROM, NO_VERDICTS, Batch, Float64, Int8, Int64, Judged, Rule, UInt8, Verdicts

@@ -38,9 +38,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import NORMAL, WARNING, Mask, Slots, Switch, is_bad, margin, time_column
-from detectors.groups import Round, amount, joined, member_figures, named
-from detectors.quiet import READINGS_MIN, At, QuietJudge
+from detectors.parts.bank import NORMAL, WARNING, Mask, Slots, Switch, is_bad, margin, time_column
+from detectors.parts.groups import Round, amount, joined, member_figures, named
+from detectors.parts.quiet import READINGS_MIN, At, QuietJudge
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Judged, Level, Reason, Rule, UInt8, Verdicts
 from gateway.core.plugin import Binding, Detector, PluginOptions

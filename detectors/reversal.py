@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import (
+from detectors.parts.bank import (
     FAULT,
     IDLE,
     NORMAL,
@@ -48,7 +48,7 @@ from detectors.bank import (
     is_over_range,
     time_column,
 )
-from detectors.groups import amount
+from detectors.parts.groups import amount
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Int64, Level, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import Detector, PluginOptions

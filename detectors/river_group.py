@@ -28,10 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from detectors.bank import Mask, State, is_bad
-from detectors.groups import GroupJudge, amount, joined, named
-from detectors.river_bank import RiverBank, RiverOptions, check, verdict
-from detectors.river_model import Kind
+from detectors.parts.bank import Mask, State, is_bad
+from detectors.parts.groups import GroupJudge, amount, joined, named
+from detectors.parts.river_bank import RiverBank, RiverOptions, check, verdict
+from detectors.parts.river_model import Kind
 from gateway.core.model import NO_VERDICTS, Batch, Float64, Judged, Level, Reason, Rule, Verdicts
 from gateway.core.plugin import Binding, Detector
 

@@ -27,7 +27,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from detectors.bank import (
+from detectors.parts.bank import (
     FAULT,
     NORMAL,
     OVER_RANGE,
@@ -40,7 +40,7 @@ from detectors.bank import (
     is_bad,
     is_over_range,
 )
-from detectors.groups import amount
+from detectors.parts.groups import amount
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Float64, Level, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import Detector, PluginOptions

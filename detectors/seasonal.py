@@ -35,9 +35,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import Mask, Slots, Where, figures, nanoseconds
-from detectors.learner import CellOptions, Learner, baseline_of, check, told
-from detectors.means import Closed
+from detectors.parts.bank import Mask, Slots, Where, figures, nanoseconds
+from detectors.parts.learner import CellOptions, Learner, baseline_of, check, told
+from detectors.parts.means import Closed
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import Float32, Float64, Int64, Level, Reason, Rule
 from gateway.core.plugin import Detector

@@ -33,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from detectors.bank import NORMAL, WARNING, Mask, Slots, Switch, is_bad, margin, time_column
-from detectors.groups import Round, amount, joined, member_figures, named
-from detectors.quiet import At, QuietJudge, Taken
+from detectors.parts.bank import NORMAL, WARNING, Mask, Slots, Switch, is_bad, margin, time_column
+from detectors.parts.groups import Round, amount, joined, member_figures, named
+from detectors.parts.quiet import At, QuietJudge, Taken
 from detectors.residual import check_group, told_briefly
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Judged, Level, Reason, Rule, UInt8, Verdicts
 from gateway.core.plugin import Binding, Detector, PluginOptions

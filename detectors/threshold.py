@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from detectors.bank import (
+from detectors.parts.bank import (
     OVER_RANGE,
     Judge,
     Ladder,

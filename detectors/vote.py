@@ -29,9 +29,9 @@ from typing import Final, Literal, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from detectors.bank import HIGH, Ladder, Mask, Slots, float_column, is_bad, is_over_range, time_column
-from detectors.criteria import NEVER
-from detectors.groups import RoundJudge, amount, listed, member_figures, named
+from detectors.parts.bank import HIGH, Ladder, Mask, Slots, float_column, is_bad, is_over_range, time_column
+from detectors.parts.criteria import NEVER
+from detectors.parts.groups import RoundJudge, amount, listed, member_figures, named
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import (

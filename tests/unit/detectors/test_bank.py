@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from detectors.bank import IDLE, LAYOUTS_MAX, Bank, Delay, fill, margin
+from detectors.parts.bank import IDLE, LAYOUTS_MAX, Bank, Delay, fill, margin
 from gateway.core.model import Batch, Channel, Rule
 from gateway.core.plugin import PluginOptions
 

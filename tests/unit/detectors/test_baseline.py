@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from detectors.baseline import BLOCKS, Baseline, default_floor
+from detectors.parts.baseline import BLOCKS, Baseline, default_floor
 from gateway.core.model import Channel
 
 ONE = np.array([0])

@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.criteria import Criterion, figures_of
 from detectors.fire import Options, create
+from detectors.parts.criteria import Criterion, figures_of
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Level, Quality, Rule
 from gateway.core.plugin import Detector

@@ -1,6 +1,6 @@
 import numpy as np
 
-from detectors.groups import GroupJudge, Members, amount, listed, member_figures, named
+from detectors.parts.groups import GroupJudge, Members, amount, listed, member_figures, named
 from gateway.core.model import Channel, Reason, Rule
 from gateway.core.plugin import PluginOptions
 

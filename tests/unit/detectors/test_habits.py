@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from detectors.bank import Bank
-from detectors.habits import BINS, ENOUGH, Cells, Habits, telling
+from detectors.parts.bank import Bank
+from detectors.parts.habits import BINS, ENOUGH, Cells, Habits, telling
 from gateway.core.model import Batch, Channel, Quality, Rule
 from gateway.core.plugin import PluginOptions
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.known import VALUES_MAX, Known
+from detectors.parts.known import VALUES_MAX, Known
 
 
 def taught(values: list[float]) -> Known:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from detectors import leak
-from detectors.influence import Influence
-from detectors.trails import Means, Trails, middle
+from detectors.parts.influence import Influence
+from detectors.parts.trails import Means, Trails, middle
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Level, Quality, Rule, Verdicts
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.bank import Bank
-from detectors.means import Closed, Means
+from detectors.parts.bank import Bank
+from detectors.parts.means import Closed, Means
 from gateway.core.model import Batch, Channel, Quality, Rule
 from gateway.core.plugin import PluginOptions
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.extremes import PLACES, Extremes
-from detectors.past import Past
+from detectors.parts.extremes import PLACES, Extremes
+from detectors.parts.past import Past
 
 FIGURES = np.random.default_rng(6).exponential(1.0, 60_000)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectors.record import GROWS_MAX, RARE, Record
+from detectors.parts.record import GROWS_MAX, RARE, Record
 
 MINUTE = 60 * 10**9
 DAY = 1440

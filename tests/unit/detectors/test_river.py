@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors import river, river_bank, river_group
-from detectors.river_model import BYTES_MAX, Kind, Stream, build, kept, kind_of, returned
+from detectors import river, river_group
+from detectors.parts import river_bank
+from detectors.parts.river_model import BYTES_MAX, Kind, Stream, build, kept, kind_of, returned
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Level, Quality, Rule
 from gateway.core.plugin import Learning

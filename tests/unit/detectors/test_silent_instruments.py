@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.bank import Bank, shared, shared_ns
-from detectors.habits import Cells, looked_at
+from detectors.parts.bank import Bank, shared, shared_ns
+from detectors.parts.habits import Cells, looked_at
 from gateway.core.model import Batch, Channel, Level, Quality, Rule
 from gateway.core.plugin import Binding, Detector, PluginOptions
 

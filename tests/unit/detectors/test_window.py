@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.bank import Bank
-from detectors.window import CELLS, Window, median
+from detectors.parts.bank import Bank
+from detectors.parts.window import CELLS, Window, median
 from gateway.core.model import Batch, Channel, Rule
 from gateway.core.plugin import PluginOptions
 

@@ -20,8 +20,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Mask, Slots, Where
-from detectors.window import MAD_TO_SIGMA, median
+from detectors.parts.bank import Mask, Slots, Where
+from detectors.parts.window import MAD_TO_SIGMA, median
 from gateway.core.model import Channel, Float32, Float64, Int32
 
 BLOCKS: Final = 12

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Mask, Slots
+from detectors.parts.bank import Mask, Slots
 from gateway.core.model import Float32, Float64, Int64
 
 NOWHERE: Final = np.int64(-(1 << 40))

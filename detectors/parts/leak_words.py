@@ -13,8 +13,8 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from detectors.groups import amount
-from detectors.rises import FINE, LONG, LONG_CELL
+from detectors.parts.groups import amount
+from detectors.parts.rises import FINE, LONG, LONG_CELL
 from gateway.core.model import Channel, Float64, Reason, Rule
 
 _FAR_S: Final = 86_400.0

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.groups import amount
-from detectors.known import VALUES_MAX, Known
-from detectors.record import STEPS, Record
+from detectors.parts.groups import amount
+from detectors.parts.known import VALUES_MAX, Known
+from detectors.parts.record import STEPS, Record
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import Channel, Reason
 

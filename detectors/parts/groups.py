@@ -23,7 +23,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Judge, Mask, Slots
+from detectors.parts.bank import Judge, Mask, Slots
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Int32, Reason, Rule, Verdicts
 
 Kind = TypeVar("Kind", bound=np.generic)

@@ -5,7 +5,7 @@ make the slope. So memory is bounded whatever an instrument sends, a burst does 
 and readings need not be evenly spaced.
 
     >>> import numpy as np
-    >>> from detectors.bank import Bank
+    >>> from detectors.parts.bank import Bank
     >>> from gateway.core.model import Batch, Channel, Rule
     >>> from gateway.core.plugin import PluginOptions
     >>> bank = Bank([Rule(0, "r", "x", (Channel(0, "i.x", "i", "x"),), PluginOptions())])
@@ -27,7 +27,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Mask, Slots, Where, shared_ns
+from detectors.parts.bank import Mask, Slots, Where, shared_ns
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import Float64, Int64
 

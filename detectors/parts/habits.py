@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Mask, Share, Slots, shared
+from detectors.parts.bank import Mask, Share, Slots, shared
 from gateway.core.model import BAD_FROM, Float32, Float64, Int64, Quality
 
 BINS: Final = 48

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Slots, Where
+from detectors.parts.bank import Slots, Where
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import Float64, Int64
 

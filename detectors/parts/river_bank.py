@@ -14,9 +14,9 @@ import structlog
 from numpy.typing import NDArray
 from pydantic import Field
 
-from detectors.bank import NORMAL, Bank, State, Switch, margin, time_column
-from detectors.extremes import Extremes
-from detectors.river_model import BYTES_MAX, FAR, Kind, Stream, build, kept, kind_of, returned
+from detectors.parts.bank import NORMAL, Bank, State, Switch, margin, time_column
+from detectors.parts.extremes import Extremes
+from detectors.parts.river_model import BYTES_MAX, FAR, Kind, Stream, build, kept, kind_of, returned
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Float64, Int32, Int64, Level, Reason, Rule, UInt8, Verdicts
 from gateway.core.plugin import PluginOptions

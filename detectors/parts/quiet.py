@@ -6,7 +6,7 @@ temperature that creeps while pressures stand) will wander on, so its band is th
 would give all the false warnings. A single wild reading is no reading to learn a width from: while learning, none
 counts for more than ten times the usual step.
 
-    >>> from detectors.groups import GroupJudge
+    >>> from detectors.parts.groups import GroupJudge
     >>> from gateway.core.model import Channel, Rule
     >>> from gateway.core.plugin import PluginOptions
     >>> channel = Channel(0, "pump.flow", "pump", "flow", "L/min", decimals=1)
@@ -29,9 +29,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from detectors.bank import Mask, Slots
-from detectors.groups import GroupJudge, member_figures
-from detectors.past import Past
+from detectors.parts.bank import Mask, Slots
+from detectors.parts.groups import GroupJudge, member_figures
+from detectors.parts.past import Past
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import Channel, Float64, Int64, Rule, UInt8
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from detectors.bank import NORMAL, Judge, Mask, Slots, Switch, Where, durations, figures, shared
-from detectors.baseline import Baseline, default_floor
-from detectors.groups import amount
-from detectors.means import Closed, Means
+from detectors.parts.bank import NORMAL, Judge, Mask, Slots, Switch, Where, durations, figures, shared
+from detectors.parts.baseline import Baseline, default_floor
+from detectors.parts.groups import amount
+from detectors.parts.means import Closed, Means
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Level, Reason, Rule, Verdicts

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.bank import Slots
+from detectors.parts.bank import Slots
 from gateway.core.model import Float64, Int32
 
 BINS: Final = 256

@@ -6,7 +6,7 @@ seldom than a cell is long, each reading is its own cell, also where its period 
 no cell.
 
     >>> import numpy as np
-    >>> from detectors.bank import Bank
+    >>> from detectors.parts.bank import Bank
     >>> from gateway.core.model import Batch, Channel, Rule
     >>> from gateway.core.plugin import PluginOptions
     >>> rules = [Rule(0, "r", "x", (Channel(0, "i.x", "i", "x", period_s=1.0),), PluginOptions())]
@@ -25,8 +25,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import OVER_RANGE, Mask, Share, Slots, Where, durations, figures, is_over_range
-from detectors.window import NEVER
+from detectors.parts.bank import OVER_RANGE, Mask, Share, Slots, Where, durations, figures, is_over_range
+from detectors.parts.window import NEVER
 from gateway.core.clock import NS_PER_S
 from gateway.core.model import BAD_FROM, Float64, Int32, Int64, Rule
 

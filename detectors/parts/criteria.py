@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from detectors.bank import Mask, Slots, is_over_range
-from detectors.groups import GroupJudge, member_figures
+from detectors.parts.bank import Mask, Slots, is_over_range
+from detectors.parts.groups import GroupJudge, member_figures
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Float64, Int8, Int64, Rule

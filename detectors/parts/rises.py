@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Mask, Slots
-from detectors.trails import Means, Trails, middle, rise
+from detectors.parts.bank import Mask, Slots
+from detectors.parts.trails import Means, Trails, middle, rise
 from gateway.core.model import Float64, Int64, Rule
 
 CELLS: Final = 208

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Slots
+from detectors.parts.bank import Slots
 from gateway.core.model import Float64
 
 _RIDGE: Final = 3e-3

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Slots
+from detectors.parts.bank import Slots
 from gateway.core.model import Float64, Int64
 
 _CLIP: Final = 4.0
