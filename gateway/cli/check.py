@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FULL = 0.8
 """A line with less than a fifth of its time to spare has none for a retry."""
 NAMES_SHOWN = 4
+GROUP_SHOWN = 8
 
 
 @click.command()
@@ -70,7 +71,9 @@ def _counts(site: "Site") -> dict[str, Any]:
         "connections": len(site.connections),
         "instruments": sum(len(connection.instruments) for connection in site.connections),
         "channels_total": len(site.channels),
-        "rules": len(site.rules),
+        "rules": len(site.file.rules),
+        "alarms": len(site.rules),
+        "tests": len(site.file.tests),
         "outputs": sum(len(connection.outputs) for connection in site.connections),
         "stores": len(site.stores),
         "uplinks": len(site.uplinks),
@@ -146,7 +149,24 @@ def _print(path: Path, site: "Site", remarks: list[Remark], looked: list["Looked
         console.print(_marked(remarks, short=live))
     if looked:
         console.print(_table(looked))
+    elif any(rule.group for rule in site.rules):
+        console.print(_groups(site))
     _say_total(console, path, site, remarks, looked)
+
+
+def _groups(site: "Site") -> Any:
+    """Return a line for each rule of several channels: which of them it takes together cannot be seen in the file."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for rule in site.rules:
+        if rule.group:
+            names = [channel.id for channel in rule.channels]
+            more = f" and {len(names) - GROUP_SHOWN} more" if len(names) > GROUP_SHOWN else ""
+            together = f"{', '.join(names[:GROUP_SHOWN])}{more}"
+            grid.add_row(Text(rule.id, "bold"), Text(rule.type, "dim"), Text(f"judges together {together}"))
+    return grid
 
 
 def _marked(remarks: list[Remark], *, short: bool) -> Any:

@@ -169,6 +169,18 @@ def test_doubts_are_told_by_instrument_and_the_verdict_comes_last(tmp_path: Path
     assert lines[-1].startswith("to look at: ")
 
 
+def test_a_rule_of_several_channels_says_which_it_judges_together(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    vote = "{id: two, type: vote, channels: ['gd-*.gas'], options: {high: 20, votes: 2}}"
+    units = TWO_HEADS.replace("options: {unit", "channels: [{id: gas, quantity: ch4, unit: '%LEL'}], options: {unit")
+    site.write_text(f"{units}rules: [{vote}]\n", encoding="utf-8")
+    output = CliRunner().invoke(check.command, [str(site)]).output
+    assert "two  vote  judges together gd-01.gas, gd-02.gas" in output
+    # One rule is written; its alarm stands beside the fault supervision that every channel gets.
+    counts = json.loads(CliRunner().invoke(check.command, [str(site), "--json"]).stdout)
+    assert (counts["rules"], counts["alarms"], counts["tests"]) == (1, 1 + counts["channels_total"], 0)
+
+
 def test_mistakes_are_json_where_json_is_asked_for(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text(TWO_HEADS.replace("unit: 2", "unit: x"), encoding="utf-8")
