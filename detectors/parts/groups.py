@@ -17,6 +17,7 @@ whole batch at once, as no channel occurs twice in it; what a rule makes of its 
     [2] [0] [0]
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -133,7 +134,7 @@ class GroupJudge(Judge):
         return column
 
 
-class RoundJudge(GroupJudge):
+class RoundJudge(GroupJudge, ABC):
     """A detector whose rules are calm most of the time, and are judged reading by reading while they are not."""
 
     def update(self, batch: Batch) -> Verdicts:
@@ -147,13 +148,13 @@ class RoundJudge(GroupJudge):
             return NO_VERDICTS
         return joined([self._round(batch, *found) for found in self.members.rounds(batch.row, stirred)])
 
+    @abstractmethod
     def _calm(self, batch: Batch, mine: Slots, slots: Slots, places: Slots) -> Mask:
         """Take over the readings of rules that are calm and stay so; return bool[rules + 1], which rules are not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _round(self, batch: Batch, at: Slots, slots: Slots, places: Slots) -> Verdicts:
         """Judge at most one reading of each rule."""
-        raise NotImplementedError
 
 
 def member_figures(rules: Sequence[Rule], take: Callable[[Rule, Channel], float], spare: float) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ warnings. Nothing is learned from a cell with a reading that is not GOOD, of a c
 rule's own warning lasts, or from a figure that is itself beyond the limit.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
@@ -197,7 +198,7 @@ def _bin(figure: Float64) -> Slots:
     return place
 
 
-class Learner(Judge):
+class Learner(Judge, ABC):
     """Warns of cells far from what was learned; satisfies `Detector` and `Learning`.
 
     A detector of change says in `_figure` how far each cell lies off, takes in calm ones in `_learn`, and explains
@@ -255,9 +256,9 @@ class Learner(Judge):
         return self._record.score(self._last[:-1])
 
     @property
+    @abstractmethod
     def ready(self) -> Mask:
         """bool[len(rules)], which rules have learned what is normal."""
-        raise NotImplementedError
 
     def hold(self, held: Mask) -> None:
         """Learn nothing from these channels, by row, until told otherwise."""
@@ -302,9 +303,9 @@ class Learner(Judge):
             self._take_in(closed, calm, size, recorded, learning=learning)
         return verdicts
 
+    @abstractmethod
     def _learning(self) -> bool:
         """Return whether `_learn` would do anything."""
-        raise NotImplementedError
 
     def _recorded(self, closed: Closed) -> Mask | None:
         """Return which cells' figures go into the record, None for all: of short ones every eighth of the grid."""
@@ -355,25 +356,25 @@ class Learner(Judge):
             return Reason(f"{now}; what is normal here is being learned", f"{now}；正在学习此处的正常状态")
         return Reason(f"{now}; as usual here again", f"{now}；已恢复此处的正常状态")
 
+    @abstractmethod
     def _figure(self, closed: Closed) -> Float64:
         """Return how far each cell lies off, signed, NaN where that is not known; and take it into the state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _learn(self, closed: Closed, chosen: Slots, slots: Slots) -> None:
         """Learn from calm cells: their places in `closed`, and their slots."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget(self, slots: Slots) -> None:
         """Learn these rules anew."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _judged(self, slots: Slots) -> tuple[Float64, Float64]:
         """Return the values judged and what they were compared with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reason(self, slot: int, time_ns: int) -> Reason:
         """Return why a warning is raised now."""
-        raise NotImplementedError
 
     def _restored(self) -> None:
         self._means.restored()

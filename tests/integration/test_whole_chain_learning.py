@@ -4,8 +4,7 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,11 @@ import pytest
 from detectors import deviation
 from gateway.app import App
 from gateway.core.alarm import Command, EventKind, Verb
-from gateway.core.clock import SystemClock
 from gateway.core.model import Batch, Verdicts
 from gateway.flow import load
-from gateway.site.load import load_site
 from simulators.modbus_tcp import TcpEndpoint
 from simulators.registers import Registers
+from tests.integration.whole_gateway import life, until
 
 HEADS = 2
 
@@ -87,25 +85,6 @@ def site(plant: Plant, tmp_path: Path) -> Path:
     path = tmp_path / "site.yaml"
     path.write_text(json.dumps(data))
     return path
-
-
-@asynccontextmanager
-async def life(site: Path) -> AsyncIterator[App]:
-    app = App(load_site(site), site.parent / "data", SystemClock())
-    stop = asyncio.Event()
-    running = asyncio.create_task(app.run(stop))
-    try:
-        await app.started.wait()
-        yield app
-    finally:
-        stop.set()
-        await running
-
-
-async def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():
-            await asyncio.sleep(0.02)
 
 
 def ready(app: App) -> list[bool]:

@@ -8,9 +8,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from gateway.site.load import load_site
 from gateway.store.spool import Spool
 from simulators.modbus_tcp import TcpEndpoint
 from simulators.registers import Registers
+from tests.integration.whole_gateway import life, until
 
 PERIOD_S = 0.05
 UNITS = 6
@@ -122,26 +121,6 @@ def site(tmp_path: Path, plants: list[Plant]) -> SiteUnderTest:
     return SiteUnderTest(tmp_path, plants)
 
 
-@asynccontextmanager
-async def life(site: SiteUnderTest) -> AsyncIterator[App]:
-    """A gateway from its start to its orderly end."""
-    app = App(load_site(site.path), site.folder / "data", SystemClock(), source=partial(load_site, site.path))
-    stop = asyncio.Event()
-    running = asyncio.create_task(app.run(stop))
-    try:
-        await app.started.wait()
-        yield app
-    finally:
-        stop.set()
-        await running
-
-
-async def until(true: Callable[[], bool], within_s: float = 8.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 def value(app: App, channel: str) -> float:
     row = next((c.row for c in app.channels if c.id == channel), None)
     return float("nan") if row is None else float(app.pipeline.latest.value[row])
@@ -174,7 +153,7 @@ async def order(app: App, verb: Verb, name: str, seconds: float = 0.0) -> None:
 async def test_an_instrument_on_another_line_is_added_and_the_others_are_not_touched(
     site: SiteUnderTest, plants: list[Plant]
 ) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         sockets = [set(plant.connections) for plant in plants]
         site.set([(0, 1), (2, 4), (0, 2), (1, 1)])
@@ -197,7 +176,7 @@ async def test_an_instrument_on_another_line_is_added_and_the_others_are_not_tou
 async def test_an_instrument_on_the_same_line_is_added_and_only_that_line_connects_anew(
     site: SiteUnderTest, plants: list[Plant]
 ) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         before = set(plants[1].connections)
         other = set(plants[0].connections)
@@ -212,7 +191,7 @@ async def test_an_instrument_on_the_same_line_is_added_and_only_that_line_connec
 async def test_a_removed_channel_with_a_latched_alarm_ends_it_by_an_event_and_keeps_its_past(
     site: SiteUnderTest, plants: list[Plant]
 ) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         plants[0].gas(2, 30)
         await until(lambda: state(app, "gas:gd-02.ch4") == "unacked")
@@ -232,7 +211,7 @@ async def test_a_removed_channel_with_a_latched_alarm_ends_it_by_an_event_and_ke
         assert seqs == list(range(1, len(seqs) + 1)), "numbers go on without a gap"
         past = await app.history("gd-02.own", 0, 1 << 62, 0)
         assert set(past.mean[~np.isnan(past.mean)].tolist()) == {2.0}
-    async with life(site) as app:
+    async with life(site.path) as app:
         assert state(app, "gas:gd-11.ch4") == "acked"
         assert state(app, "gas:gd-02.ch4") == "normal"
 
@@ -240,7 +219,7 @@ async def test_a_removed_channel_with_a_latched_alarm_ends_it_by_an_event_and_ke
 async def test_a_changed_limit_applies_to_the_next_reading_and_touches_no_connection(
     site: SiteUnderTest, plants: list[Plant]
 ) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         plants[0].gas(1, 15)
         await until(lambda: state(app, "gas:gd-01.ch4") == "unacked")
         sockets = [set(plant.connections) for plant in plants]
@@ -260,7 +239,7 @@ async def test_a_changed_limit_applies_to_the_next_reading_and_touches_no_connec
 async def test_shelving_acknowledgement_and_out_of_service_survive_and_a_silenced_site_stays_silent(
     site: SiteUnderTest, plants: list[Plant]
 ) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         for line, unit in ((0, 1), (0, 2), (1, 1)):
             plants[line].gas(unit, 30)
@@ -282,7 +261,7 @@ async def test_shelving_acknowledgement_and_out_of_service_survive_and_a_silence
 async def test_a_wrong_file_changes_nothing_and_every_mistake_is_told_with_its_line(
     site: SiteUnderTest, plants: list[Plant]
 ) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         sockets = [set(plant.connections) for plant in plants]
         table, channels = app.table, app.channels
@@ -309,7 +288,7 @@ async def test_a_wrong_file_changes_nothing_and_every_mistake_is_told_with_its_l
 
 
 async def test_what_needs_a_restart_is_refused_whole(site: SiteUnderTest) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         site.set([(0, 1), (2, 1)], site={"id": "other"}, storage={"flush_s": 2}, api={"enabled": True})
         found = await app.reload()
         assert not found.applied
@@ -322,7 +301,7 @@ async def test_what_needs_a_restart_is_refused_whole(site: SiteUnderTest) -> Non
 async def test_a_plugin_that_breaks_while_it_is_made_changes_nothing(
     site: SiteUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
 
         def broken(*_: object, **__: object) -> None:
@@ -339,7 +318,7 @@ async def test_a_plugin_that_breaks_while_it_is_made_changes_nothing(
 async def test_a_lost_connection_that_leaves_the_site_takes_its_system_alarm_along(
     site: SiteUnderTest, plants: list[Plant]
 ) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         await plants[1].stop()
         await until(lambda: state(app, "system/connection/line1") == "unacked")
@@ -369,7 +348,7 @@ async def test_a_changed_profile_is_a_change_of_its_instruments(site: SiteUnderT
     site.data["connections"].append(line)
     site.data["instruments"].append(head)
     site.write()
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: value(app, "gd-02.own") == 2)
         untouched = set(site.plants[1].connections)
         profile["channels"][0]["options"]["scale"] = 0.5  # type: ignore[index]
@@ -384,7 +363,7 @@ async def test_a_changed_profile_is_a_change_of_its_instruments(site: SiteUnderT
 
 
 async def test_a_site_may_lose_all_its_instruments_and_get_them_back(site: SiteUnderTest, plants: list[Plant]) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         before = app.statistics()["readings_total"]
         site.set([], rules=[])
@@ -400,7 +379,7 @@ async def test_a_site_may_lose_all_its_instruments_and_get_them_back(site: SiteU
 
 
 async def test_many_who_ask_at_once_are_answered_or_refused_and_the_last_file_runs(site: SiteUnderTest) -> None:
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         asking = [asyncio.create_task(app.reload(f"caller {n}")) for n in range(12)]
         gone = asyncio.create_task(app.reload("who goes away"))
@@ -430,7 +409,7 @@ async def test_running_delays_go_on_through_a_reload(site: SiteUnderTest, plants
     slow = {"low": 10, "on_delay_s": 1.5}
     rules = [{"id": "slow", "type": "threshold", "channels": ["*.ch4"], "options": slow}]
     site.set([(0, 1), (1, 1)], rules=rules)
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         clock = SystemClock()
         plants[1].gas(1, 20)
@@ -451,7 +430,7 @@ async def test_fifty_reloads_under_load_put_every_reading_under_its_own_channel(
     rng = random.Random(seed)
     every = [(line, unit) for line in (1, 2) for unit in range(1, UNITS + 1)]
     stays = [(0, 1), (0, 2)]
-    async with life(site) as app:
+    async with life(site.path) as app:
         await until(lambda: good(app))
         socket = set(plants[0].connections)
         loop = asyncio.get_running_loop()

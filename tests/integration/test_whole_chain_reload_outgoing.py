@@ -16,7 +16,8 @@ from gateway.outbox import EVENT_PACE
 from gateway.store.spool import Spool
 from simulators.platform import Behaviour, serve
 from tests.integration.test_influxdb import Server, influxd
-from tests.integration.test_whole_chain_reload import Plant, SiteUnderTest, good, life, state, until, value
+from tests.integration.test_whole_chain_reload import Plant, SiteUnderTest, good, state, value
+from tests.integration.whole_gateway import life, until
 
 SECRET = "whsec_" + "c2VjcmV0" * 5
 
@@ -53,7 +54,7 @@ async def test_a_database_gets_every_reading_under_its_own_channel_also_of_those
     every = [(line, unit) for line in range(3) for unit in range(1, 5)]
     site.set(every, stores=stores)
     try:
-        async with life(site) as app:
+        async with life(site.path) as app:
             await until(lambda: good(app))
             for turn in range(8):
                 if turn == 3:
@@ -108,7 +109,7 @@ async def test_a_platform_gets_every_event_in_order_through_reloads_that_change_
 
     try:
         site.set([(0, 1), (0, 2), (1, 1)], **more(0))
-        async with life(site) as app:
+        async with life(site.path) as app:
             await until(lambda: good(app))
             for turn in range(1, 11):
                 plants[0].gas(1, 30 if turn % 2 else 0)
@@ -141,7 +142,7 @@ async def test_the_alarm_of_a_platform_that_is_away_stays_through_a_reload_and_e
     alarm = "system/uplink/park"
     try:
         site.set([(0, 1)], **more)
-        async with life(site) as app:
+        async with life(site.path) as app:
             await until(lambda: good(app))
             platform.platform.behave(Behaviour(away=True))
             plants[0].gas(1, 30)

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from gateway.core.errors import StorageError
 from gateway.site.load import load_site
 from simulators.modbus_tcp import TcpEndpoint
 from simulators.registers import Registers
+from tests.integration.whole_gateway import life, until
 
 PERIOD_S = 0.1
 HEADS = 4
@@ -74,26 +74,6 @@ def site(plant: Plant, tmp_path: Path) -> Path:
     path = tmp_path / "site.yaml"
     path.write_text(json.dumps(data))
     return path
-
-
-@asynccontextmanager
-async def life(site: Path) -> AsyncIterator[App]:
-    """A gateway from its start to its orderly end."""
-    app = App(load_site(site), site.parent / "data", SystemClock())
-    stop = asyncio.Event()
-    running = asyncio.create_task(app.run(stop))
-    try:
-        await app.started.wait()
-        yield app
-    finally:
-        stop.set()
-        await running
-
-
-async def until(true: Callable[[], bool], within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def alarm(app: App, name: str) -> Alarm | None:
