@@ -327,9 +327,17 @@ class Leak(GroupJudge):
 
     def _creeping(self, slots: Slots, places: Slots, look: Look) -> tuple[Float64, Float64]:
         """Return how far these heads are above what was commissioned, and how far is too far."""
+        at = slots, places
         above, scatter = self._usual.above(slots, places, look.level)
-        limit = np.fmax(self._level_min[slots, places], _LEVEL_DEVIATIONS * scatter) * self._wider[slots, places]
-        return np.where(self._usual.learned(slots, places), np.nan_to_num(above), 0.0), limit
+        # Where the range is unknown, some of the steps that the head shows stand in for the part of it.
+        least = np.where(np.isnan(self._level_min[at]), _DIGITS * self._step(at), self._level_min[at])
+        limit = np.fmax(least, _LEVEL_DEVIATIONS * scatter) * self._wider[at]
+        learned = self._usual.learned(slots, places)
+        return np.where(learned, np.nan_to_num(above), 0.0), np.where(learned, limit, np.inf)
+
+    def _step(self, at: tuple[Slots, Slots]) -> Float64:
+        """Return the smallest step that these heads have shown; before the first one, their last digit."""
+        return np.where(np.isinf(self._digit[at]), self._digit_known[at], self._digit[at])
 
     def _see_digit(self, slots: Slots, places: Slots, value: Float64) -> None:
         """Find the smallest step that each instrument shows."""
@@ -356,8 +364,7 @@ class Leak(GroupJudge):
     def _limits(self, slots: Slots, places: Slots, known: Mask) -> Float64:
         """Return float64[n, SPANS]: the rise that is too far for each head."""
         at = slots, places
-        digit = np.where(np.isinf(self._digit[at]), self._digit_known[at], self._digit[at])
-        least = np.fmax(self._rise_min[at], _DIGITS * digit)
+        least = np.fmax(self._rise_min[at], _DIGITS * self._step(at))
         usual = self._deviations[slots, None] * self._usual.deviation(slots, places, known)
         limit = np.fmax(usual, least[:, None]) * self._wider[at][:, None]
         # Where the range is unknown there is no first limit, and nothing warns before it is learned.

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, is_dataclass
@@ -192,5 +193,5 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    # JSON has no NaN: a register that is no number as a float says null.
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - the test for NaN
+    # JSON has no NaN and no infinity: a register that is no number as a float says null, a threshold never reached too.
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,8 +17,11 @@ from gateway.evaluation.sweep import Step, Sweep
 PROFILES = tuple(profile.name for profile in nab.PROFILES)
 COLUMNS = ("rule", "second", "found", "delay", "p90", "false", "a week", "F1", "FAR", "MAR", "NAB", "low FP",
            "low FN", "µs")  # fmt: skip
+SCORED = ("F1", "FAR", "MAR", "NAB", "low FP", "low FN")
+"""Columns that stand in a table of their own where a terminal is too narrow for all."""
 NONE = "–"
 NAMES_SHOWN = 5
+_ANY_WIDTH = 1_000
 _BETTER = {"found": 1, "missed": -1, "later_s": -1, "false": -1, "false_per_week": -1,
            "f1": 1, "far_percent": -1, "cost_us": -1}  # fmt: skip
 _WORDS = {"false_per_week": "false a week", "f1": "F1", "far_percent": "FAR", "cost_us": "cost"}
@@ -26,7 +30,7 @@ _WORDS = {"false_per_week": "false a week", "f1": "F1", "far_percent": "FAR", "c
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Print one set of rules."""
     shown = [*evaluation.results, *([] if evaluation.together is None else [evaluation.together])]
-    console.print(results_table(shown))
+    _print_rows(console, "detector", [_row(result, result.type) for result in shown])
     for line in remarks(shown):
         console.print(Text.assemble(("!", asking.MARK), " ", line))
     console.print(Text(_summary(evaluation)))
@@ -35,7 +39,7 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
 def print_comparison(console: Console, first: Evaluation, second: Evaluation, pairs: Sequence[Pair]) -> None:
     """Print two sets of rules, a pair of lines for each rule and what differs below."""
     sides = [(n, s) for p in pairs for n, s in ((first.name, p.first), (second.name, p.second)) if s is not None]
-    console.print(_table("rules", [_row(side, name) for name, side in sides]))
+    _print_rows(console, "rules", [_row(side, name) for name, side in sides])
     for pair in pairs:
         console.print(Text.assemble((pair.id, "bold"), "  ", *_changes(pair)))
         for word, names in (("found", pair.newly_found), ("missed", pair.newly_missed)):
@@ -47,18 +51,28 @@ def print_comparison(console: Console, first: Evaluation, second: Evaluation, pa
 
 def print_sweep(console: Console, sweep: Sweep, steps: Sequence[Step]) -> None:
     """Print what came of each value."""
-    console.print(_table(sweep.option, [_row(step.result, f"{step.value:g}") for step in steps]))
+    _print_rows(console, sweep.option, [_row(step.result, f"{step.value:g}") for step in steps])
 
 
-def results_table(results: Sequence[Result]) -> Table:
-    """Return the figures of several rules."""
-    return _table("detector", [_row(result, result.type) for result in results])
+def _print_rows(console: Console, second: str, rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print one table, or one of what was said and one of the scores where they would not fit side by side."""
+    whole = _table(second, rows, COLUMNS)
+    if Measurement.get(console, console.options.update(width=_ANY_WIDTH), whole).maximum <= console.width:
+        console.print(whole)
+        return
+    console.print(_table(second, rows, [name for name in COLUMNS if name not in SCORED]))
+    console.print()
+    console.print(_table(second, rows, [*COLUMNS[:2], *SCORED]))
 
 
-def _table(second: str, rows: Sequence[Sequence[str | Text]]) -> Table:
-    """Return a table of the columns that say something."""
+def _table(second: str, rows: Sequence[Sequence[str | Text]], wanted: Sequence[str]) -> Table:
+    """Return a table of those of the wanted columns that say something."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    columns = [column for column in zip(COLUMNS, *rows, strict=True) if any(str(cell) != NONE for cell in column[1:])]
+    columns = [
+        column
+        for column in zip(COLUMNS, *rows, strict=True)
+        if column[0] in wanted and any(str(cell) != NONE for cell in column[1:])
+    ]
     for name, *_ in columns:
         text = name in COLUMNS[:2]
         table.add_column(

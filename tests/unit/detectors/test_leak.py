@@ -207,6 +207,20 @@ def test_a_head_that_shows_whole_digits_does_not_warn_of_one():
     assert told == []
 
 
+def test_a_head_of_unknown_range_is_calm_until_something_leaks():
+    head = Channel(0, "gd-1.ch4", "gd-1", "ch4", decimals=3)
+    detector = leak.create([rule((head,), learn_s=3600.0)])
+    random, found = np.random.default_rng(3), []
+    for second in range(0, LEARNED_S + 1_800, EVERY_S):
+        value = 1.0 + random.normal(0.0, 0.1) + 0.01 * max(second - LEARNED_S, 0)
+        verdicts = detector.update(Batch.of([0], second * NS, [round(value, 1)]))
+        found += [(second, level) for level in verdicts.level.tolist()]
+    (at, level), *later = found
+    assert level == Level.WARNING
+    assert LEARNED_S < at < LEARNED_S + 600
+    assert not later
+
+
 def test_a_group_of_climate_alone_is_refused():
     with pytest.raises(ConfigError, match=r"th-01\.temperature only tell of the climate"):
         leak.create([rule(CLIMATE)])

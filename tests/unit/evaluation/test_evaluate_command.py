@@ -1,12 +1,14 @@
 """`hazgate evaluate` as people and programs call it."""
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.cli import evaluate
+from gateway.cli import asking, evaluate
 from gateway.core.errors import HazgateError, SiteFileError
 
 RULES = "rules:\n  - {id: gas, type: threshold, channels: ['*'], options: {low: 10}}\n"
@@ -155,3 +157,20 @@ def test_recordings_of_one_name_are_told_apart(folder: Path) -> None:
     ended = hazgate(folder / "a.csv", folder / "b" / "a.csv", "--rules", folder / "rules.yaml", "--json")
     assert json.loads(ended.stdout)["results"][0]["found"] == 1
     assert json.loads(ended.stdout)["results"][0]["truths"] == 2
+
+
+def test_a_narrow_terminal_gets_two_tables_and_no_figure_is_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (folder / "a.csv", "--rules", folder / "rules.yaml")
+    told = json.loads(hazgate(*words, "--json").stdout)["results"][0]
+    monkeypatch.setattr(asking, "PIPE_WIDTH", 80)
+    narrow = hazgate(*words).output
+    assert "…" not in narrow
+    assert narrow.count("threshold") == 2
+    assert {f"{told['f1']:.3f}", f"{told['false_per_week']:.2f}"} <= set(narrow.split())
+
+
+def test_a_threshold_that_is_never_reached_is_null_in_json() -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        asking.print_json({"threshold": float("inf"), "score": float("nan"), "found": 1})
+    assert json.loads(printed.getvalue()) == {"threshold": None, "score": None, "found": 1}
