@@ -46,10 +46,116 @@ class EventKind(StrEnum):
     UNSUPPRESSED = "unsuppressed"
     OUT_OF_SERVICE = "out_of_service"
     RETURNED_TO_SERVICE = "returned_to_service"
+    CASE = "case"
+    """A response went on: `AlarmEvent.case` has all of it; `alarm` is empty, as the alarm itself does not change."""
+    CALIBRATED = "calibrated"
+    """A bump test or calibration of an instrument was recorded; names the instrument, `AlarmEvent.calibration`."""
+    REFUSED = "refused"
+    """A person ordered what the role or the state does not allow; or somebody failed to sign in."""
+    ACCOUNT = "account"
+    """An account or token was made, changed, locked or revoked, or somebody signed in or out."""
+    HANDOVER = "handover"
+    """A shift was signed over or accepted."""
     RELEARNT = "relearnt"
     """A person had a channel learned anew; concerns no alarm, names the channel."""
     NOTE = "note"
     """Something worth keeping that changes no alarm: start, stop, clock step, a new epoch."""
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was done in a case.
+
+    Attributes:
+        at_ns: When.
+        by: By whom.
+        text: What.
+    """
+
+    at_ns: int
+    by: str
+    text: str
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """The response to one occurrence of an alarm, or to a problem that somebody reported at an instrument.
+
+    Its steps are those of the supervision platforms: received, dispatched, arrived, acted, fed back, archived.
+
+    Attributes:
+        id: `<alarm>#<occurrence>`, or `problem#<number>`.
+        alarm: The alarm's id, or empty for a reported problem.
+        occurrence: The alarm's occurrence.
+        channel: The channel, or empty.
+        instrument: The instrument, or empty.
+        area: The area, or empty.
+        title: What it is about, on one line; the alarm's words, or the problem as reported.
+        title_zh: The same in Chinese, or empty.
+        priority: The highest of the occurrence.
+        opened_ns: When the alarm was raised or the problem reported.
+        opened_by: Who reported it; empty for an alarm.
+        received_by: Who acknowledged it first, or empty.
+        received_ns: When, or 0.
+        assignee: Who was sent, or empty.
+        phone: That person's telephone number, or empty.
+        dispatched_by: Who sent them, or empty.
+        dispatched_ns: When, or 0.
+        arrived_ns: When they said that they are there, or 0.
+        actions: What was done, in order; at most 100.
+        outcome: `real`, `false`, `maintenance`, `test` or `instrument_fault`; empty while open.
+        note: What was found, from whoever closed it.
+        closed_by: Who closed it, or empty while open.
+        closed_ns: When, or 0.
+        over: The alarm has ended; a case is closed only then, or with a reason.
+        overdue: Steps whose time limit has passed undone: `acknowledge`, `dispatch`, `arrive`, `close`.
+        photo: Name of the picture that came with the report, or empty.
+    """
+
+    id: str
+    alarm: str = ""
+    occurrence: int = 0
+    channel: str = ""
+    instrument: str = ""
+    area: str = ""
+    title: str = ""
+    title_zh: str = ""
+    priority: int = 0
+    opened_ns: int = 0
+    opened_by: str = ""
+    received_by: str = ""
+    received_ns: int = 0
+    assignee: str = ""
+    phone: str = ""
+    dispatched_by: str = ""
+    dispatched_ns: int = 0
+    arrived_ns: int = 0
+    actions: tuple[Action, ...] = ()
+    outcome: str = ""
+    note: str = ""
+    closed_by: str = ""
+    closed_ns: int = 0
+    over: bool = False
+    overdue: tuple[str, ...] = ()
+    photo: str = ""
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """One bump test or calibration of an instrument, as recorded.
+
+    Attributes:
+        kind: `bump` or `calibration`.
+        passed: The response was as expected.
+        expected: Reading that the test gas should give, or None.
+        shown: Reading that it gave, or None.
+        gas: The test gas, or empty.
+        due_ns: When the next of this kind is due, or 0.
+    """
+
+    kind: str
+    passed: bool
+    expected: float | None = None
+    shown: float | None = None
+    gas: str = ""
+    due_ns: int = 0
 
 
 class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +197,10 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         sounds: The same apart for each level that sounded since the alarm was last normal or put aside, e.g.
             `{"low": 7, "high": 9}`: an output for HIGH alone must know, also after a restart, what has sunk to LOW.
             A warning is here too, though it never sounds: an output may follow warnings.
+        permit: The permit under which it is out of service, or empty.
+        suppressed_by: The suppression of the site file, or the alarm that is its cause, while suppressed; else empty.
+        case: With `CASE`: the whole case after it.
+        calibration: With `CALIBRATED`: what was recorded.
     """
 
     seq: int
@@ -122,6 +232,10 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     acked_ns: int = 0
     sounded: int = 0
     sounds: dict[str, int] = {}
+    permit: str = ""
+    suppressed_by: str = ""
+    case: Case | None = None
+    calibration: Calibration | None = None
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +247,9 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         silenced: The sound was silenced and nothing new has come since.
         latching: It ends only by a manual reset.
         response: What the operator is told to do.
+        response_zh: The same in Chinese, or empty.
         delayed: The rule has an on-delay, which people must be shown (GB 16808).
+        note_required: Acknowledging it needs a note.
     """
 
     id: str
@@ -141,7 +257,9 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     silenced: bool = False
     latching: bool = False
     response: str = ""
+    response_zh: str = ""
     delayed: bool = False
+    note_required: bool = False
 
 
 class Verb(StrEnum):
@@ -166,8 +284,12 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         alarm: The alarm's id; empty for `SILENCE`, which is for the whole site, and `RELEARN`.
         who: The person or platform that gives it; never empty.
         why: The reason; mandatory for shelving, out of service and relearning.
-        duration_s: How long to shelve.
+        duration_s: How long to shelve, or how long the permit to be out of service runs.
         channel: The channel's id, for `RELEARN`.
+        role: The giver's role (`operator`, `engineer`, `administrator`), which limits how long may be shelved; empty
+            for platforms and parts of the gateway, which may what an engineer may.
+        seen: Number of the alarm's event that the person had on the screen, 0 where unknown: an acknowledgement is
+            refused where the alarm has been raised again or has risen since.
     """
 
     verb: Verb
@@ -176,3 +298,5 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     duration_s: float = 0.0
     channel: str = ""
+    role: str = ""
+    seen: int = 0

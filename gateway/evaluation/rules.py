@@ -22,8 +22,9 @@ from gateway.site.examples import shipped
 from gateway.site.explain import problems
 from gateway.site.findings import Findings, near
 from gateway.site.load import Site, load_site
+from gateway.site.operation import Section
 from gateway.site.rules import bound
-from gateway.site.schema import RuleSection, Section
+from gateway.site.schema import RuleSection
 
 SUPERVISION: Final = "fault"
 """Silence and BAD readings are no detection; a rule of this type is judged only where a rules file names it."""

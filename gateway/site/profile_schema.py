@@ -13,7 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.site.schema import POINTS_MAX, ChannelSection, Id, Options, Section
+from gateway.site.operation import Id, Section
+from gateway.site.schema import POINTS_MAX, ChannelSection, Options
 
 PointId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9{][A-Za-z0-9_{}-]{0,63}$")]
 Confidence = Literal["high", "medium", "low"]

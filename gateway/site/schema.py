@@ -5,28 +5,32 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    StringConstraints,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from gateway.core.alarm import AlarmState, Verb
+from gateway.site.operation import (
+    AlarmsSection,
+    AreaSection,
+    CalibrationSection,
+    CheckSection,
+    Id,
+    NotificationsSection,
+    PlanSection,
+    PositionSection,
+    ResponseSection,
+    Section,
+    ShiftSection,
+    SuppressionSection,
+)
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Options = dict[str, Any]
 LevelName = Literal["normal", "low", "high", "fault", "warning"]
 POINTS_MAX = 65_535
-
-
-class Section(BaseModel):
-    """Root of every section of the site file: no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SiteSection(Section):
@@ -130,6 +134,9 @@ class InstrumentSection(Section):
         1.0, ge=0.01, le=86400, description="Seconds between polls, or between reports of an instrument that pushes."
     )
     options: Options = Field(default_factory=dict, description="The driver's options for an instrument.", examples=[{}])
+    calibration: CalibrationSection | None = Field(None, description="When it must be calibrated and bump-tested.")
+    checklist: tuple[CheckSection, ...] = Field((), description="What to look at when somebody stands before it.")
+    position: PositionSection | None = Field(None, description="Where it stands on a plan.")
     channels: tuple[ChannelSection, ...] = Field(
         (), description="What it measures; at least one, here or in its profile."
     )
@@ -190,6 +197,10 @@ class RuleSection(Section):
         " faults never do.",
     )
     response: str = Field("", description="What the operator is told to do.", examples=["Close valve V3, ventilate."])
+    response_zh: str = Field("", description="The same in Chinese.", examples=["关闭 V3 阀，通风。"])
+    acknowledge_note: bool = Field(
+        default=False, description="Acknowledging needs a note that says what was found.", examples=[False]
+    )
     per: Literal["area", "instrument", "all"] | None = Field(
         None,
         description="For detectors that judge channels together: the channels of each area, of each instrument, or all"
@@ -304,6 +315,9 @@ class ApiSection(Section):
         description="Address and port; other addresses than loopback need a token.",
         pattern=r".+:\d+$",
     )
+    read: Literal["signed-in", "anyone"] = Field(
+        "signed-in", description="Who may read: people who have signed in, or everybody who reaches the address."
+    )
     local_operator: bool = Field(
         default=False,
         description="Without any token, let people at this machine acknowledge, reset and silence as `local`.",
@@ -323,7 +337,16 @@ class SiteFile(Section):
     site: SiteSection = Field(description="Who and where this site is.")
     connections: tuple[ConnectionSection, ...] = Field((), description="The buses.")
     instruments: tuple[InstrumentSection, ...] = Field((), description="The instruments.")
+    areas: tuple[AreaSection, ...] = Field((), description="Names and phone numbers of the areas.")
+    shifts: tuple[ShiftSection, ...] = Field((), description="Shifts of the control room, in the order of the day.")
     rules: tuple[RuleSection, ...] = Field((), description="What is judged, and how.")
+    alarms: AlarmsSection = Field(default_factory=AlarmsSection, description="How alarms are run.")
+    suppressions: tuple[SuppressionSection, ...] = Field((), description="Alarms put aside by the site's own logic.")
+    response: ResponseSection = Field(default_factory=ResponseSection, description="From alarm to archive.")
+    plans: tuple[PlanSection, ...] = Field((), description="Drawings of the site.")
+    notifications: NotificationsSection = Field(
+        default_factory=NotificationsSection, description="Who is told of alarms beside the platform."
+    )
     tests: tuple[TestSection, ...] = Field((), description="Tests of the rules, run by `hazgate test`.")
     outputs: tuple[OutputSection, ...] = Field((), description="Relays and coils that alarms switch; none by default.")
     stores: tuple[DestinationSection, ...] = Field((), description="Databases that take the readings.")
