@@ -447,6 +447,13 @@ class App:
             await self._upkeep.save_checkpoint()
         return events
 
+    async def record(self, event: AlarmEvent) -> AlarmEvent:
+        """Journal what changes no alarm, whatever its number; return it with its own once it is on disk."""
+        event = self.book.number(event)
+        self._tell(None, [event])
+        await self.recorder.committed(event.seq)
+        return event
+
     async def events(
         self, after: int, limit: int, *, alarm: str = "", kind: str = "", newest_first: bool = False
     ) -> list[AlarmEvent]:

@@ -225,6 +225,12 @@ class AlarmBook:
         """Return one event for something worth keeping that changes no alarm."""
         return [self._site_event(EventKind.NOTE, one_line(who), _lines(why), now_ns)]
 
+    def number(self, event: AlarmEvent) -> AlarmEvent:
+        """Give an event that changes no alarm the next number: one of a case, an account, a shift, a calibration."""
+        event = msgspec.structs.replace(event, seq=self.next_seq)
+        self.next_seq += 1
+        return event
+
     def relearnt(self, channel: Channel, who: str, why: str, now_ns: int) -> list[AlarmEvent]:
         """Return one event that says who had a channel learned anew, and why."""
         event = self._site_event(EventKind.RELEARNT, one_line(who), Reason(one_line(why), one_line(why)), now_ns)

@@ -153,6 +153,10 @@ class Gateway(Protocol):
         """Carry out a command and return its events once they are on disk. Raises CommandRefusedError."""
         ...
 
+    async def record(self, event: AlarmEvent) -> AlarmEvent:
+        """Journal an event that changes no alarm; its number is given here. Returns it once it is on disk."""
+        ...
+
     async def reload(self, who: str = "") -> Reloaded:
         """Read the site file again and apply what changed. Raises CommandRefusedError."""
         ...

@@ -208,6 +208,9 @@ class MemoryGateway:
             await asyncio.sleep(self.delay_s)
         return self.publish(self.book.command(command, self.clock.now_ns()))
 
+    async def record(self, event: AlarmEvent) -> AlarmEvent:
+        return self.publish([self.book.number(event)])[0]
+
     async def reload(self, who: str = "") -> Reloaded:
         self.reloaded_by.append(who)
         return self.reloaded
