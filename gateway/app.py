@@ -31,6 +31,7 @@ from gateway.recorder import Recorder
 from gateway.reload import Prints
 from gateway.reloading import Present, Reloads, Successor, events_of
 from gateway.site.plans import Site
+from gateway.site.schema import SiteFile
 from gateway.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -373,6 +374,11 @@ class App:
     def site_name(self) -> str:
         """The site's name for people."""
         return self.site.file.site.name or self.site.file.site.id
+
+    @property
+    def site_file(self) -> SiteFile:
+        """The site file as it runs now."""
+        return self.site.file
 
     @property
     def epoch(self) -> str:

@@ -1,7 +1,6 @@
 """The API as an ASGI application: routes, who may use them, and the OpenAPI page that describes them."""
 
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
@@ -16,9 +15,11 @@ from gateway.api.commissioning import Commissioning
 from gateway.api.face import Gateway
 from gateway.api.hub import Hub
 from gateway.api.limits import Limits
-from gateway.api.pages import load_pages
+from gateway.api.pages import PAGE, load_pages
+from gateway.api.problems import ProblemError
 from gateway.api.reads import Reads
 from gateway.api.replies import needs
+from gateway.api.site import SiteView, installed_version
 
 PREFIX = "/api/v1"
 _HISTORY = f"{PREFIX}/channels/{{channel_id:path}}/history"
@@ -61,7 +62,7 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     hub = Hub(gateway)
     app = FastAPI(
         title="Hazgate",
-        version=_version(),
+        version=installed_version(),
         # The framework's pages load scripts from elsewhere; sites have no internet.
         docs_url=None,
         redoc_url=None,
@@ -75,13 +76,6 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     _add_commissioning(app, commission, access)
     _add_pages(app)
     return Api(app, hub, commission)
-
-
-def _version() -> str:
-    try:
-        return version("hazgate")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "0"
 
 
 def _add(app: FastAPI, access: Access, path: str, call: Callable[..., Any], role: Role, **more: Any) -> None:
@@ -138,6 +132,7 @@ def _add_reads(app: FastAPI, reads: Reads, access: Access) -> None:
     _add(app, access, f"{PREFIX}/uplinks", reads.uplinks, view, answers=(payloads.Uplinks,))
     _add(app, access, f"{PREFIX}/outputs", reads.outputs, view, answers=(payloads.OutputList,))
     _add(app, access, f"{PREFIX}/statistics", reads.statistics, view, answers=(payloads.Statistics,))
+    _add(app, access, f"{PREFIX}/site", reads.site, view, answers=(SiteView,))
     _add(app, access, f"{PREFIX}/stream", reads.stream, view, media_type="text/event-stream")
     _add(app, access, "/metrics", reads.metrics, view, media_type="text/plain")
 
@@ -183,21 +178,24 @@ def _add_pages(app: FastAPI) -> None:
         """Return this description."""
         return Response(msgspec.json.encode(openapi_document(app)), media_type="application/json")
 
+    def file(path: str, request: Request) -> Response:
+        page = pages.get(path)
+        if page is None:
+            why = f"there is no page {path[:200]!r}" if pages else "this build has no console; the API is under /api/v1"
+            raise ProblemError(404, why)
+        return page.response(request)
+
     async def console(request: Request) -> Response:
         """Return the operator's page."""
-        return pages["index.html"].response(request)
-
-    async def console_script(request: Request) -> Response:
-        """Return the page's script."""
-        return pages["console.js"].response(request)
-
-    async def console_style(request: Request) -> Response:
-        """Return the page's style."""
-        return pages["console.css"].response(request)
+        return file(PAGE, request)
 
     async def console_icon(request: Request) -> Response:
         """Return the page's icon."""
-        return pages["icon.svg"].response(request)
+        return file("icon.svg", request)
+
+    async def console_file(request: Request, path: str) -> Response:
+        """Return one of the page's files."""
+        return file(f"assets/{path}", request)
 
     def add(path: str, call: Callable[..., Any], media_type: str) -> None:
         app.add_api_route(
@@ -212,9 +210,8 @@ def _add_pages(app: FastAPI) -> None:
 
     add(f"{PREFIX}/openapi.json", openapi, "application/json")
     add("/", console, "text/html")
-    add("/console.js", console_script, "text/javascript")
-    add("/console.css", console_style, "text/css")
     add("/icon.svg", console_icon, "image/svg+xml")
+    add("/assets/{path:path}", console_file, "text/javascript")
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -232,6 +229,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         payloads.Uplinks,
         payloads.OutputList,
         payloads.Statistics,
+        SiteView,
         payloads.CommandDone,
         payloads.ReloadDone,
         payloads.StreamEventView,

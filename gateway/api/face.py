@@ -11,6 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.model import Channel, Float64, Int64, UInt8
 from gateway.core.plugin import Driver
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
+from gateway.site.schema import SiteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,11 @@ class Gateway(Protocol):
     @property
     def site_name(self) -> str:
         """The site's name for people."""
+        ...
+
+    @property
+    def site_file(self) -> SiteFile:
+        """The site file as it runs now; instruments may be left out."""
         ...
 
     @property

@@ -40,6 +40,7 @@ from gateway.api.payloads import (
 )
 from gateway.api.problems import ProblemError
 from gateway.api.replies import reply
+from gateway.api.site import site_view
 from gateway.api.stream import LiveStream
 from gateway.core.alarm import AlarmState, EventKind
 from gateway.core.clock import NS_PER_S, parse_rfc3339, rfc3339
@@ -267,6 +268,10 @@ class Reads:
             for one in self._gateway.outputs()
         ]
         return await reply(request, OutputList(time=self._now(), outputs=views))
+
+    async def site(self, request: Request) -> Response:
+        """Tell what the site file says of the site's people: areas, shifts, how alarms are run."""
+        return await reply(request, site_view(self._gateway.site_file))
 
     async def statistics(self, request: Request) -> Response:
         """Return counters and gauges by name."""

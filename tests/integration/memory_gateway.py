@@ -17,6 +17,7 @@ from gateway.core.errors import StorageError
 from gateway.core.model import Channel, Level, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
+from gateway.site.schema import SiteFile, SiteSection
 
 KINDS = (("ch4", "%LEL", 1, 10.0), ("temperature", "°C", 1, 60.0), ("co", "ppm", 0, 24.0))
 AREAS = (("Tank farm", "储罐区"), ("Boiler room", "锅炉房"), ("Loading bay", "装卸站台"), ("Workshop", "车间"))
@@ -83,6 +84,7 @@ class MemoryGateway:
         self.tokens = MemoryTokens()
         self.site_id = "plant-1"
         self.site_name = "Plant 1"
+        self.site_file = SiteFile(site=SiteSection(id="plant-1", name="Plant 1"))
         self.epoch = "e1"
         self.table = 1
         self.reloaded = Reloaded(applied=True, what="rule gas changed")

@@ -1,0 +1,21 @@
+// Connects this tab to the live stream and hands what comes to the state.
+import { follow, type Message } from "./source";
+import { take } from "./state";
+
+let leave: (() => void) | null = null;
+
+/** Begin to follow, or begin anew: after signing in, another person's rights count. */
+export function connect(): void {
+  leave?.();
+  const url = new URL("api/v1/stream", document.baseURI).href;
+  if (typeof SharedWorker === "undefined") {
+    leave = follow(url, take);
+    return;
+  }
+  const worker = new SharedWorker(new URL("./worker.ts", import.meta.url), { type: "module", name: "hazgate" });
+  worker.port.onmessage = ({ data }: MessageEvent<Message>) => take(data);
+  worker.port.postMessage(url);
+  const bye = (): void => worker.port.postMessage("");
+  addEventListener("pagehide", bye);
+  leave = () => { removeEventListener("pagehide", bye); bye(); worker.port.close(); };
+}

@@ -1,0 +1,10 @@
+import { render } from "preact";
+import { lookWho } from "./api";
+import { App } from "./app/app";
+import { connect } from "./live/stream";
+import { lang, speak } from "./text";
+import "./look/tokens.css";
+
+speak(lang.value);
+render(<App />, document.getElementById("app")!);
+void lookWho().catch(() => undefined).then(connect);

@@ -1,0 +1,4 @@
+/** Page `case`. */
+export default function Case() {
+  return <section />;
+}

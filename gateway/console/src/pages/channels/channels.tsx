@@ -1,0 +1,4 @@
+/** Page `channels`. */
+export default function Channels() {
+  return <section />;
+}

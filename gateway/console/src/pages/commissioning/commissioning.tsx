@@ -1,0 +1,4 @@
+/** Page `commissioning`. */
+export default function Commissioning() {
+  return <section />;
+}

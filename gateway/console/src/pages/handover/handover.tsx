@@ -1,0 +1,4 @@
+/** Page `handover`. */
+export default function Handover() {
+  return <section />;
+}

@@ -1,0 +1,4 @@
+/** Page `journal`. */
+export default function Journal() {
+  return <section />;
+}

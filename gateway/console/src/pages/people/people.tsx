@@ -1,0 +1,4 @@
+/** Page `people`. */
+export default function People() {
+  return <section />;
+}

@@ -1,0 +1,4 @@
+/** Page `point`. */
+export default function Point() {
+  return <section />;
+}

@@ -1,0 +1,4 @@
+/** Page `statistics`. */
+export default function Statistics() {
+  return <section />;
+}

@@ -1,0 +1,4 @@
+/** Page `system`. */
+export default function System() {
+  return <section />;
+}

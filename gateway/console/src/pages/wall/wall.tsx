@@ -1,0 +1,4 @@
+/** Page `wall`. */
+export default function Wall() {
+  return <section />;
+}
