@@ -13,7 +13,9 @@ export const locked = signal(false);
 
 /** A refusal by the gateway, or a link that is down (status 0). */
 export class Refusal extends Error {
-  constructor(readonly status: number, detail: string, readonly body: Record<string, unknown> = {}) {
+  constructor(
+    readonly status: number, detail: string, readonly body: Record<string, unknown> = {}, readonly waitS: number = 0,
+  ) {
     super(detail);
   }
 }
@@ -33,7 +35,9 @@ async function ask<T>(method: string, path: string, body?: unknown): Promise<T> 
   }
   if (response.status === 401) locked.value = true;
   const json = response.headers.get("content-type")?.includes("json") ? await response.json() : {};
-  if (!response.ok) throw new Refusal(response.status, String(json.detail ?? response.statusText), json);
+  if (!response.ok) {
+    throw new Refusal(response.status, String(json.detail ?? response.statusText), json, Number(response.headers.get("retry-after")) || 0);
+  }
   return json as T;
 }
 

@@ -1,0 +1,48 @@
+// The way in: who wants somebody to sign in, and who waits for it. The dialog itself is loaded when it is first needed.
+import { computed, signal } from "@preact/signals";
+import { locked, Refusal, session } from "../../api";
+
+/** What the door shows: signing in, making the first account, changing the password, or one's own account. */
+export type Door = "closed" | "in" | "setup" | "password" | "me";
+
+const asked = signal<Door>("closed");
+let waiting: ((entered: boolean) => void)[] = [];
+
+/** What is to be shown: what somebody asked for, or what the gateway demands before anything else. */
+export const door = computed<Door>(() => {
+  if (session.value.signed_in && session.value.must_change) return "password";
+  if (asked.value !== "closed") return asked.value;
+  return locked.value && !session.value.signed_in ? (session.value.setup ? "setup" : "in") : "closed";
+});
+
+/** Whether the door may be shut unused: not while the gateway shows nothing to strangers, nor with a password to change. */
+export const mayLeave = computed(() => !locked.value && !session.value.must_change);
+
+/** Open the door: to one's own account where somebody has signed in, else to sign in (or make the first account). */
+export function openDoor(to?: Door): void {
+  asked.value = to ?? (session.value.signed_in ? "me" : session.value.setup ? "setup" : "in");
+}
+
+/** Shut the door; whoever waits for a person is told that none came. */
+export function shutDoor(entered = false): void {
+  asked.value = "closed";
+  const told = waiting;
+  waiting = [];
+  for (const tell of told) tell(entered);
+}
+
+/** Ask for a person; true once somebody has signed in. */
+export function needPerson(): Promise<boolean> {
+  return new Promise((tell) => { waiting.push(tell); openDoor("in"); });
+}
+
+/** Carry out an order. Where only a person is missing, sign in and carry it out then, with all that was typed. */
+export async function asPerson<T>(order: () => Promise<T>): Promise<T> {
+  try {
+    return await order();
+  } catch (error) {
+    const stranger = error instanceof Refusal && (error.status === 401 || (error.status === 403 && !session.value.signed_in && !session.value.setup));
+    if (!stranger || !(await needPerson())) throw error;
+    return order();
+  }
+}
