@@ -162,8 +162,10 @@ def test_rate_never_sleeps_through_a_slope(
         value += change * limit * window_s / 60.0
         detector.update(Batch.of([0], time_ns, [nan if bad else value], Quality.STALE if bad else 0))
         if not bad:
-            kept[time_ns // cell_ns % rate.CELLS] = (time_ns, value)
-            slope = expected_slope(kept, time_ns, window_s)
+            cell, place = time_ns // cell_ns, time_ns // cell_ns % rate.CELLS
+            if kept.get(place, (0, 0.0))[0] < cell * cell_ns:
+                kept[place] = (time_ns, value)
+            slope = expected_slope(kept, time_ns, value, window_s)
             margin = 1e-6 * limit
             if isnan(slope) or abs(abs(slope) - limit) < margin:
                 level = int(detector.level[0])
@@ -172,8 +174,10 @@ def test_rate_never_sleeps_through_a_slope(
         assert detector.level.tolist() == [level]
 
 
-def expected_slope(kept: dict[int, tuple[int, float]], now_ns: int, window_s: float) -> float:
-    inside = [(t, v) for t, v in kept.values() if now_ns - t <= window_s * SECOND]
+def expected_slope(kept: dict[int, tuple[int, float]], now_ns: int, now: float, window_s: float) -> float:
+    """Return the slope through the first reading of each cell and the one that is judged."""
+    before = [(t, v) for t, v in kept.values() if 0 < now_ns - t <= window_s * SECOND]
+    inside = [*before, (now_ns, now)]
     ages = [now_ns - t for t, _ in inside]
     if len(inside) < 3 or max(ages) * 2 < window_s * SECOND:
         return nan
