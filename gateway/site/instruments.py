@@ -12,6 +12,7 @@ from gateway.core.plugin import ChannelPlan, InstrumentPlan
 from gateway.site.expand import Entry, expand
 from gateway.site.explain import problems
 from gateway.site.findings import Findings
+from gateway.site.plans import Instrument
 from gateway.site.profiles import Profile, load_profile
 from gateway.site.schema import ChannelSection, ConnectionSection, InstrumentSection, read_points
 
@@ -28,6 +29,7 @@ class Instruments:
         self.findings = findings
         self.written = written
         self.channels: list[Channel] = []
+        self.known: dict[str, Instrument] = {}
         self.profiles: dict[str, Profile | None] = {}
 
     def by_connection(self, connections: Sequence[ConnectionSection]) -> dict[str, list[int]]:
@@ -129,6 +131,7 @@ class Instruments:
             self.findings.incomplete = True
             return None
         section, entries = found
+        self.known[section.id] = _known(section)
         path = ("instruments", index)
         options = self.findings.options(module.InstrumentOptions, section.options, path)
         plans: list[ChannelPlan] = []
@@ -196,6 +199,11 @@ def _channel(row: int, instrument: InstrumentSection, section: ChannelSection) -
         label=label or name,
         label_zh=label_zh,
     )
+
+
+def _known(section: InstrumentSection) -> Instrument:
+    same = {name: getattr(section, name) for name in Instrument.__dataclass_fields__}
+    return Instrument(**same)
 
 
 def _no_channels(section: InstrumentSection) -> str:

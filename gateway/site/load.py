@@ -105,6 +105,7 @@ class _Builder(Findings):
             uplinks=self.destinations(Kind.UPLINK, "uplinks", self.file.uplinks),
             secrets=self.secrets(),
             document=document,
+            instruments=self.instruments.known,
         )
 
     def unique(self, section: str, items: Sequence[Any]) -> None:

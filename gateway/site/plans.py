@@ -1,5 +1,6 @@
 """A site file, checked and expanded: what the rest of the gateway is built from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 
@@ -10,6 +11,7 @@ from gateway.core.model import Channel, Rule
 from gateway.core.plugin import ChannelPlan, InstrumentPlan, OutputPlan, PluginOptions
 from gateway.site.document import Document
 from gateway.site.expand import told
+from gateway.site.operation import CalibrationSection, CheckSection, PositionSection
 from gateway.site.schema import OutputSection, SiteFile
 
 
@@ -55,6 +57,35 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Instrument:
+    """An instrument as people know it, and what they owe it.
+
+    Attributes:
+        id: Its id.
+        label: Name for people, or empty.
+        label_zh: The same in Chinese, or empty.
+        area: The area, or empty.
+        location: Where exactly, or empty.
+        connection: The connection it is read over.
+        profile: Its profile, or empty.
+        calibration: When it must be calibrated and bump-tested; None where the site file asks nothing.
+        checklist: What to look at when somebody stands before it.
+        position: Where it stands on a plan, or None.
+    """
+
+    id: str
+    label: str
+    label_zh: str
+    area: str
+    location: str
+    connection: str
+    profile: str
+    calibration: CalibrationSection | None
+    checklist: tuple[CheckSection, ...]
+    position: PositionSection | None
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A site file, checked and expanded.
 
@@ -69,6 +100,7 @@ class Site:
         secrets: Secrets by name, already read.
         document: The text, which knows the lines.
         outputs: Relays and coils; none where the file names none.
+        instruments: The instruments as people know them, by id, in the order of the file.
     """
 
     file: SiteFile
@@ -80,6 +112,7 @@ class Site:
     secrets: dict[str, str] = field(repr=False)
     document: Document = field(repr=False)
     outputs: tuple[Output, ...] = ()
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
 
     def lean(self) -> "Site":
         """Return the site without what only its making needed: the text, and where each channel lives on its bus."""
