@@ -17,12 +17,12 @@ from pydantic.fields import FieldInfo
 from gateway.core.model import Level
 from gateway.core.plugin import Binding
 from gateway.registry import Kind, load, names
-from gateway.site import profile_schema, schema
+from gateway.site import operation, profile_schema, schema
 from gateway.site.profile_text import example, place
 from gateway.site.profiles import Profile, shipped_profiles
 
 REFERENCE = Path(__file__).parent / "reference"
-TITLES = {Kind.DRIVER: "Driver", Kind.DETECTOR: "Detector", Kind.UPLINK: "Uplink", Kind.STORE: "Store"}
+TITLES = {kind: kind.name.capitalize() for kind in Kind}
 PARTS = {
     "Options": "Options",
     "InstrumentOptions": "Options of an instrument",
@@ -112,6 +112,9 @@ def _site_page() -> str:
         "rules[]": schema.RuleSection,
         "outputs[]": schema.OutputSection,
         "stores[], uplinks[]": schema.DestinationSection,
+        "notifications": operation.NotificationsSection,
+        "notifications.notifiers[]": operation.NotifierSection,
+        "notifications.routes[]": operation.RouteSection,
         "secrets.NAME": schema.SecretSection,
         "storage": schema.StorageSection,
         "api": schema.ApiSection,
@@ -258,6 +261,7 @@ def _site_schema() -> dict[str, Any]:
     definitions["DestinationSection"]["allOf"] = [
         _when(kind, name, definitions) for kind in (Kind.UPLINK, Kind.STORE) for name in names(kind)
     ]
+    definitions["NotifierSection"]["allOf"] = [_when(Kind.NOTIFIER, name, definitions) for name in names(Kind.NOTIFIER)]
     return whole
 
 

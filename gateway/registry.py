@@ -17,6 +17,7 @@ class Kind(StrEnum):
     DRIVER = "drivers"
     DETECTOR = "detectors"
     UPLINK = "alerts"
+    NOTIFIER = "alerts.people"
     STORE = "gateway.store"
 
 
@@ -24,6 +25,7 @@ ENTRY_POINTS = {
     Kind.DRIVER: "hazgate.drivers",
     Kind.DETECTOR: "hazgate.detectors",
     Kind.UPLINK: "hazgate.uplinks",
+    Kind.NOTIFIER: "hazgate.notifiers",
     Kind.STORE: "hazgate.stores",
 }
 """Where third parties offer theirs, as entry points that name a module."""
@@ -84,4 +86,4 @@ def _own_modules(kind: Kind) -> set[str]:
 
 
 def _noun(kind: Kind) -> str:
-    return {Kind.DRIVER: "driver", Kind.DETECTOR: "detector", Kind.UPLINK: "uplink", Kind.STORE: "store"}[kind]
+    return kind.name.lower()
