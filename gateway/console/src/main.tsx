@@ -4,6 +4,7 @@ import { App } from "./app/app";
 import { connect } from "./live/stream";
 import { lang, speak } from "./text";
 import "./look/tokens.css";
+import "./look/base.css";
 
 speak(lang.value);
 render(<App />, document.getElementById("app")!);

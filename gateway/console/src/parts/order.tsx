@@ -1,91 +1,70 @@
-// Orders: one at a time, never a pretended success, and a refusal in plain words beside what was ordered.
+// Orders: what was typed is kept, a refusal stands beside what was ordered, and nothing is done before the gateway says so.
 import { useRef, useState } from "preact/hooks";
+import { caller, link } from "../live/state";
+import type { Role } from "../live/types";
 import { Refusal } from "../api";
-import { lang, texts } from "../text";
-import { asPerson } from "../pages/signin/door";
+import { texts } from "../text";
+import { Icon } from "./icon";
 
-const t = texts({
+const words = texts({
   en: {
-    lost: "No link to the gateway. Nothing was done; what you typed is still here.",
-    signIn: "Sign in first. Nothing was done.",
-    role: "Your role does not allow this. Nothing was done.",
-    changed: "The situation has changed in the meantime. Nothing was done.",
-    wait: (s: string) => `Too many attempts. Wait ${s} and try again.`,
-    full: "This is too large for the gateway.",
-    wrong: "Something in it is not understood. Nothing was done.",
-    gone: "There is no such thing at this gateway (any more).",
-    trouble: "The gateway could not do it.",
-    seconds: (s: string) => `${s} s`,
-    minutes: (m: string) => `${m} min`,
+    lost: "No link to the gateway: nothing was ordered.", signin: "Sign in to do this.", role: (detail: string) => `Your role does not allow this. ${detail}`,
+    often: "Too many attempts. Wait a moment.", changed: (detail: string) => `It has changed meanwhile. ${detail}`, large: "Too large.",
   },
   zh: {
-    lost: "与网关断开，未执行；已填写的内容仍保留。",
-    signIn: "请先登录，未执行。",
-    role: "您的权限不足，未执行。",
-    changed: "情况已发生变化，未执行。",
-    wait: (s: string) => `尝试次数过多，请等待 ${s}后再试。`,
-    full: "内容过大，网关无法接收。",
-    wrong: "内容有误，未执行。",
-    gone: "网关中没有（或已不存在）此项。",
-    trouble: "网关未能完成此操作。",
-    seconds: (s: string) => `${s} 秒`,
-    minutes: (m: string) => `${m} 分钟`,
+    lost: "与网关断开：指令未执行。", signin: "请先登录。", role: (detail: string) => `您的角色无此权限。${detail}`,
+    often: "尝试过于频繁，请稍候。", changed: (detail: string) => `状态已改变。${detail}`, large: "内容过大。",
   },
 });
 
-/** Say in plain words why the gateway refused. */
-export function inWords(refusal: Refusal): string {
-  const say = t();
-  switch (refusal.status) {
-    case 0: return say.lost;
-    case 401: return say.signIn;
-    case 403: return say.role;
-    case 404: return say.gone;
-    case 409: return say.changed;
-    case 413: return say.full;
-    case 422: return say.wrong;
-    case 429: return say.wait(refusal.waitS > 120 ? say.minutes(String(Math.ceil(refusal.waitS / 60))) : say.seconds(String(refusal.waitS || 1)));
-    default: return say.trouble;
+/** Return why something was refused, for the person who ordered it. */
+export function reason(error: unknown): string {
+  const t = words();
+  if (!(error instanceof Refusal)) return String(error);
+  switch (error.status) {
+    case 0: return t.lost;
+    case 401: return t.signin;
+    case 403: return t.role(error.message);
+    case 409: return t.changed(error.message);
+    case 413: return t.large;
+    case 429: return t.often;
+    default: return error.message;
   }
 }
 
-export interface Ordering {
-  busy: boolean;
-  refusal: Refusal | null;
-  forget: () => void;
-  /** Carry out an order; true only where the gateway has done it. Signs in first where that is all that is missing. */
-  run: (order: () => Promise<unknown>) => Promise<boolean>;
-}
+export interface Ordering { busy: boolean; refused: string; give: (work: () => Promise<unknown>) => Promise<boolean>; forget: () => void }
 
+/** Give orders one at a time; `give` says whether it was done. A second press while one is on its way does nothing. */
 export function useOrder(): Ordering {
-  const [state, setState] = useState<{ busy: boolean; refusal: Refusal | null }>({ busy: false, refusal: null });
+  const [busy, setBusy] = useState(false);
+  const [refused, setRefused] = useState("");
   const running = useRef(false);
-  const run = async (order: () => Promise<unknown>): Promise<boolean> => {
+  const give = async (work: () => Promise<unknown>): Promise<boolean> => {
     if (running.current) return false;
     running.current = true;
-    setState({ busy: true, refusal: null });
+    setBusy(true);
+    setRefused("");
     try {
-      await asPerson(order);
-      setState({ busy: false, refusal: null });
+      await work();
       return true;
     } catch (error) {
-      setState({ busy: false, refusal: error instanceof Refusal ? error : new Refusal(-1, String(error)) });
+      setRefused(reason(error));
       return false;
     } finally {
       running.current = false;
+      setBusy(false);
     }
   };
-  return { ...state, run, forget: () => setState({ busy: false, refusal: null }) };
+  return { busy, refused, give, forget: () => setRefused("") };
 }
 
-/** The refusal of an order, beside it; the gateway's own words below ours. */
-export function Refused({ refusal }: { refusal: Refusal | null }) {
-  if (!refusal) return null;
-  const own = refusal.message && refusal.status !== 0 ? refusal.message : "";
-  return (
-    <p class="refused" role="alert">
-      {inWords(refusal)}
-      {own && <small lang={lang.value === "zh" ? "en" : undefined}>{own}</small>}
-    </p>
-  );
+/** The refusal, where it can be read by everybody. */
+export function Refused({ text }: { text: string }) {
+  return <div role="alert">{text && <div class="refused"><Icon name="alert" size={16} />{text}</div>}</div>;
 }
+
+const RANKS: readonly Role[] = ["nobody", "viewer", "operator", "engineer", "administrator"];
+/** Whether who has signed in here may do what needs a role. The gateway decides; this only spares a useless button. */
+export const may = (role: Role): boolean => RANKS.indexOf(caller.value.role) >= RANKS.indexOf(role);
+/** Whether an order can reach the gateway at all. */
+export const canOrder = (): boolean => link.value === "live" || link.value === "stale";
