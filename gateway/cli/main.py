@@ -30,7 +30,8 @@ COMMANDS: Final = {
     "simulate": "Run a simulated plant on real sockets.",
     "token": "Make, list and revoke access tokens.",
     "replay": "Judge a recording as fast as the machine can, and print its events.",
-    "verify": "Check that the journal's chain of events is whole.",
+    "export": "Write the journal into a file.",
+    "verify": "Prove that a journal, or an exported one, is as it was written.",
 }
 
 

@@ -9,18 +9,19 @@ from typing import Final
 
 from gateway.core.alarm import AlarmEvent, EventKind
 from gateway.core.errors import StorageError
-from gateway.store.chain import ROOT, Link, Row, event_of, fault, row_of
+from gateway.store.chain import ROOT, Link, Row, event_of, row_of
 from gateway.store.database import Database, is_damage, open_database, salvage
 from gateway.store.disk import Problems, free_bytes, storage_errors
 from gateway.store.identity import Identity
 from gateway.store.ledger import LEDGER_SCHEMA, Ledger
+from gateway.store.proof import verify_journal
+from gateway.store.search import FILED_AFTER, FILED_SCHEMA, names_of
 
 EVENTS_MIN: Final = 999
 """Events that are kept whatever the limit: GB 4717-2024 annex B asks for so many."""
 
 WAL_BYTES_MAX: Final = 1 << 20
 TRIM_EVENTS: Final = 1_000
-VERIFY_EVENTS: Final = 5_000
 RESERVE_BYTES: Final = 1 << 20
 LATEST_MAX: Final = 100_000
 BEHIND_DAMAGE_MAX: Final = 50_000
@@ -37,10 +38,10 @@ CREATE TABLE IF NOT EXISTS latest (
     key TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL, code INTEGER NOT NULL, normal INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS links (
     name TEXT PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB NOT NULL, events INTEGER NOT NULL);
+{FILED_SCHEMA};
 {LEDGER_SCHEMA}
 """  # a schema of our own, nothing from outside
 _TABLES: Final = ("events", "latest", "links", "cursors", "dead", "tokens", "meta")
-_COLUMNS: Final = "seq, time_ns, alarm, kind, body, digest, code"
 _SILENCED: Final = "\0silenced"
 
 
@@ -94,6 +95,7 @@ class Journal(Ledger):
             with database.read("reading the head") as connection:
                 journal._load_links(connection)
             journal._settle_identity(new_file=aside is not None)
+            journal._settle_filing(new_file=aside is not None)
         except BaseException:
             journal.close()
             raise
@@ -163,6 +165,12 @@ class Journal(Ledger):
             self._save_meta()
         if self._identity.mark != self.last_seq:
             self._identity.set_mark(self.last_seq, now=True)
+
+    def _settle_filing(self, *, new_file: bool) -> None:
+        """Remember from which event on all are filed by area and person; where that fails, fewer count as filed."""
+        after = 0 if new_file else self._head.seq
+        with suppress(StorageError), self._database.write("filing events") as connection:
+            connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (FILED_AFTER, str(after)))
 
     def _save_meta(self) -> None:
         if self._unsaved_meta:
@@ -273,6 +281,9 @@ class Journal(Ledger):
                 newest[key] = (row.seq, row.body, row.code, event.state == "normal")
         connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         connection.executemany(
+            "INSERT OR REPLACE INTO filed VALUES (?, ?)", [(name, e.seq) for e in events for name in names_of(e)]
+        )
+        connection.executemany(
             "INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?, ?)", [(key, *kept) for key, kept in newest.items()]
         )
         if not rows:
@@ -290,6 +301,7 @@ class Journal(Ledger):
         row = connection.execute(
             "SELECT seq, digest FROM events ORDER BY seq LIMIT 1 OFFSET ?", (max(count, 1) - 1,)
         ).fetchone()
+        _unfile(connection, row[0])
         connection.execute("DELETE FROM events WHERE seq <= ?", (row[0],))
         connection.execute(
             "DELETE FROM latest WHERE key IN (SELECT key FROM latest WHERE normal ORDER BY seq DESC LIMIT -1 OFFSET ?)",
@@ -432,73 +444,17 @@ class Journal(Ledger):
         Returns:
             How many events were checked, and what is wrong, or empty.
         """
-        checked = 0
-        try:
-            (anchor, head), _ = self._verify_rows(0, 0)
-            previous = anchor
-            while previous.seq < head.seq:
-                (anchor, now), rows = self._verify_rows(previous.seq, VERIFY_EVENTS)
-                if anchor.seq > previous.seq:
-                    previous = anchor  # what was to be checked next made way meanwhile
-                    continue
-                if not rows:
-                    break
-                for row in rows:
-                    wrong = _fault_after(previous, row, now)
-                    if wrong:
-                        return checked, wrong
-                    checked += 1
-                    previous = Link(row.seq, row.digest, previous.events + 1)
-                head = now
-            return checked, self._fault_at_end(previous, head) or self._verify_latest()
-        except StorageError as error:
-            return checked, str(error)
-
-    def _fault_at_end(self, last: Link, head: Link) -> str:
-        """Return how the newest event differs from what the head says, or empty."""
-        if last.seq < head.seq:
-            return f"the journal ends at event {last.seq}, its head says {head.seq}: truncated"
-        if last != head:
-            return f"the journal has {last.events} events up to {last.seq}, its head says {head.events}: edited"
-        (_, now), rows = self._verify_rows(head.seq, 1)
-        if rows and rows[0].seq > now.seq:
-            return f"event {rows[0].seq} stands beyond the head {head.seq}: inserted"
-        return ""
-
-    def _verify_rows(self, after: int, limit: int) -> tuple[tuple[Link, Link], list[Row]]:
-        """Return the two ends of the chain, and rows, as of one moment."""
-        with self._database.read("checking events") as connection:
-            connection.execute("BEGIN")
-            try:
-                links = {name: Link(*link) for name, *link in connection.execute("SELECT * FROM links")}
-                rows = connection.execute(
-                    f"SELECT {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608  # our own names
-                    (after, limit),
-                ).fetchall()
-            finally:
-                connection.execute("COMMIT")
-        anchor = links.get("anchor", Link(0, ROOT, 0))
-        return (anchor, links.get("head", anchor)), [Row(*row) for row in rows]
-
-    def _verify_latest(self) -> str:
-        """Return which alarm's kept state is not the event of that number, or empty."""
-        with self._database.read("checking the present state") as connection:
-            row = connection.execute(
-                "SELECT latest.key FROM latest LEFT JOIN events USING (seq) WHERE latest.seq > ? AND "
-                "events.body IS NOT latest.body LIMIT 1",
-                (self._anchor.seq,),
-            ).fetchone()
-        return f"the state kept of {row[0]!r} is not its event: edited" if row else ""
+        proof = verify_journal(self._database.read)
+        return proof.events, proof.problem
 
 
-def _fault_after(previous: Link, row: Row, head: Link) -> str:
-    """Return what is wrong with a row behind `previous`, or empty."""
-    if row.seq > head.seq:
-        return f"event {row.seq} stands beyond the head {head.seq}: inserted"
-    wrong = fault(row, previous.digest)
-    if wrong and row.seq != previous.seq + 1:
-        return f"events {previous.seq + 1} to {row.seq - 1} are missing: deleted"
-    return wrong
+def _unfile(connection: sqlite3.Connection, last: int) -> None:
+    """Take events up to a number off the files of areas and people."""
+    rows = connection.execute("SELECT seq, body, code FROM events WHERE seq <= ?", (last,)).fetchall()
+    events = [event for event in (event_of(*row) for row in rows) if event is not None]
+    connection.executemany(
+        "DELETE FROM filed WHERE name = ? AND seq = ?", [(name, e.seq) for e in events for name in names_of(e)]
+    )
 
 
 def _keys(event: AlarmEvent) -> tuple[str, ...]:
