@@ -4,16 +4,18 @@ import { caller, link } from "../live/state";
 import type { Role } from "../live/types";
 import { Refusal } from "../api";
 import { texts } from "../text";
+import { asPerson } from "../pages/signin/door";
 import { Icon } from "./icon";
+import { spoken } from "./time";
 
 const words = texts({
   en: {
     lost: "No link to the gateway: nothing was ordered.", signin: "Sign in to do this.", role: (detail: string) => `Your role does not allow this. ${detail}`,
-    often: "Too many attempts. Wait a moment.", changed: (detail: string) => `It has changed meanwhile. ${detail}`, large: "Too large.",
+    often: (wait: string) => `Too many attempts. Wait ${wait} and try again.`, changed: (detail: string) => `It has changed meanwhile. ${detail}`, large: "Too large.",
   },
   zh: {
     lost: "与网关断开：指令未执行。", signin: "请先登录。", role: (detail: string) => `您的角色无此权限。${detail}`,
-    often: "尝试过于频繁，请稍候。", changed: (detail: string) => `状态已改变。${detail}`, large: "内容过大。",
+    often: (wait: string) => `尝试次数过多，请等待${wait}后再试。`, changed: (detail: string) => `状态已改变。${detail}`, large: "内容过大。",
   },
 });
 
@@ -27,14 +29,14 @@ export function reason(error: unknown): string {
     case 403: return t.role(error.message);
     case 409: return t.changed(error.message);
     case 413: return t.large;
-    case 429: return t.often;
+    case 429: return t.often(spoken((error.waitS || 1) * 1000));
     default: return error.message;
   }
 }
 
 export interface Ordering { busy: boolean; refused: string; give: (work: () => Promise<unknown>) => Promise<boolean>; forget: () => void }
 
-/** Give orders one at a time; `give` says whether it was done. A second press while one is on its way does nothing. */
+/** Give orders one at a time; `give` says whether it was done, and signs in first where a person is all that is missing. A second press while one is on its way does nothing. */
 export function useOrder(): Ordering {
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState("");
@@ -45,7 +47,7 @@ export function useOrder(): Ordering {
     setBusy(true);
     setRefused("");
     try {
-      await work();
+      await asPerson(work);
       return true;
     } catch (error) {
       setRefused(reason(error));

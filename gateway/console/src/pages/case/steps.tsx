@@ -5,7 +5,7 @@ import { post, part } from "../../api";
 import { href } from "../../app/route";
 import { alarms, isUnacked, trusted } from "../../live/state";
 import type { Case, Outcome, Step } from "../../live/types";
-import { Refused, useOrder, type Ordering } from "../../parts/order";
+import { reason, Refused, useOrder, type Ordering } from "../../parts/order";
 import { clock, span } from "../../parts/time";
 import { doneAt, leftMs, OUTCOMES, pressing, useCase } from "./data";
 import { t } from "./words";
@@ -19,7 +19,7 @@ const PLACES: readonly Place[] = ["receive", "dispatch", "arrive", "act", "repor
 /** The steps of one response. `compact` is the short form beside an alarm: where it stands, and the next thing to do. */
 export function CaseSteps({ id, compact = false }: { id: string; compact?: boolean }) {
   const { found, refusal } = useCase(id);
-  if (!found) return refusal ? (compact ? null : <Refused refusal={refusal} />) : <p class="case-wait" aria-busy="true" />;
+  if (!found) return refusal ? (compact ? null : <Refused text={reason(refusal)} />) : <p class="case-wait" aria-busy="true" />;
   return compact ? <Compact one={found} /> : <Whole one={found} />;
 }
 
@@ -147,7 +147,7 @@ function Next({ one }: { one: Case }) {
   const order = useOrder();
   const shut = (): void => { setForm(""); order.forget(); };
   const path = `cases/${part(one.id)}`;
-  const give = async (verb: string, body: unknown): Promise<void> => { if (await order.run(() => post(`${path}/${verb}`, body))) shut(); };
+  const give = async (verb: string, body: unknown): Promise<void> => { if (await order.give(() => post(`${path}/${verb}`, body))) shut(); };
   const alarm = alarms.value.find((each) => each.id === one.alarm);
   const unreceived = !one.received_at && alarm !== undefined && isUnacked(alarm);
   const off = !trusted.value || order.busy;
@@ -157,7 +157,7 @@ function Next({ one }: { one: Case }) {
       <Orders order={order} form={form}>
         {form === "reopen"
           ? <OneLine label={words.why} button={words.reopen} off={off} done={(why) => give("reopen", { why })} shut={shut} />
-          : <button class="button" disabled={off} onClick={() => setForm("reopen")}>{words.doReopen}</button>}
+          : <button disabled={off} onClick={() => setForm("reopen")}>{words.doReopen}</button>}
       </Orders>
     );
   }
@@ -167,10 +167,10 @@ function Next({ one }: { one: Case }) {
 
   const main: Exclude<Place, "report" | "archive"> | "close" = unreceived ? "receive" : !one.dispatched_at && !one.arrived_at ? "dispatch" : !one.arrived_at ? "arrive" : !one.actions.some((each) => each.by) ? "act" : "close";
   const button = (which: typeof main, label: string, act: () => void) => (
-    <button key={which} class={which === main ? "button primary" : "button"} disabled={off} onClick={act}>{label}</button>
+    <button key={which} class={which === main ? "main" : ""} disabled={off} onClick={act}>{label}</button>
   );
   const buttons = [
-    unreceived && button("receive", words.doReceive, () => void order.run(() => post(`alarms/${part(one.alarm)}/acknowledge`, { seen: alarm.seq }))),
+    unreceived && button("receive", words.doReceive, () => void order.give(() => post(`alarms/${part(one.alarm)}/acknowledge`, { seen: alarm.seq }))),
     button("dispatch", words.doDispatch, () => setForm("dispatch")),
     !one.arrived_at && button("arrive", one.assignee ? words.doArrive : words.doMine, () => void give("arrive", {})),
     button("act", words.doAct, () => setForm("act")),
@@ -181,7 +181,7 @@ function Next({ one }: { one: Case }) {
 }
 
 function Orders({ order, form, children }: { order: Ordering; form: Form; children: ComponentChildren }) {
-  return <div class={form ? "case-orders case-open" : "case-orders"}>{children}<Refused refusal={order.refusal} /></div>;
+  return <div class={form ? "case-orders case-open" : "case-orders"}>{children}<Refused text={order.refused} /></div>;
 }
 
 interface FormProps<T> { off: boolean; done: (body: T) => Promise<void>; shut: () => void }
@@ -231,8 +231,8 @@ function Entry({ button, off, done, shut, children }: { button: string; off: boo
     <form class="case-form" onSubmit={(e) => { e.preventDefault(); if (!off) void done(); }} onKeyDown={(e) => { if (e.key === "Escape") { e.stopPropagation(); shut(); } }}>
       {children}
       <div class="case-buttons case-wide">
-        <button class="button primary" type="submit" disabled={off}>{button}</button>
-        <button class="button" type="button" onClick={shut}>{t().cancel}</button>
+        <button class="main" type="submit" disabled={off}>{button}</button>
+        <button type="button" onClick={shut}>{t().cancel}</button>
       </div>
     </form>
   );
