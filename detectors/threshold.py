@@ -46,6 +46,7 @@ from detectors.parts.bank import (
 from gateway.core.errors import ConfigError
 from gateway.core.model import NO_VERDICTS, Batch, Channel, Float64, Int8, Rule, Verdicts
 from gateway.core.plugin import Detector, PluginOptions
+from gateway.core.status import SetPoint
 from gateway.core.units import Ceilings, ceilings
 
 DELAY_S_MAX = 3600.0
@@ -169,6 +170,16 @@ class Options(PluginOptions):
         if self.below is not None:
             return self.below
         return Steps(low=self.low, high=self.high) if self.side == "below" else Steps()
+
+    @property
+    def set_points(self) -> tuple[SetPoint, ...]:
+        """The set points of both sides, as trends draw them."""
+        return (*_set_points(self.rising, "above"), *_set_points(self.falling, "below"))
+
+
+def _set_points(steps: Steps, side: str) -> list[SetPoint]:
+    both = (("low", steps.low), ("high", steps.high))
+    return [SetPoint(level=level, side=side, value=value) for level, value in both if value is not None]
 
 
 def _first(steps: Steps) -> float | None:

@@ -48,6 +48,7 @@ from gateway.core.model import (
     Verdicts,
 )
 from gateway.core.plugin import Binding, Detector, PluginOptions
+from gateway.core.status import SetPoint
 
 BINDING: Final = Binding.GROUP
 LEVELS: Final = (Level.LOW, Level.HIGH)
@@ -127,6 +128,12 @@ class Options(PluginOptions):
             if not order:
                 raise ValueError(f"low ({self.low}) must be reached before high ({self.high}) on the side {self.side}")
         return self
+
+    @property
+    def set_points(self) -> tuple[SetPoint, ...]:
+        """The set points that each member is compared with, as trends draw them."""
+        both = (("low", self.low), ("high", self.high))
+        return tuple(SetPoint(level=name, side=self.side, value=at) for name, at in both if at is not None)
 
 
 def _options(rule: Rule) -> Options:

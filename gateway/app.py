@@ -17,7 +17,7 @@ from gateway.connections import Connections
 from gateway.core.alarm import Alarm, AlarmEvent, Command, EventKind, Verb
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
-from gateway.core.model import Batch, Channel, Priority
+from gateway.core.model import Batch, Channel, Priority, Rule
 from gateway.core.plugin import Acknowledging
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.disk import Disk, FolderLock
@@ -27,6 +27,8 @@ from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM
 from gateway.instruments import instrument_states
 from gateway.outgoing import UPLINK, Outgoing
 from gateway.outputs import Outputs
+from gateway.places import FILE as PLACES
+from gateway.places import Places
 from gateway.recorder import Recorder
 from gateway.reload import Prints
 from gateway.reloading import Present, Reloads, Successor, events_of
@@ -100,6 +102,7 @@ class App:
         self._output_task: asyncio.Task[None] | None = None
         self._started_s = clock.monotonic_s()
         self._lock = FolderLock(data)
+        self.places = Places(data / PLACES, lambda: self.site.drawings)
         self.disk = Disk.open(data, site)
         self.tokens: Tokens = self.disk.journal
         self._check_bind()
@@ -389,6 +392,11 @@ class App:
     def channels(self) -> Sequence[Channel]:
         """The channel table in row order."""
         return self.site.channels
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """All rules."""
+        return self.site.rules
 
     def latest(self) -> Latest:
         """Return copies of the newest readings."""

@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api import commissioning_payloads as asked
-from gateway.api import payloads, problems
+from gateway.api import payloads, plans, problems
 from gateway.api.access import Access, Role
 from gateway.api.commands import ROLES, Commands, Order
 from gateway.api.commissioning import Commissioning
@@ -16,9 +16,11 @@ from gateway.api.face import Gateway
 from gateway.api.hub import Hub
 from gateway.api.limits import Limits
 from gateway.api.pages import PAGE, load_pages
+from gateway.api.plans import PlanRoutes
 from gateway.api.problems import ProblemError
 from gateway.api.reads import Reads
 from gateway.api.replies import needs
+from gateway.api.setpoints import SetPointColumns
 from gateway.api.site import SiteView, installed_version
 
 PREFIX = "/api/v1"
@@ -74,6 +76,7 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     _add_commands(app, Commands(gateway), access)
     commission = Commissioning(gateway)
     _add_commissioning(app, commission, access)
+    _add_plans(app, PlanRoutes(gateway), access)
     _add_pages(app)
     return Api(app, hub, commission)
 
@@ -133,6 +136,7 @@ def _add_reads(app: FastAPI, reads: Reads, access: Access) -> None:
     _add(app, access, f"{PREFIX}/outputs", reads.outputs, view, answers=(payloads.OutputList,))
     _add(app, access, f"{PREFIX}/statistics", reads.statistics, view, answers=(payloads.Statistics,))
     _add(app, access, f"{PREFIX}/site", reads.site, view, answers=(SiteView,))
+    _add(app, access, f"{PREFIX}/set-points", reads.set_points.set_points, view, answers=(SetPointColumns,))
     _add(app, access, f"{PREFIX}/stream", reads.stream, view, media_type="text/event-stream")
     _add(app, access, "/metrics", reads.metrics, view, media_type="text/plain")
 
@@ -149,6 +153,18 @@ def _add_commands(app: FastAPI, commands: Commands, access: Access) -> None:
         call = getattr(commands, verb.value.replace("-", "_"))
         # System alarms have slashes in their ids.
         _add(app, access, f"{PREFIX}/alarms/{{alarm_id:path}}/{verb.value}", call, role, **common)
+
+
+def _add_plans(app: FastAPI, routes: PlanRoutes, access: Access) -> None:
+    _add(app, access, f"{PREFIX}/plans", routes.plans, Role.VIEWER, answers=(plans.Plans,))
+    _add(app, access, f"{PREFIX}/plans/{{plan_id}}/image", routes.plan_image, Role.VIEWER, media_type="image/svg+xml")
+    place = f"{PREFIX}/plans/places/{{instrument_id}}"
+    for call, method, order in (
+        (routes.place, "PUT", plans.PlaceOrder),
+        (routes.place_back, "DELETE", plans.NoPlaceOrder),
+    ):
+        extra = {"requestBody": {"required": method == "PUT", "content": _json(order)}}
+        _add(app, access, place, call, Role.ENGINEER, methods=[method], answers=(plans.PlaceDone,), extra=extra)
 
 
 def _add_commissioning(app: FastAPI, commission: Commissioning, access: Access) -> None:
@@ -230,6 +246,11 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         payloads.OutputList,
         payloads.Statistics,
         SiteView,
+        SetPointColumns,
+        plans.Plans,
+        plans.PlaceOrder,
+        plans.NoPlaceOrder,
+        plans.PlaceDone,
         payloads.CommandDone,
         payloads.ReloadDone,
         payloads.StreamEventView,

@@ -8,9 +8,10 @@ from pydantic import BaseModel
 
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock
-from gateway.core.model import Channel, Float64, Int64, UInt8
+from gateway.core.model import Channel, Float64, Int64, Rule, UInt8
 from gateway.core.plugin import Driver
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
+from gateway.places import Places
 from gateway.site.schema import SiteFile
 
 
@@ -112,6 +113,16 @@ class Gateway(Protocol):
     @property
     def epoch(self) -> str:
         """The journal's epoch."""
+        ...
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """All rules of the site."""
+        ...
+
+    @property
+    def places(self) -> Places:
+        """Where instruments stand on the plans."""
         ...
 
     @property

@@ -127,6 +127,14 @@ class ChannelView(View):
     quality: str
 
 
+class SetPointView(View):
+    """A value at which a rule changes its mind: its level, and `above` or `below`."""
+
+    level: str
+    side: str
+    value: float
+
+
 class RuleView(View):
     """What a rule says of a channel; `score` is 0 to 1 (0.999: one in a thousand of its past), null while it learns."""
 
@@ -137,6 +145,7 @@ class RuleView(View):
     learns: bool
     ready: bool
     score: float | None
+    set_points: list[SetPointView] = []
 
 
 class ChannelDetail(ChannelView, kw_only=True):

@@ -40,6 +40,7 @@ from gateway.api.payloads import (
 )
 from gateway.api.problems import ProblemError
 from gateway.api.replies import reply
+from gateway.api.setpoints import SetPoints
 from gateway.api.site import site_view
 from gateway.api.stream import LiveStream
 from gateway.core.alarm import AlarmState, EventKind
@@ -72,6 +73,7 @@ class Reads:
         self._gateway = gateway
         self._access = access
         self._hub = hub
+        self.set_points = SetPoints(gateway)
         self._rows: tuple[int, dict[str, int]] = (0, {})
         self._large = asyncio.Semaphore(2)
         self._health: tuple[float, Health | None] = (-math.inf, None)
@@ -133,7 +135,11 @@ class Reads:
         channel, latest = self._gateway.channels[row], self._gateway.latest()
         one = slice(row, row + 1)
         columns = channel_columns([channel], latest.time_ns[one], latest.value[one], latest.quality[one])
-        rules = [RuleView(**msgspec.structs.asdict(each)) for each in self._gateway.rules_of(channel)]
+        limits = self.set_points.of(channel)
+        rules = [
+            RuleView(**msgspec.structs.asdict(each), set_points=limits.get(each.id, []))
+            for each in self._gateway.rules_of(channel)
+        ]
         fields = {name: column[0] for name, column in columns.items()} | {"rules": rules}
         return await reply(request, msgspec.convert(fields, ChannelDetail))
 

@@ -1,5 +1,7 @@
 """How the parts of the gateway are doing, for the API, the metrics and the command line."""
 
+from typing import Protocol, runtime_checkable
+
 import msgspec
 
 
@@ -25,6 +27,30 @@ class InstrumentStatus(msgspec.Struct, frozen=True, kw_only=True):
     readings: int
     bad: int
     reason: str = ""
+
+
+class SetPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A value of a channel at which a rule changes its mind, as trends draw it.
+
+    Attributes:
+        level: The level it raises, by name.
+        side: `above` where values at or beyond it raise, `below` where values at or under it do.
+        value: The value, in the channel's unit.
+    """
+
+    level: str
+    side: str
+    value: float
+
+
+@runtime_checkable
+class Limiting(Protocol):
+    """Options of a detector whose limits are values of its channels; others have nothing that a trend could draw."""
+
+    @property
+    def set_points(self) -> tuple[SetPoint, ...]:
+        """Its set points."""
+        ...
 
 
 class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ class Instruments:
         self.channels: list[Channel] = []
         self.known: dict[str, Instrument] = {}
         self.profiles: dict[str, Profile | None] = {}
+        self.places: dict[str, int] = {}
 
     def by_connection(self, connections: Sequence[ConnectionSection]) -> dict[str, list[int]]:
         """Return the instruments' numbers by connection; those that have none are told."""
@@ -131,6 +132,8 @@ class Instruments:
             self.findings.incomplete = True
             return None
         section, entries = found
+        if section.position is not None:
+            self.places[section.id] = index
         self.known[section.id] = _known(section)
         path = ("instruments", index)
         options = self.findings.options(module.InstrumentOptions, section.options, path)

@@ -14,11 +14,14 @@ from gateway.core.errors import ConfigError, SiteFileError
 from gateway.core.model import Channel, Level, Rule
 from gateway.core.plugin import InstrumentPlan, OutputPlan
 from gateway.registry import Kind, load
+from gateway.site import routes
 from gateway.site.document import Document, parse
+from gateway.site.drawings import Drawings, drawings_of
 from gateway.site.expand import told
 from gateway.site.explain import problems
 from gateway.site.findings import Findings, near
 from gateway.site.instruments import Instruments
+from gateway.site.operation import NotifierSection
 from gateway.site.plans import Connection, Destination, Output, Site
 from gateway.site.rules import bound
 from gateway.site.schema import (
@@ -105,8 +108,20 @@ class _Builder(Findings):
             uplinks=self.destinations(Kind.UPLINK, "uplinks", self.file.uplinks),
             secrets=self.secrets(),
             document=document,
+            drawings=self.drawings(),
             instruments=self.instruments.known,
+            notifiers=self.notifiers(rules),
         )
+
+    def drawings(self) -> Drawings:
+        """Return the plans; pictures that cannot be shown, and positions on plans that nobody drew, are told."""
+        self.unique("plans", self.file.plans)
+        positions = {name: one.position for name, one in self.instruments.known.items() if one.position is not None}
+        found = drawings_of(self.file.plans, positions, self.folder)
+        self.problems += found.problems
+        for name, problem in found.misplaced.items():
+            self.complain(("instruments", self.instruments.places[name], "position", "plan"), problem)
+        return found.drawings
 
     def unique(self, section: str, items: Sequence[Any]) -> None:
         seen: dict[str, int] = {}
@@ -195,10 +210,12 @@ class _Builder(Findings):
                 found[name] = str(self.folder / value)
         return found
 
-    def destinations(self, kind: Kind, section: str, items: Sequence[DestinationSection]) -> tuple[Destination, ...]:
+    def destinations(
+        self, kind: Kind, section: str, items: Sequence[DestinationSection | NotifierSection], *parents: str
+    ) -> tuple[Destination, ...]:
         found: list[Destination] = []
         for i, item in enumerate(items):
-            path = (section, i)
+            path: tuple[str | int, ...] = (*parents, section, i)
             module = self.module(kind, item.type, path)
             if module is None:
                 continue
@@ -206,6 +223,13 @@ class _Builder(Findings):
             if options is not None:
                 found.append(Destination(item.id, item.type, module, options, path))
         return tuple(found)
+
+    def notifiers(self, rules: Sequence[Rule]) -> tuple[Destination, ...]:
+        """Return the notifiers; routes that lead nowhere or that nothing takes are told."""
+        section = self.file.notifications
+        areas = {*(rule.area for rule in rules), *(area.id for area in self.file.areas)}
+        self.problems += routes.problems(section, areas, [rule.id for rule in rules], incomplete=self.incomplete)
+        return self.destinations(Kind.NOTIFIER, "notifiers", section.notifiers, routes.SECTION)
 
     def rules(self, channels: Sequence[Channel]) -> tuple[Rule, ...]:
         by_id = {channel.id: channel for channel in channels}

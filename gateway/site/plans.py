@@ -10,6 +10,7 @@ from gateway.core.errors import ConfigError, SiteFileError
 from gateway.core.model import Channel, Rule
 from gateway.core.plugin import ChannelPlan, InstrumentPlan, OutputPlan, PluginOptions
 from gateway.site.document import Document
+from gateway.site.drawings import Drawings
 from gateway.site.expand import told
 from gateway.site.operation import CalibrationSection, CheckSection, PositionSection
 from gateway.site.schema import OutputSection, SiteFile
@@ -30,7 +31,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A store or an uplink with its module."""
+    """A store, an uplink or a notifier with its module."""
 
     id: str
     type: str
@@ -97,9 +98,11 @@ class Site:
             (fault supervision of every channel) come last.
         stores: Databases.
         uplinks: Platforms.
+        notifiers: Ways to tell people.
         secrets: Secrets by name, already read.
         document: The text, which knows the lines.
         outputs: Relays and coils; none where the file names none.
+        drawings: The plans, read, and where instruments stand on them.
         instruments: The instruments as people know them, by id, in the order of the file.
     """
 
@@ -112,7 +115,9 @@ class Site:
     secrets: dict[str, str] = field(repr=False)
     document: Document = field(repr=False)
     outputs: tuple[Output, ...] = ()
+    drawings: Drawings = field(default_factory=Drawings, repr=False)
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    notifiers: tuple[Destination, ...] = ()
 
     def lean(self) -> "Site":
         """Return the site without what only its making needed: the text, and where each channel lives on its bus."""

@@ -17,6 +17,8 @@ from gateway.core.errors import StorageError
 from gateway.core.model import Channel, Level, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
+from gateway.places import Places
+from gateway.site.drawings import Drawings
 from gateway.site.schema import SiteFile, SiteSection
 
 KINDS = (("ch4", "%LEL", 1, 10.0), ("temperature", "°C", 1, 60.0), ("co", "ppm", 0, 24.0))
@@ -95,6 +97,7 @@ class MemoryGateway:
         self.value = np.full(channels, 1.0)
         self.quality = np.zeros(channels, np.uint8)
         self.time_ns = np.full(channels, self.clock.now_ns())
+        self.places = Places(None, Drawings)
         self.delay_s = 0.0
         self.silent = False
         self.running: list[Running] = []
@@ -142,6 +145,10 @@ class MemoryGateway:
         self.table += 1
 
     # What the API sees
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        return [rule(each) for each in self.channels]
 
     def latest(self) -> Latest:
         return Latest(self.time_ns.copy(), self.value.copy(), self.quality.copy())
