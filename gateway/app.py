@@ -11,7 +11,9 @@ import structlog
 
 from gateway import assembly
 from gateway.alarms.book import AlarmBook
+from gateway.alarms.calibration import Wanted
 from gateway.api.face import Latest, Reloaded, Running, Tokens, Trend
+from gateway.calibration import CalibrationDuty
 from gateway.checkpoint import catch_up, refill
 from gateway.connections import Connections
 from gateway.core.alarm import Alarm, AlarmEvent, Command, EventKind, Verb
@@ -105,6 +107,7 @@ class App:
         self.places = Places(data / PLACES, lambda: self.site.drawings)
         self.disk = Disk.open(data, site)
         self.tokens: Tokens = self.disk.journal
+        self.calibrations = CalibrationDuty(site, clock, tell=self._want, record=self.record)
         self._check_bind()
         self.book.next_seq = self.disk.journal.last_seq + 1
         self._load = Load()
@@ -196,6 +199,7 @@ class App:
             ("time", self._upkeep.watch_time()),
             ("checkpoint", self._upkeep.save_checkpoints()),
             ("reloads", self._reloads.run()),
+            ("calibrations", self.calibrations.run()),
         ]
         if self._serve:
             parts.append(("api", self._serve_api()))
@@ -226,7 +230,9 @@ class App:
     def _restore(self) -> None:
         """Bring back alarms from the journal, detectors from their checkpoint and the spool, and raise what is due."""
         now_ns = self.clock.now_ns()
-        self.book.restore(self.disk.journal.latest())
+        latest = self.disk.journal.latest()
+        self.book.restore(latest)
+        self.calibrations.restore(latest)
         catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline, self._relearnt)
         refill(self.disk.spool, self.disk.history)
         events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns)]
@@ -234,6 +240,7 @@ class App:
         events += self.pipeline.recall([*raised, *events], now_ns)
         still = {BUDGET_ALARM + rule for rule in self.pipeline.budgets.over}
         still |= {RULE_ALARM + rule for rule in self.pipeline.failed}
+        still |= self.calibrations.alarms()
         for alarm in self.book.alarms():
             if alarm.id.startswith("system/") and alarm.id not in still:
                 # What still ails will say so again; what no longer exists could not.
@@ -282,6 +289,11 @@ class App:
         self._tell(
             None, self.book.system(alarm, active=bool(why), why=why or "well again", now_ns=now_ns, priority=priority)
         )
+
+    def _want(self, wanted: Wanted) -> None:
+        """Have a system alarm stand as it must."""
+        told = {name: getattr(wanted, name) for name in ("active", "why", "priority", "area", "level")}
+        self._tell(None, self.book.system(wanted.alarm, now_ns=self.clock.now_ns(), **told))
 
     async def _in_spool_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.recorder.spool_thread, call)
@@ -359,6 +371,7 @@ class App:
             self.disk.spool.change_table(after.table)
             self.disk.history.change_table(after.table.ids)
         self._connections.renumber(after.site.connections)
+        self.calibrations.renew(after.site)
         self.recorder.take(None, events_of(after, now_ns, who))
 
     # What the API sees.

@@ -8,12 +8,13 @@ from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api import commissioning_payloads as asked
-from gateway.api import payloads, plans, problems
+from gateway.api import instruments, payloads, plans, problems
 from gateway.api.access import Access, Role
 from gateway.api.commands import ROLES, Commands, Order
 from gateway.api.commissioning import Commissioning
 from gateway.api.face import Gateway
 from gateway.api.hub import Hub
+from gateway.api.instruments import InstrumentRoutes
 from gateway.api.limits import Limits
 from gateway.api.pages import PAGE, load_pages
 from gateway.api.plans import PlanRoutes
@@ -77,6 +78,7 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     commission = Commissioning(gateway)
     _add_commissioning(app, commission, access)
     _add_plans(app, PlanRoutes(gateway), access)
+    _add_instruments(app, InstrumentRoutes(gateway), access)
     _add_pages(app)
     return Api(app, hub, commission)
 
@@ -187,6 +189,14 @@ def _add_commissioning(app: FastAPI, commission: Commissioning, access: Access) 
     add("guess", commission.guess, asked.Guesses, asked.GuessOrder)
 
 
+def _add_instruments(app: FastAPI, routes: InstrumentRoutes, access: Access) -> None:
+    for path, call, role, answer, order in routes.all():
+        more: dict[str, Any] = {"answers": (answer,), "refusals": {404: "There is no such instrument."}}
+        if order is not None:
+            more |= {"methods": ["POST"], "extra": {"requestBody": {"required": True, "content": _json(order)}}}
+        _add(app, access, f"{PREFIX}/{path}", call, role, **more)
+
+
 def _add_pages(app: FastAPI) -> None:
     pages = load_pages()
 
@@ -256,6 +266,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         payloads.StreamEventView,
         problems.Problem,
         Order,
+        *instruments.ANSWERS,
+        *instruments.ORDERS,
         *asked.ANSWERS,
         *asked.ORDERS,
     ]

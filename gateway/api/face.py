@@ -6,6 +6,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from gateway.calibration import CalibrationDuty
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock
 from gateway.core.model import Channel, Float64, Int64, Rule, UInt8
@@ -94,6 +95,11 @@ class Gateway(Protocol):
     tokens: Tokens
     table: int
     """Number of the channel table; another one after each start and each change of the site."""
+
+    @property
+    def calibrations(self) -> CalibrationDuty:
+        """The instruments' tests."""
+        ...
 
     @property
     def site_id(self) -> str:

@@ -460,4 +460,8 @@ def _unfile(connection: sqlite3.Connection, last: int) -> None:
 def _keys(event: AlarmEvent) -> tuple[str, ...]:
     """Return under which names an event is kept as the latest of its kind."""
     keys = (event.alarm,) if event.alarm else ()
+    if event.calibration is not None:
+        # The last test of each kind, and the last that was passed: the duty of calibration outlives the oldest events.
+        last = f"\0calibrated/{event.calibration.kind}/{event.instrument}"
+        keys = (*keys, last, f"{last}/passed") if event.calibration.passed else (*keys, last)
     return (*keys, _SILENCED) if event.kind == EventKind.SILENCED else keys

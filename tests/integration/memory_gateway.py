@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace as replace_fields
@@ -11,6 +12,7 @@ from msgspec.structs import replace as replace_fields
 from gateway.alarms.book import AlarmBook
 from gateway.api.access import token_digest
 from gateway.api.face import Latest, Reloaded, Running, Trend
+from gateway.calibration import CalibrationDuty
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StorageError
@@ -18,7 +20,9 @@ from gateway.core.model import Channel, Level, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.places import Places
+from gateway.site.document import Document
 from gateway.site.drawings import Drawings
+from gateway.site.plans import Site
 from gateway.site.schema import SiteFile, SiteSection
 
 KINDS = (("ch4", "%LEL", 1, 10.0), ("temperature", "°C", 1, 60.0), ("co", "ppm", 0, 24.0))
@@ -87,6 +91,10 @@ class MemoryGateway:
         self.site_id = "plant-1"
         self.site_name = "Plant 1"
         self.site_file = SiteFile(site=SiteSection(id="plant-1", name="Plant 1"))
+        self.calibrations = CalibrationDuty(
+            Site(self.site_file, (), (), (), (), (), {}, Document(Path("site.yaml"), {}, "")),
+            self.clock, tell=lambda _: None, record=self.record,
+        )  # fmt: skip
         self.epoch = "e1"
         self.table = 1
         self.reloaded = Reloaded(applied=True, what="rule gas changed")
