@@ -144,9 +144,8 @@ class CalibrationDuty:
         open_en = "; ".join(line.text for line in missing)
         open_zh = "；".join(line.text_zh or line.text for line in missing)
         note = one_line(note)
-        en = f"checklist: {len(lines) - len(missing)} of {len(lines)} in order" + (
-            f"; not: {open_en}" if missing else ""
-        )
+        sound = len(lines) - len(missing)
+        en = f"checklist: {sound} of {len(lines)} in order" + (f"; not: {open_en}" if missing else "")
         zh = f"点检：{len(lines)} 项中 {sound} 项正常" + (f"；异常：{open_zh}" if missing else "")
         event = AlarmEvent(
             seq=0, time_ns=self._clock.now_ns(), kind=EventKind.NOTE, instrument=known.id, area=known.area, who=who,
