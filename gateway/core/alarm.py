@@ -158,6 +158,30 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     due_ns: int = 0
 
 
+class Handover(msgspec.Struct, frozen=True, kw_only=True):
+    """A step in handing a shift over.
+
+    Attributes:
+        step: `note` (something for the next shift, in `AlarmEvent.why`), `signed` or `accepted`.
+        id: Which handover; empty for a note.
+        shift: Name of the shift, or empty where the site has none.
+        shift_zh: The same in Chinese, or empty.
+        start_ns: When the shift began.
+        end_ns: When it ended, or will.
+        digest: SHA-256 of the signed report in hex; of a note empty.
+        seq: Number of the newest event that the report stands on.
+    """
+
+    step: str
+    id: str = ""
+    shift: str = ""
+    shift_zh: str = ""
+    start_ns: int = 0
+    end_ns: int = 0
+    digest: str = ""
+    seq: int = 0
+
+
 class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One numbered transition. The journal is the list of these, and the present state is its fold.
 
@@ -201,6 +225,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         suppressed_by: The suppression of the site file, or the alarm that is its cause, while suppressed; else empty.
         case: With `CASE`: the whole case after it.
         calibration: With `CALIBRATED`: what was recorded.
+        handover: With `HANDOVER`: what was signed, accepted or noted.
     """
 
     seq: int
@@ -236,6 +261,7 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     suppressed_by: str = ""
     case: Case | None = None
     calibration: Calibration | None = None
+    handover: Handover | None = None
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
