@@ -15,7 +15,7 @@ from gateway.store.disk import Problems, free_bytes, storage_errors
 from gateway.store.identity import Identity
 from gateway.store.ledger import LEDGER_SCHEMA, Ledger
 from gateway.store.proof import verify_journal
-from gateway.store.search import FILED_AFTER, FILED_SCHEMA, names_of
+from gateway.store.search import FILED_AFTER, FILED_SCHEMA, Past, names_of
 
 EVENTS_MIN: Final = 999
 """Events that are kept whatever the limit: GB 4717-2024 annex B asks for so many."""
@@ -43,6 +43,8 @@ CREATE TABLE IF NOT EXISTS links (
 """  # a schema of our own, nothing from outside
 _TABLES: Final = ("events", "latest", "links", "cursors", "dead", "tokens", "meta")
 _SILENCED: Final = "\0silenced"
+_CASE: Final = "\0case/"
+"""How the key of a case begins that is open, or closed while its alarm stands; what is archived is kept no longer."""
 
 
 class Journal(Ledger):
@@ -278,7 +280,7 @@ class Journal(Ledger):
             digest = row.digest
             rows.append(row)
             for key in _keys(event):
-                newest[key] = (row.seq, row.body, row.code, event.state == "normal")
+                newest[key] = (row.seq, row.body, row.code, _is_at_rest(event))
         connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         connection.executemany(
             "INSERT OR REPLACE INTO filed VALUES (?, ?)", [(name, e.seq) for e in events for name in names_of(e)]
@@ -286,6 +288,8 @@ class Journal(Ledger):
         connection.executemany(
             "INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?, ?)", [(key, *kept) for key, kept in newest.items()]
         )
+        archived = [(key,) for key, (*_, at_rest) in newest.items() if at_rest and key.startswith(_CASE)]
+        connection.executemany("DELETE FROM latest WHERE key = ?", archived)
         if not rows:
             return self._head
         return Link(rows[-1].seq, digest, self._head.events + len(rows))
@@ -426,15 +430,19 @@ class Journal(Ledger):
             event = event_of(*row)
             if event is None or key not in _keys(event):
                 self.problems.tell(f"{self.path}: the state of {key!r} is damaged and was looked up again")
-                again = (
-                    self.read(0, 1, kind=EventKind.SILENCED, newest_first=True)
-                    if key == _SILENCED
-                    else self.read(0, 1, alarm=key, newest_first=True)
-                )
-                found.update((event.seq, event) for event in again)
+                found.update((event.seq, event) for event in self._again(key))
             else:
                 found[event.seq] = event
         return [found[seq] for seq in sorted(found)]
+
+    def _again(self, key: str) -> list[AlarmEvent]:
+        """Return the last whole event that belongs to a key of the present state."""
+        if key.startswith(_CASE):
+            last = Past(self.path).case(key.removeprefix(_CASE))
+            return [] if last is None else [last]
+        if key == _SILENCED:
+            return self.read(0, 1, kind=EventKind.SILENCED, newest_first=True)
+        return self.read(0, 1, alarm=key, newest_first=True)
 
     # --- proof ---
 
@@ -457,9 +465,18 @@ def _unfile(connection: sqlite3.Connection, last: int) -> None:
     )
 
 
+def _is_at_rest(event: AlarmEvent) -> bool:
+    """Return whether an event's alarm is normal, its case archived."""
+    if event.case is not None:
+        return bool(event.case.closed_ns) and event.case.over
+    return event.state == "normal"
+
+
 def _keys(event: AlarmEvent) -> tuple[str, ...]:
     """Return under which names an event is kept as the latest of its kind."""
     keys = (event.alarm,) if event.alarm else ()
+    if event.case is not None:
+        keys = (*keys, _CASE + event.case.id)
     if event.calibration is not None:
         # The last test of each kind, and the last that was passed: the duty of calibration outlives the oldest events.
         last = f"\0calibrated/{event.calibration.kind}/{event.instrument}"

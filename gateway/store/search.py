@@ -19,11 +19,11 @@ from gateway.core.errors import StorageError
 from gateway.store.chain import ROOT, Link, event_of
 from gateway.store.disk import storage_errors
 
-SEARCHED_MAX: Final = 200_000
+SEARCHED_MAX: Final = 50_000
 """Events looked at for one question; where more may match, the answer says from where to go on."""
 BUSY_S: Final = 5.0
 FILED_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS filed (name TEXT, seq INTEGER, PRIMARY KEY (name, seq)) WITHOUT ROWID"
-"""Events by area and by person: `area:…` and `who:…`, each with the numbers of its events."""
+"""Events by name: `area:…`, `who:…`, `case:…` of a case, `closed:` of all closed cases, `closed:…` of an alarm's."""
 FILED_AFTER: Final = "filed_after"
 """Name in `meta` of the number after which every event is filed; those up to it are older than the table."""
 _SEQ_END: Final = 2**63 - 1
@@ -91,7 +91,11 @@ def words_of(event: AlarmEvent) -> str:
 
 def names_of(event: AlarmEvent) -> tuple[str, ...]:
     """Return the names under which an event is filed."""
-    return tuple(f"{what}:{name}" for what, name in (("area", event.area), ("who", event.who)) if name)
+    names = tuple(f"{what}:{name}" for what, name in (("area", event.area), ("who", event.who)) if name)
+    if event.case is None:
+        return names
+    closed = ("closed:", f"closed:{event.case.alarm}") if event.case.closed_ns else ()
+    return (*names, f"case:{event.case.id}", *dict.fromkeys(closed))
 
 
 class Past:
@@ -194,6 +198,42 @@ class Past:
                 (after, last, limit),
             ).fetchall()
 
+    def case(self, case_id: str) -> AlarmEvent | None:
+        """Return the last event of a case, whole and readable; None where none is kept. Raises StorageError."""
+        with self.read("looking for a case") as connection:
+            return _last_of_case(connection, case_id)
+
+    def closed_cases(self, after: int, limit: int, alarm: str = "") -> Found:
+        """Return the last events of cases that are closed, the one that changed last first.
+
+        Args:
+            after: Only those whose last event has a number below this; all where it is 0.
+            limit: At most so many.
+            alarm: Only those of this alarm.
+
+        Raises:
+            StorageError: The disk refuses.
+        """
+        found: list[AlarmEvent] = []
+        seq = after or _SEQ_END
+        with self.read("looking for closed cases") as connection:
+            rows = connection.execute(
+                "SELECT events.seq, body, code FROM filed CROSS JOIN events ON events.seq = filed.seq "
+                "WHERE filed.name = ? AND filed.seq < ? ORDER BY filed.seq DESC",
+                (f"closed:{alarm}", seq),
+            )
+            for seq, body, code in rows:
+                event = event_of(seq, body, code)
+                if event is None or event.case is None:
+                    continue
+                # A case that was opened again, or closed again, is found where it stands now.
+                last = _last_of_case(connection, event.case.id)
+                if last is not None and last.seq == seq:
+                    found.append(event)
+                if len(found) >= limit:
+                    return Found(found, seq)
+        return Found(found, None)
+
     def events(self, query: Query) -> Iterator[AlarmEvent]:
         """Yield all that match, part by part, however many. Raises StorageError."""
         while True:
@@ -202,6 +242,15 @@ class Past:
             if part.next is None:
                 return
             query = msgspec.structs.replace(query, after=part.next)
+
+
+def _last_of_case(connection: sqlite3.Connection, case_id: str) -> AlarmEvent | None:
+    rows = connection.execute(
+        "SELECT events.seq, body, code FROM filed CROSS JOIN events ON events.seq = filed.seq "
+        "WHERE filed.name = ? ORDER BY filed.seq DESC",
+        (f"case:{case_id}",),
+    )
+    return next(filter(None, (event_of(*row) for row in rows)), None)
 
 
 def _opened(place: str) -> sqlite3.Connection:
