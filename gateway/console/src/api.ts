@@ -33,7 +33,11 @@ async function ask<T>(method: string, path: string, body?: unknown): Promise<T> 
   } catch {
     throw new Refusal(0, "");
   }
-  if (response.status === 401) locked.value = true;
+  if (response.status === 401) {
+    // A wrong password locks nothing, and who may only read may go on reading.
+    if (method === "GET") locked.value = true;
+    else if (path !== "session" && path !== "setup") void lookWho().catch(() => undefined);
+  }
   const json = response.headers.get("content-type")?.includes("json") ? await response.json() : {};
   if (!response.ok) {
     throw new Refusal(response.status, String(json.detail ?? response.statusText), json, Number(response.headers.get("retry-after")) || 0);
@@ -52,7 +56,9 @@ export const part = (id: string): string => encodeURIComponent(id).replaceAll("%
 export async function lookWho(): Promise<void> {
   try {
     session.value = await get<Session>("session");
-    if (session.value.signed_in || session.value.read === "anyone") locked.value = false;
+    const { signed_in, read, setup } = session.value;
+    if (signed_in || read === "anyone") locked.value = false;
+    else if (!setup) locked.value = true;
   } catch (error) {
     if (!(error instanceof Refusal) || error.status !== 404) throw error;
   }

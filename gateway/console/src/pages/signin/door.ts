@@ -42,7 +42,8 @@ export async function asPerson<T>(order: () => Promise<T>): Promise<T> {
     return await order();
   } catch (error) {
     const stranger = error instanceof Refusal && (error.status === 401 || (error.status === 403 && !session.value.signed_in && !session.value.setup));
-    if (!stranger || !(await needPerson())) throw error;
+    // Whoever stands in the door already is not sent to it again.
+    if (!stranger || door.peek() !== "closed" || !(await needPerson())) throw error;
     return order();
   }
 }
