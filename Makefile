@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := gateway drivers detectors alerts simulators
 # Real peers that the tests run against; installed where this runs as root, skipped (and said) elsewhere.
-SERVERS := mosquitto mosquitto-clients influxdb victoria-metrics prometheus libmodbus-dev mbpoll socat strace chromium fonts-noto-cjk poppler-utils zbar-tools gcc libc6-dev
+SERVERS := mosquitto mosquitto-clients influxdb victoria-metrics prometheus libmodbus-dev mbpoll socat strace chromium fonts-noto-cjk poppler-data poppler-utils zbar-tools gcc libc6-dev
 
 .PHONY: setup demo test servers check format docs bench bench-short soak lock clean
 

@@ -16,7 +16,7 @@ LOOK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class CalibrationReport:
     """A test of an instrument as somebody reports it.
 
     Attributes:
@@ -103,7 +103,7 @@ class CalibrationDuty:
         duty = next((d for d in self._kept.duties() if d.instrument == known.id), Duty(known.id, known.area))
         return self._status(duty, self._clock.now_ns())
 
-    async def tested(self, tested: Tested) -> AlarmEvent:
+    async def tested(self, tested: CalibrationReport) -> AlarmEvent:
         """Record a test and return its event once it is on disk.
 
         Raises:

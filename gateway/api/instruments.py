@@ -10,7 +10,7 @@ from gateway.api.access import Role
 from gateway.api.face import Gateway
 from gateway.api.payloads import EventView, View, event_view, moment
 from gateway.api.replies import body_of, caller_of, reply
-from gateway.calibration import CalibrationStatus, Tested
+from gateway.calibration import CalibrationReport, CalibrationStatus
 from gateway.core.clock import rfc3339
 
 
@@ -134,7 +134,7 @@ class InstrumentRoutes:
     async def calibrated(self, request: Request, instrument_id: str) -> Response:
         """Record a bump test or calibration."""
         order = await body_of(request, _test)
-        tested = Tested(
+        tested = CalibrationReport(
             instrument_id, order.kind, caller_of(request).name, order.shown, passed=order.passed, note=order.note
         )
         return await reply(request, Recorded(event=event_view(await self._gateway.calibrations.tested(tested))))

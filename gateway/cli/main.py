@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "evaluate": "Hold detectors against recorded or simulated truth.",
     "tune": "Propose set points and parameters from a site's own past.",
     "simulate": "Run a simulated plant on real sockets.",
+    "labels": "Print a sheet of labels whose codes open the instruments' pages.",
     "token": "Make, list and revoke access tokens.",
     "replay": "Judge a recording as fast as the machine can, and print its events.",
     "export": "Write the journal into a file.",
