@@ -1,16 +1,19 @@
 """The alarm book: takes verdicts, commands and time, and answers with numbered events; no clock, no I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 
 import msgspec
 import numpy as np
 
-from gateway.alarms import source
+from gateway.alarms import causes, orders, source
 from gateway.alarms.areas import Areas, is_member
+from gateway.alarms.inhibition import Inhibition
 from gateway.alarms.level import BY_NAME, SEVERITY, is_covered, trigger_of
+from gateway.alarms.policy import Policy
 from gateway.alarms.source import SYSTEM, Source, Sources
 from gateway.alarms.state import ACKNOWLEDGED, UNACKNOWLEDGED, Ignored, Refused, Trigger, outcome
+from gateway.alarms.suppression import Turn
 from gateway.alarms.transition import (
     Cause,
     Reading,
@@ -24,36 +27,22 @@ from gateway.alarms.transition import (
     system_triggers,
 )
 from gateway.alarms.words import because, one_line
-from gateway.core.alarm import Alarm, AlarmEvent, AlarmState, Command, EventKind, Verb
+from gateway.core.alarm import Alarm, AlarmEvent, AlarmState, Command, EventKind, Suppression, Verb
 from gateway.core.clock import NS_PER_S
-from gateway.core.errors import CommandRefusedError, UnknownAlarmError
-from gateway.core.model import Channel, Int8, Int32, Level, Priority, Reason, Rule, Verdicts
+from gateway.core.errors import CommandRefusedError, IncompleteOrderError, UnknownAlarmError
+from gateway.core.model import Batch, Channel, Int8, Int32, Level, Priority, Reason, Rule, Verdicts
 
 SHELVE_MAX_S = 12 * 3600.0
-"""Longest shelving; a shift. What must stay aside for longer is out of service, with a permit."""
+"""Longest shelving whatever the site file says; a shift. What must stay aside for longer is out of service, with a
+permit."""
 
 _LEVELS = tuple(Level)
-_SHELVE_MAX_NS = round(SHELVE_MAX_S * NS_PER_S)
-_TRIGGERS = {
-    Verb.ACKNOWLEDGE: Trigger.ACKNOWLEDGE,
-    Verb.RESET: Trigger.RESET,
-    Verb.SHELVE: Trigger.SHELVE,
-    Verb.UNSHELVE: Trigger.UNSHELVE,
-    Verb.OUT_OF_SERVICE: Trigger.TAKE_OUT,
-    Verb.RETURN_TO_SERVICE: Trigger.PUT_BACK,
-}
-_DONE = {Verb.SILENCE: "silenced"}
-_DONE_ZH = {
-    Verb.ACKNOWLEDGE: "确认",
-    Verb.RESET: "复位",
-    Verb.SILENCE: "消音",
-    Verb.SHELVE: "搁置",
-    Verb.UNSHELVE: "解除搁置",
-    Verb.OUT_OF_SERVICE: "停用",
-    Verb.RETURN_TO_SERVICE: "恢复使用",
-}
+_NOT_HELD_DOWN = frozenset({Trigger.SUPPRESS, Trigger.UNSUPPRESS, Trigger.REMOVE})
 _SHELVED_ENOUGH = Reason("the shelving is over", "搁置到期")
-_CLOCK_SET_BACK = Reason("the shelving ends because the clock was set back", "时钟被回拨，搁置结束")
+_CLOCK_SET_BACK = Reason(
+    "the shelving ends because it would run for longer than is allowed, as after the clock was set back",
+    "搁置结束：剩余时间超过允许值（例如时钟被回拨）",
+)
 _NO_RULE = Reason(
     "the rule is no longer in the site file; its alarm ends without a reset", "规则已从站点文件删除，报警结束"
 )
@@ -68,6 +57,9 @@ class AlarmBook:
     Args:
         rules: The site's rules, `rules[k].index == k`.
         next_seq: Number of the next event in the journal's epoch.
+        policy: Who may shelve what for how long, and the like.
+        suppressions: The site's own logic.
+        lines: The connection of each instrument; without it, no connection is known to be a cause.
 
     Attributes:
         condition: int8[len(rules)], the `Level` that each rule last reported, by `Rule.index`. Not to be written to.
@@ -76,18 +68,30 @@ class AlarmBook:
             have been evaluated again. Usually empty.
     """
 
-    def __init__(self, rules: Sequence[Rule], next_seq: int = 1) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        next_seq: int = 1,
+        *,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        suppressions: Sequence[Suppression] = (),
+        lines: Mapping[str, str] | None = None,
+    ) -> None:
         self.condition: Int8 = np.zeros(len(rules), np.int8)
         self.next_seq = next_seq
         self.rechecks: frozenset[int] = frozenset()
+        self.policy = policy
+        self._rules = rules
         self._sources = Sources(rules)
         self._last: dict[str, AlarmEvent] = {}
-        self._areas = Areas()
+        self._areas = Areas(round(policy.first_out_s * NS_PER_S))
+        self._inhibition = Inhibition(suppressions, lines or {})
         self._silenced = 0
         self._orphans: list[str] = []
         # All below follows from the last events; kept so that the frequent questions are cheap.
         self._open: set[str] = set()
         self._sounding: set[str] = set()
+        self._out: set[str] = set()
         self._until: dict[str, int] = {}
         self._listing: list[Alarm] | None = None
 
@@ -170,14 +174,75 @@ class AlarmBook:
         self,
         alarm: str,
         active: bool,  # noqa: FBT001 - as in `system`
-        why: str,
+        why: str | Reason,
         now_ns: int,
+        *,
+        by: str,
+        until_ns: int = 0,
     ) -> list[AlarmEvent]:
-        """Put an alarm aside, or end that, by the site's own logic. Raises UnknownAlarmError."""
+        """Put an alarm aside, or end that, by the site's own logic. Raises UnknownAlarmError.
+
+        Args:
+            alarm: The alarm.
+            active: It is to be suppressed.
+            why: Why that is so, or is so no more.
+            now_ns: The time.
+            by: What suppresses it; each such reason for itself, and the alarm comes back when the last is over.
+            until_ns: When that ends, for people; ending it is the caller's.
+        """
         known = self._find(alarm)
-        trigger = Trigger.SUPPRESS if active else Trigger.UNSUPPRESS
+        self._inhibition.hold(alarm, by, until_ns, begins=active)
         events: list[AlarmEvent] = []
-        self._apply(events, known, trigger, seen_before(self._state(known)), Cause(now_ns, _lines(why)))
+        last = self._state(known)
+        if not active:
+            if last.state is AlarmState.SUPPRESSED and last.suppressed_by == by:
+                self._let_go(events, known, Cause(now_ns, _lines(why)))
+        elif last.state is not AlarmState.SUPPRESSED or not self._inhibition.is_designed(alarm, last.suppressed_by):
+            cause = Cause(now_ns, _lines(why), until_ns=until_ns, suppressed_by=by)
+            self._apply(events, known, Trigger.SUPPRESS, seen_before(last), cause)
+        return events
+
+    def decide(self, batch: Batch) -> list[AlarmEvent]:
+        """Let the site's own logic see readings, before they are judged: what it puts aside must not sound."""
+        events: list[AlarmEvent] = []
+        for turn in self._inhibition.logic.read(batch):
+            self._turn(events, turn)
+        return events
+
+    @property
+    def decides(self) -> bool:
+        """Whether any channel decides what is suppressed."""
+        return len(self._inhibition.logic.rows) > 0
+
+    def reconsider(self, now_ns: int) -> list[AlarmEvent]:
+        """Let the site's own logic see how the alarms stand that decide, after a start or a change of the site."""
+        events: list[AlarmEvent] = []
+        for alarm in self._inhibition.logic.deciders():
+            last = self._last.get(alarm) or AlarmEvent(seq=0, time_ns=now_ns, kind=EventKind.CLEARED, alarm=alarm)
+            for turn in self._inhibition.logic.heard(msgspec.structs.replace(last, time_ns=now_ns)):
+                self._turn(events, turn)
+        return events
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether alarms wait for `settle`; usually not."""
+        return bool(self._inhibition.loose)
+
+    def settle(self, rows: Int32, time_ns: int) -> list[AlarmEvent]:
+        """Let go of what a cause held down that is over, for channels that have been judged since.
+
+        Args:
+            rows: The rows of the channels that have just been judged.
+            time_ns: The time of their newest reading.
+        """
+        read = set(rows.tolist())
+        events: list[AlarmEvent] = []
+        for alarm in sorted(self._inhibition.loose):
+            known = self._sources[alarm]
+            if known.index >= 0 and all(channel.row not in read for channel in self._rules[known.index].judges):
+                continue
+            if not self._inhibition.still(alarm, known.blank.instrument):
+                self._let_go(events, known, Cause(time_ns, causes.ends(self._last[alarm].suppressed_by)))
         return events
 
     def command(self, command: Command, now_ns: int) -> list[AlarmEvent]:
@@ -188,37 +253,41 @@ class AlarmBook:
         acknowledged has not, for a sounder on site goes on through an acknowledgement.
 
         Raises:
-            CommandRefusedError: The alarm's state does not allow it, or who, why or duration is missing.
+            CommandRefusedError: The alarm's state or the giver's role does not allow it.
+            IncompleteOrderError: Who, why or duration is missing, or the duration too long.
+            OutdatedOrderError: The alarm was raised again or has risen since the giver saw it.
             UnknownAlarmError: There is no such alarm.
         """
         who, why = one_line(command.who), one_line(command.why)
         if not who:
-            raise CommandRefusedError(f"{command.verb} needs the name of who gives it")
+            raise IncompleteOrderError(f"{command.verb} needs the name of who gives it")
         if command.verb is Verb.SILENCE:
-            return self._silence(who, _ordered(Verb.SILENCE, who, why), now_ns)
-        if command.verb not in _TRIGGERS:
+            return self._silence(who, orders.told(Verb.SILENCE, who, why), now_ns)
+        if command.verb not in orders.TRIGGERS:
             raise CommandRefusedError(f"{command.verb} is no order about an alarm")
         alarm = self._find(command.alarm)
-        _check(command, why)
-        until_ns = now_ns + round(command.duration_s * NS_PER_S) if command.verb is Verb.SHELVE else 0
+        last = self._state(alarm)
+        orders.check(command, why, alarm, last, self.policy)
         events: list[AlarmEvent] = []
-        seen = seen_before(self._state(alarm))
-        cause = Cause(now_ns, _ordered(command.verb, who, why), who, until_ns)
-        self._apply(events, alarm, _TRIGGERS[command.verb], seen, cause)
+        trigger = orders.TRIGGERS[command.verb]
+        self._apply(events, alarm, trigger, seen_before(last), orders.cause(command, who, why, now_ns))
         return events
 
     def advance(self, now_ns: int) -> list[AlarmEvent]:
-        """End the shelvings that are due.
+        """End the shelvings and suppressions that are due.
 
         A shelving that would run for longer than is allowed at all ends too: the clock was set back, and nobody may
         keep an alarm quiet for a year by a wrong date.
         """
         events: list[AlarmEvent] = []
-        due = [(t, a) for a, t in self._until.items() if t <= now_ns or t - now_ns > _SHELVE_MAX_NS]
+        longest_ns = round(min(SHELVE_MAX_S, self.policy.engineer_s) * NS_PER_S)
+        due = [(t, a) for a, t in self._until.items() if t <= now_ns or t - now_ns > longest_ns]
         for until_ns, alarm in sorted(due):
             why = _SHELVED_ENOUGH if until_ns <= now_ns else _CLOCK_SET_BACK
             seen = seen_before(self._last[alarm])
             self._apply(events, self._sources[alarm], Trigger.EXPIRE, seen, Cause(now_ns, why))
+        for turn in self._inhibition.logic.advance(now_ns):
+            self._turn(events, turn)
         return events
 
     def note(self, why: str | Reason, now_ns: int, who: str = "") -> list[AlarmEvent]:
@@ -230,6 +299,10 @@ class AlarmBook:
         event = msgspec.structs.replace(event, seq=self.next_seq)
         self.next_seq += 1
         return event
+
+    def refused(self, who: str, why: str | Reason, now_ns: int) -> list[AlarmEvent]:
+        """Return one event that says what somebody ordered and must not, or could not."""
+        return [self._site_event(EventKind.REFUSED, one_line(who), _lines(why), now_ns)]
 
     def relearnt(self, channel: Channel, who: str, why: str, now_ns: int) -> list[AlarmEvent]:
         """Return one event that says who had a channel learned anew, and why."""
@@ -309,6 +382,18 @@ class AlarmBook:
         """Number of the last `SILENCED` event, 0 where there was none."""
         return self._silenced
 
+    def out_of_service(self) -> list[AlarmEvent]:
+        """Return the last event of every alarm that is out of service, in the order of their ids."""
+        return [self._last[alarm] for alarm in sorted(self._out)]
+
+    def known(self, alarm: str) -> bool:
+        """Whether there is such an alarm, also one that has never had an event."""
+        return alarm in self._sources
+
+    def running_suppressions(self) -> list[tuple[Suppression, int]]:
+        """Return the suppressions that hold now, each with when it ends by itself, 0 where it does not."""
+        return self._inhibition.logic.running()
+
     def last_events(self) -> list[AlarmEvent]:
         """Return the last event of every alarm that has had one, in their order: what restores the book."""
         return sorted(self._last.values(), key=lambda event: event.seq)
@@ -336,18 +421,60 @@ class AlarmBook:
         """Look the trigger up in the table and append the event it makes, if any. Raises CommandRefusedError."""
         last = self._state(alarm)
         active = seen.condition is not Level.NORMAL
-        found = outcome(last.state, trigger, active=active, held=is_held(alarm, last))
+        holder = None if trigger in _NOT_HELD_DOWN else self._inhibition.holder(alarm, last.level, seen)
+        found = outcome(last.state, trigger, active=active, held=is_held(alarm, last), inhibited=holder is not None)
         if isinstance(found, Refused):
             raise CommandRefusedError(f"{alarm.id} is {last.state.replace('_', ' ')}: {found.reason}")
         if isinstance(found, Ignored):
             return
+        if holder is not None and found.state is AlarmState.SUPPRESSED and last.state is not AlarmState.SUPPRESSED:
+            cause = cause._replace(suppressed_by=holder.by, until_ns=holder.until_ns)
         event = next_event(alarm, last, found, seen, cause, seq=self.next_seq)
         was, now = is_member(last.state, last.level), is_member(event.state, event.level)
-        if self._areas.move(alarm.area, alarm.id, was=was, now=now):
-            event = msgspec.structs.replace(event, first=True)
+        first, follows = self._areas.move(alarm.area, event, followed=last.follows, was=was, now=now)
+        if first or follows:
+            event = msgspec.structs.replace(event, first=first, follows=follows)
         self.next_seq += 1
         self._keep(alarm, event)
         events.append(event)
+        self._follow(events, alarm, event)
+
+    def _follow(self, events: list[AlarmEvent], alarm: Source, event: AlarmEvent) -> None:
+        """Do what an alarm's event means for other alarms, and for what held this one down."""
+        for other in self._inhibition.take(event):
+            self._hold_down(events, self._sources[other], event.alarm, event.time_ns)
+        if self._inhibition.is_over(event):
+            self._let_go(events, alarm, Cause(event.time_ns, causes.ends(event.suppressed_by)))
+        for turn in self._inhibition.logic.heard(event):
+            self._turn(events, turn)
+
+    def _hold_down(self, events: list[AlarmEvent], alarm: Source, cause: str, time_ns: int) -> None:
+        """Put a consequence aside whose cause is told now."""
+        last = self._last[alarm.id]
+        aside = last.state is AlarmState.SUPPRESSED
+        if aside and (last.suppressed_by == cause or self._inhibition.is_designed(alarm.id, last.suppressed_by)):
+            return
+        why = Cause(time_ns, causes.begins(cause), suppressed_by=cause)
+        self._apply(events, alarm, Trigger.SUPPRESS, seen_before(last), why)
+
+    def _let_go(self, events: list[AlarmEvent], alarm: Source, why: Cause) -> None:
+        """End a suppression, unless something else holds the alarm down: that takes over."""
+        last = self._last[alarm.id]
+        seen = seen_before(last)
+        holder = self._inhibition.holder(alarm, last.level, seen)
+        if holder is None:
+            self._apply(events, alarm, Trigger.UNSUPPRESS, seen, why)
+            return
+        after = why._replace(suppressed_by=holder.by, until_ns=holder.until_ns)
+        self._apply(events, alarm, Trigger.SUPPRESS, seen, after)
+
+    def _turn(self, events: list[AlarmEvent], turn: Turn) -> None:
+        """Carry out that a suppression of the site's own logic begins or ends."""
+        suppression = turn.suppression
+        for alarm in suppression.alarms:
+            events += self.suppress(
+                alarm, turn.begins, turn.why, turn.time_ns, by=suppression.id, until_ns=turn.until_ns
+            )
 
     def _state(self, alarm: Source) -> AlarmEvent:
         return self._last.get(alarm.id, alarm.blank)
@@ -364,6 +491,10 @@ class AlarmBook:
             self._sounding.add(alarm.id)
         else:
             self._sounding.discard(alarm.id)
+        if event.state is AlarmState.OUT_OF_SERVICE:
+            self._out.add(alarm.id)
+        else:
+            self._out.discard(alarm.id)
         if event.state is AlarmState.SHELVED:
             self._until[alarm.id] = event.until_ns
         else:
@@ -377,12 +508,13 @@ class AlarmBook:
     def _rebuild(self) -> None:
         self.condition[:] = Level.NORMAL
         self.rechecks = frozenset()
-        for derived in (self._open, self._sounding, self._until):
+        for derived in (self._open, self._sounding, self._out, self._until):
             derived.clear()
         for alarm, event in self._last.items():
             self._keep(self._sources[alarm], event)
         by_number = sorted(self._last.values(), key=lambda e: e.seq)
         self._areas.restore((self._sources[event.alarm].area, event) for event in by_number)
+        self._inhibition.restore(by_number)
 
     def _silence(self, who: str, why: Reason, now_ns: int) -> list[AlarmEvent]:
         told = (max(sounds_of(self._last[alarm]).values(), default=0) for alarm in self._open)
@@ -415,26 +547,14 @@ class AlarmBook:
             silenced=last.state in UNACKNOWLEDGED and last.sounded > 0 and alarm.id not in self._sounding,
             latching=alarm.latching,
             response=alarm.response,
+            response_zh=alarm.response_zh,
             delayed=alarm.delayed,
+            note_required=alarm.note_required,
         )
 
 
 def _lines(why: str | Reason) -> Reason:
     return Reason(one_line(why), "") if isinstance(why, str) else Reason(one_line(why.en), one_line(why.zh))
-
-
-def _ordered(verb: Verb, who: str, why: str) -> Reason:
-    """Return a person's own words, or who did what."""
-    return Reason(why, why) if why else Reason(f"{_DONE.get(verb, verb)} by {who}", f"{who} {_DONE_ZH[verb]}")
-
-
-def _check(command: Command, why: str) -> None:
-    if command.verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE) and not why:
-        raise CommandRefusedError(f"{command.verb} of {command.alarm} needs a reason")
-    if command.verb is Verb.SHELVE and not 0 < command.duration_s <= SHELVE_MAX_S:
-        raise CommandRefusedError(
-            f"shelve of {command.alarm} for {command.duration_s:g} s: more than 0 and at most {SHELVE_MAX_S:g} s"
-        )
 
 
 def _urgency(alarm: Alarm) -> tuple[int, int, int, bool, int, int]:

@@ -19,9 +19,9 @@ _STATES = {
     AlarmState.RETURNED: "The condition is gone and nobody has acknowledged. Sounds likewise.",
     AlarmState.LATCHED_UNACKED: "The condition is gone, the latch holds, nobody has acknowledged. Sounds likewise.",
     AlarmState.LATCHED_ACKED: "The condition is gone, the latch holds until a reset.",
-    AlarmState.SHELVED: "Put aside by a person for at most 12 hours.",
-    AlarmState.SUPPRESSED: "Put aside by the site's own logic.",
-    AlarmState.OUT_OF_SERVICE: "Put aside by a person until a person ends it.",
+    AlarmState.SHELVED: "Put aside by a person for a limited time, at most 12 hours.",
+    AlarmState.SUPPRESSED: "Put aside by the site's own logic, or because another alarm tells the cause.",
+    AlarmState.OUT_OF_SERVICE: "Put aside by a person under a permit, until a person ends it.",
 }
 
 _TRIGGERS = {
@@ -35,10 +35,10 @@ _TRIGGERS = {
     Trigger.UNSHELVE: "A person ends the shelving.",
     Trigger.EXPIRE: "The time of the shelving is over.",
     Trigger.EXCEED: "The condition is about to rise above what was shelved.",
-    Trigger.TAKE_OUT: "A person takes the alarm out of service, with a reason (command `out-of-service`).",
+    Trigger.TAKE_OUT: "A person takes it out of service under a permit, or prolongs that (command `out-of-service`).",
     Trigger.PUT_BACK: "A person returns it to service (command `return-to-service`).",
-    Trigger.SUPPRESS: "The site's own logic puts it aside.",
-    Trigger.UNSUPPRESS: "The site's own logic ends that.",
+    Trigger.SUPPRESS: "The site's own logic puts it aside, or a cause that stands for it begins.",
+    Trigger.UNSUPPRESS: "That ends, and nothing else holds the alarm down.",
     Trigger.REMOVE: "The rule is no longer in the site file.",
 }
 
@@ -53,6 +53,7 @@ def _lines() -> Iterator[str]:
     yield from _glossary("State", {state.value: text for state, text in _STATES.items()})
     yield from _glossary("Trigger", {trigger.value: text for trigger, text in _TRIGGERS.items()})
     yield '"Held" is an alarm whose rule latches and which has reached low or high; a fault is never held.'
+    yield '"Inhibited" is an alarm that the site\'s own logic holds down, or whose cause is told by another alarm.'
     yield "A warning never sounds, whatever the tables say, is never held and never the first alarm of an area. What a"
     yield "latch holds at low or high sounds again when it comes back from being put aside, whatever the condition is."
     yield "A trigger that is ignored makes no event; one that is refused is answered with the sentence given."
@@ -89,6 +90,8 @@ def _where(row: Row) -> str:
         parts.append("condition there" if row.active else "condition gone")
     if row.held is not None:
         parts.append("held" if row.held else "not held")
+    if row.inhibited is not None:
+        parts.append("inhibited" if row.inhibited else "not inhibited")
     return ", ".join(parts)
 
 

@@ -26,7 +26,9 @@ class Source:
         latching: It ends only by a manual reset once it has reached LOW or HIGH.
         priority: The priority of each level; empty where each call says its own.
         response: What the operator is told to do.
-        delayed: The rule waits before it raises LOW or HIGH (`on_delay_s`), which people must be shown (GB 16808).
+        response_zh: The same in Chinese, or empty.
+        delayed: The rule waits before it raises LOW or HIGH, which people must be shown (GB 16808).
+        note_required: Acknowledging it needs a note.
     """
 
     id: str
@@ -36,7 +38,9 @@ class Source:
     latching: bool = False
     priority: Mapping[Level, Priority] = field(default_factory=dict)
     response: str = ""
+    response_zh: str = ""
     delayed: bool = False
+    note_required: bool = False
 
     @property
     def area(self) -> str:
@@ -57,7 +61,9 @@ def of_rule(rule: Rule) -> Source:
         priority={**default_priorities(rule.latching), **rule.priority},
         words=Words(quantity, unit, max(c.decimals for c in channels), rule.judged, group=group),
         response=rule.response,
-        delayed=(getattr(rule.options, "on_delay_s", 0) or 0) > 0 and any(map(is_hazard, rule.levels)),
+        response_zh=rule.response_zh,
+        delayed=_waits(rule.options) and any(map(is_hazard, rule.levels)),
+        note_required=rule.acknowledge_note,
         blank=_blank(
             rule.id,
             rule.area,
@@ -67,6 +73,11 @@ def of_rule(rule: Rule) -> Source:
             unit=unit,
         ),
     )
+
+
+def _waits(options: object) -> bool:
+    """Whether one reading beyond a limit is not enough: there is an on-delay, or several readings are asked for."""
+    return (getattr(options, "on_delay_s", 0) or 0) > 0 or (getattr(options, "count", 1) or 1) > 1
 
 
 def _common(words: Iterable[str]) -> str:

@@ -5,8 +5,9 @@ Silence is not in the table: it concerns the sound of the whole site and changes
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 from types import MappingProxyType
 
 from gateway.core.alarm import AlarmState, EventKind
@@ -39,7 +40,7 @@ class Trigger(StrEnum):
     PUT_BACK = "put_back"
     """Return to service, by a person."""
     SUPPRESS = "suppress"
-    """The site's own logic puts the alarm aside."""
+    """The site's own logic puts the alarm aside, or a cause that stands for it."""
     UNSUPPRESS = "unsuppress"
     REMOVE = "remove"
     """The rule is no longer in the site file."""
@@ -99,6 +100,8 @@ class Row:
         active: Holds only where the condition is there after the trigger (True) or not (False); None: either way.
         held: Holds only where the alarm's latch holds it (True) or not (False); None: either way. The latch holds an
             alarm of a latching rule from the moment it reaches LOW or HIGH; a fault is never latched.
+        inhibited: Holds only where the site's own logic or a cause holds the alarm down (True) or not (False); None:
+            either way. So what must not sound is never on the list, not even for a moment.
     """
 
     state: AlarmState
@@ -106,10 +109,11 @@ class Row:
     outcome: Outcome
     active: bool | None = None
     held: bool | None = None
+    inhibited: bool | None = None
 
-    def matches(self, *, active: bool, held: bool) -> bool:
+    def matches(self, *, active: bool, held: bool, inhibited: bool) -> bool:
         """Whether the row holds for these circumstances."""
-        return self.active in (None, active) and self.held in (None, held)
+        return self.active in (None, active) and self.held in (None, held) and self.inhibited in (None, inhibited)
 
 
 def _rows() -> Iterator[Row]:
@@ -126,10 +130,9 @@ def _rows() -> Iterator[Row]:
 
 
 def _from_normal() -> Iterator[Row]:
-    yield Row(S.NORMAL, T.RAISE, Step(S.UNACKED, K.RAISED, annunciate=True))
     # A reset while the condition persists leaves NORMAL with a condition until the rule is evaluated again.
-    yield Row(S.NORMAL, T.ESCALATE, Step(S.UNACKED, K.RAISED, annunciate=True))
-    yield Row(S.NORMAL, T.DE_ESCALATE, Step(S.UNACKED, K.RAISED, annunciate=True))
+    for trigger in (T.RAISE, T.ESCALATE, T.DE_ESCALATE):
+        yield from _unless_inhibited(S.NORMAL, trigger, K.RAISED)
     yield Row(S.NORMAL, T.RETURN, Step(S.NORMAL, K.CLEARED))
     yield Row(S.NORMAL, T.ACKNOWLEDGE, Refused("there is nothing to acknowledge"))
     yield Row(S.NORMAL, T.RESET, Refused("there is nothing to reset"))
@@ -139,7 +142,7 @@ def _from_normal() -> Iterator[Row]:
 
 def _from_unacked() -> Iterator[Row]:
     yield Row(S.UNACKED, T.RAISE, Ignored("The alarm is raised already."))
-    yield Row(S.UNACKED, T.ESCALATE, Step(S.UNACKED, K.ESCALATED, annunciate=True))
+    yield from _unless_inhibited(S.UNACKED, T.ESCALATE, K.ESCALATED)
     yield Row(S.UNACKED, T.DE_ESCALATE, Step(S.UNACKED, K.DE_ESCALATED))
     yield Row(S.UNACKED, T.RETURN, Step(S.LATCHED_UNACKED, K.RETURNED), held=True)
     yield Row(S.UNACKED, T.RETURN, Step(S.RETURNED, K.RETURNED), held=False)
@@ -151,7 +154,7 @@ def _from_unacked() -> Iterator[Row]:
 
 def _from_acked() -> Iterator[Row]:
     yield Row(S.ACKED, T.RAISE, Ignored("The alarm is raised already."))
-    yield Row(S.ACKED, T.ESCALATE, Step(S.UNACKED, K.ESCALATED, annunciate=True))
+    yield from _unless_inhibited(S.ACKED, T.ESCALATE, K.ESCALATED)
     yield Row(S.ACKED, T.DE_ESCALATE, Step(S.ACKED, K.DE_ESCALATED))
     yield Row(S.ACKED, T.RETURN, Step(S.LATCHED_ACKED, K.RETURNED), held=True)
     yield Row(S.ACKED, T.RETURN, Step(S.NORMAL, K.CLEARED), held=False)
@@ -164,7 +167,7 @@ def _from_acked() -> Iterator[Row]:
 
 
 def _from_returned() -> Iterator[Row]:
-    yield Row(S.RETURNED, T.RAISE, Step(S.UNACKED, K.RAISED, annunciate=True))
+    yield from _unless_inhibited(S.RETURNED, T.RAISE, K.RAISED)
     yield from _has_no_condition(S.RETURNED)
     yield Row(S.RETURNED, T.ACKNOWLEDGE, Step(S.NORMAL, K.ACKNOWLEDGED))
     yield Row(S.RETURNED, T.RESET, Refused("it is not latched; acknowledge it, and it ends"))
@@ -193,7 +196,7 @@ def _from_shelved() -> Iterator[Row]:
         yield from _comes_back(S.SHELVED, trigger, K.UNSHELVED)
     yield Row(S.SHELVED, T.TAKE_OUT, Step(S.OUT_OF_SERVICE, K.OUT_OF_SERVICE))
     yield Row(S.SHELVED, T.PUT_BACK, Refused("it is shelved, not out of service; unshelve it"))
-    yield Row(S.SHELVED, T.SUPPRESS, Step(S.SUPPRESSED, K.SUPPRESSED))
+    yield Row(S.SHELVED, T.SUPPRESS, Ignored("What was shelved by a person stays so; when that ends, this follows."))
     yield Row(S.SHELVED, T.UNSUPPRESS, Ignored("The alarm is not suppressed."))
 
 
@@ -204,8 +207,10 @@ def _from_suppressed() -> Iterator[Row]:
         yield Row(S.SUPPRESSED, trigger, Refused(by_logic))
     yield from _no_shelving_ends(S.SUPPRESSED)
     yield Row(S.SUPPRESSED, T.TAKE_OUT, Step(S.OUT_OF_SERVICE, K.OUT_OF_SERVICE))
-    yield Row(S.SUPPRESSED, T.SUPPRESS, Ignored("The alarm is suppressed already."))
-    yield from _comes_back(S.SUPPRESSED, T.UNSUPPRESS, K.UNSUPPRESSED)
+    # Another condition takes over, or the same one tells another end.
+    yield Row(S.SUPPRESSED, T.SUPPRESS, Step(S.SUPPRESSED, K.SUPPRESSED))
+    # Whoever ends a suppression has looked whether another one holds.
+    yield from _comes_back(S.SUPPRESSED, T.UNSUPPRESS, K.UNSUPPRESSED, inhibited=None)
 
 
 def _from_out_of_service() -> Iterator[Row]:
@@ -216,7 +221,8 @@ def _from_out_of_service() -> Iterator[Row]:
     yield Row(S.OUT_OF_SERVICE, T.SHELVE, Refused("out of service is more than shelved; return it to service first"))
     yield Row(S.OUT_OF_SERVICE, T.UNSHELVE, Refused("it is not shelved; return it to service"))
     yield from _no_shelving_ends(S.OUT_OF_SERVICE)
-    yield Row(S.OUT_OF_SERVICE, T.TAKE_OUT, Refused("it is out of service already, for the reason in its event"))
+    # A permit that is prolonged, or replaced by another.
+    yield Row(S.OUT_OF_SERVICE, T.TAKE_OUT, Step(S.OUT_OF_SERVICE, K.OUT_OF_SERVICE))
     yield from _comes_back(S.OUT_OF_SERVICE, T.PUT_BACK, K.RETURNED_TO_SERVICE)
     yield Row(S.OUT_OF_SERVICE, T.SUPPRESS, Ignored("Out of service is the stronger of the two."))
     yield Row(S.OUT_OF_SERVICE, T.UNSUPPRESS, Ignored("The alarm is not suppressed."))
@@ -253,10 +259,23 @@ def _follows_silently(state: AlarmState) -> Iterator[Row]:
     yield Row(state, T.RETURN, Step(state, K.RETURNED))
 
 
-def _comes_back(state: AlarmState, trigger: Trigger, kind: EventKind) -> Iterator[Row]:
-    yield Row(state, trigger, Step(S.UNACKED, kind, annunciate=True), active=True)
-    yield Row(state, trigger, Step(S.LATCHED_UNACKED, kind, annunciate=True), active=False, held=True)
-    yield Row(state, trigger, Step(S.NORMAL, kind), active=False, held=False)
+def _unless_inhibited(state: AlarmState, trigger: Trigger, kind: EventKind) -> Iterator[Row]:
+    yield Row(state, trigger, Step(S.UNACKED, kind, annunciate=True), inhibited=False)
+    yield Row(state, trigger, Step(S.SUPPRESSED, kind), inhibited=True)
+
+
+def _comes_back(
+    state: AlarmState, trigger: Trigger, kind: EventKind, *, inhibited: bool | None = False
+) -> Iterator[Row]:
+    """Yield what brings an alarm back: only where nothing else holds it down, unless that is not asked."""
+    if inhibited is not None:
+        yield Row(state, trigger, Step(S.SUPPRESSED, kind), inhibited=True)
+    for row in (
+        Row(state, trigger, Step(S.UNACKED, kind, annunciate=True), active=True),
+        Row(state, trigger, Step(S.LATCHED_UNACKED, kind, annunciate=True), active=False, held=True),
+        Row(state, trigger, Step(S.NORMAL, kind), active=False, held=False),
+    ):
+        yield replace(row, inhibited=inhibited)
 
 
 def _removal(state: AlarmState) -> Iterator[Row]:
@@ -270,22 +289,24 @@ TABLE: tuple[Row, ...] = tuple(_rows())
 """Every row, grouped by state."""
 
 
-def _indexed() -> Mapping[tuple[AlarmState, Trigger, bool, bool], Outcome]:
-    index: dict[tuple[AlarmState, Trigger, bool, bool], Outcome] = {}
+_Circumstances = tuple[AlarmState, Trigger, bool, bool, bool]
+
+
+def _indexed() -> Mapping[_Circumstances, Outcome]:
+    index: dict[_Circumstances, Outcome] = {}
     for row in TABLE:
-        for active in (False, True):
-            for held in (False, True):
-                if row.matches(active=active, held=held):
-                    key = (row.state, row.trigger, active, held)
-                    assert key not in index, f"two rows for {key}"
-                    index[key] = row.outcome
+        for active, held, inhibited in product((False, True), repeat=3):
+            if row.matches(active=active, held=held, inhibited=inhibited):
+                key = (row.state, row.trigger, active, held, inhibited)
+                assert key not in index, f"two rows for {key}"
+                index[key] = row.outcome
     return MappingProxyType(index)
 
 
 _INDEX = _indexed()
 
 
-def outcome(state: AlarmState, trigger: Trigger, *, active: bool, held: bool) -> Outcome:
+def outcome(state: AlarmState, trigger: Trigger, *, active: bool, held: bool, inhibited: bool = False) -> Outcome:
     """Return what a trigger does.
 
     Args:
@@ -293,8 +314,9 @@ def outcome(state: AlarmState, trigger: Trigger, *, active: bool, held: bool) ->
         trigger: What happens.
         active: Whether the condition is there after the trigger.
         held: Whether the alarm's latch holds it: a latching rule's alarm that has reached LOW or HIGH.
+        inhibited: Whether the site's own logic or a cause holds the alarm down.
 
     >>> outcome(AlarmState.ACKED, Trigger.RETURN, active=False, held=True).state
     <AlarmState.LATCHED_ACKED: 'latched_acked'>
     """
-    return _INDEX[state, trigger, active, held]
+    return _INDEX[state, trigger, active, held, inhibited]

@@ -40,8 +40,10 @@ class Cause(NamedTuple):
         time_ns: The time of the reading or command.
         why: One line, in English and in Chinese where somebody has said it so.
         who: The person or platform, or empty.
-        until_ns: When a shelving ends, else 0.
+        until_ns: When a shelving, suppression or permit ends, else 0.
         priority: The priority where the caller knows it, 0 where the rule does.
+        permit_for: What is taken out of service together under the permit `why`, or empty.
+        suppressed_by: What holds the alarm down, or empty.
     """
 
     time_ns: int
@@ -49,6 +51,8 @@ class Cause(NamedTuple):
     who: str = ""
     until_ns: int = 0
     priority: int = 0
+    permit_for: str = ""
+    suppressed_by: str = ""
 
 
 def seen_now(level: Level, reading: Reading, last: AlarmEvent) -> Seen:
@@ -74,7 +78,7 @@ def is_held(alarm: Source, last: AlarmEvent) -> bool:
 
 
 def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: Cause, *, seq: int) -> AlarmEvent:
-    """Return the event that a step of the table makes; all but `first`, which depends on the rest of the area.
+    """Return the event that a step of the table makes; all but `first` and `follows`, which depend on its area.
 
     An event that ends an occurrence still tells when that began and who acknowledged it.
     """
@@ -82,6 +86,8 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
     raised = step.kind is EventKind.RAISED
     annunciate = step.annunciate and not _is_quiet(step, seen.condition, level)
     acked_by, acked_ns = _acked(last, step, cause)
+    permit, permit_for = _permit(last, step, cause)
+    suppressed_by = cause.suppressed_by or last.suppressed_by if step.state is AlarmState.SUPPRESSED else ""
     return AlarmEvent(
         seq=seq,
         time_ns=cause.time_ns,
@@ -106,7 +112,10 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
         who=cause.who,
         why=cause.why.en,
         why_zh=cause.why.zh,
-        until_ns=cause.until_ns or (last.until_ns if step.state is AlarmState.SHELVED else 0),
+        until_ns=_until_ns(last, step, cause),
+        permit=permit,
+        permit_for=permit_for,
+        suppressed_by=suppressed_by,
         acked_by=acked_by,
         acked_ns=acked_ns,
         sounded=seq if annunciate else _sounded_before(last, step),
@@ -159,6 +168,22 @@ def system_priority(last: AlarmEvent, priority: Priority) -> int:
     """Return the priority that a system alarm shows: the one reported, or the worse one that a shelving covers."""
     shelved = last.state is AlarmState.SHELVED and last.level != "normal"
     return min(priority, last.priority) if shelved else priority
+
+
+def _until_ns(last: AlarmEvent, step: Step, cause: Cause) -> int:
+    """Return when the state ends or should: as the cause says, else as before while it lasts."""
+    if step.state not in ASIDE:
+        return 0
+    goes_on = step.state is last.state and cause.suppressed_by in ("", last.suppressed_by)
+    return cause.until_ns or (last.until_ns if goes_on else 0)
+
+
+def _permit(last: AlarmEvent, step: Step, cause: Cause) -> tuple[str, str]:
+    if step.state is not AlarmState.OUT_OF_SERVICE:
+        return "", ""
+    if step.kind is EventKind.OUT_OF_SERVICE:
+        return cause.why.en, cause.permit_for
+    return last.permit, last.permit_for
 
 
 def _acked(last: AlarmEvent, step: Step, cause: Cause) -> tuple[str, int]:

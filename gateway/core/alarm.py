@@ -222,6 +222,10 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
             `{"low": 7, "high": 9}`: an output for HIGH alone must know, also after a restart, what has sunk to LOW.
             A warning is here too, though it never sounds: an output may follow warnings.
         permit: The permit under which it is out of service, or empty.
+        permit_for: What was taken out of service together under it: an instrument, an area, or an alarm's id (of
+            several, the first); else empty.
+        follows: The first alarm of its area, where this one came so soon after that it is taken for a consequence;
+            else empty.
         suppressed_by: The suppression of the site file, or the alarm that is its cause, while suppressed; else empty.
         case: With `CASE`: the whole case after it.
         calibration: With `CALIBRATED`: what was recorded.
@@ -258,6 +262,8 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     sounded: int = 0
     sounds: dict[str, int] = {}
     permit: str = ""
+    permit_for: str = ""
+    follows: str = ""
     suppressed_by: str = ""
     case: Case | None = None
     calibration: Calibration | None = None
@@ -274,7 +280,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         latching: It ends only by a manual reset.
         response: What the operator is told to do.
         response_zh: The same in Chinese, or empty.
-        delayed: The rule has an on-delay, which people must be shown (GB 16808).
+        delayed: The rule waits before it raises, which people must be shown (GB 16808).
         note_required: Acknowledging it needs a note.
     """
 
@@ -316,6 +322,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
             for platforms and parts of the gateway, which may what an engineer may.
         seen: Number of the alarm's event that the person had on the screen, 0 where unknown: an acknowledgement is
             refused where the alarm has been raised again or has risen since.
+        permit_for: With `OUT_OF_SERVICE`: the instrument or area whose alarms are taken out together, or the first of
+            several; the alarm itself where empty.
     """
 
     verb: Verb
@@ -326,3 +334,32 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     channel: str = ""
     role: str = ""
     seen: int = 0
+    permit_for: str = ""
+
+
+class Suppression(msgspec.Struct, frozen=True, kw_only=True):
+    """Alarms that the site's own logic puts aside while a condition holds.
+
+    Attributes:
+        id: Its id; what `AlarmEvent.suppressed_by` says.
+        alarms: The ids of the alarms.
+        row: The row of the channel that decides, or -1.
+        channel: That channel's id, or empty.
+        above: They are suppressed while the channel is above this, or None.
+        below: They are suppressed while the channel is below this, or None.
+        alarm: The id of the alarm that decides while it is active, or empty.
+        max_ns: Ends after so many nanoseconds whatever the condition says, 0 for no such limit.
+        why: Why that is right.
+        why_zh: The same in Chinese, or empty.
+    """
+
+    id: str
+    alarms: tuple[str, ...]
+    row: int = -1
+    channel: str = ""
+    above: float | None = None
+    below: float | None = None
+    alarm: str = ""
+    max_ns: int = 0
+    why: str = ""
+    why_zh: str = ""

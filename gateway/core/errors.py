@@ -108,6 +108,14 @@ class CommandRefusedError(HazgateError):
     """
 
 
+class OutdatedOrderError(CommandRefusedError):
+    """An order about an alarm that is no longer what its giver had on the screen."""
+
+
+class IncompleteOrderError(CommandRefusedError):
+    """An order that lacks a name, a reason, a note or a time."""
+
+
 class UnknownAlarmError(CommandRefusedError):
     """A command that names an alarm that does not exist."""
 

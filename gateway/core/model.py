@@ -292,6 +292,8 @@ class Rule:
         priority: The priority of each level but NORMAL.
         area: The group it belongs to for first-alarm keeping: its channels' area, empty where they stand in several.
         response: What the operator is told to do.
+        response_zh: The same in Chinese, or empty.
+        acknowledge_note: Acknowledging its alarm needs a note that says what was found.
         path: Where it stands in the site file, for `ConfigError`.
         judged: What its verdicts' values are, from its detector's module.
         levels: What it can report beside NORMAL, from its detector's module.
@@ -313,6 +315,8 @@ class Rule:
     levels: tuple[Level, ...] = (Level.LOW, Level.HIGH)
     group: bool = False
     budget_per_week: float | None = None
+    response_zh: str = ""
+    acknowledge_note: bool = False
 
     @property
     def judges(self) -> tuple[Channel, ...]:

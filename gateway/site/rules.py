@@ -61,6 +61,8 @@ def bound(
         options=options,
         priority={level: Priority(section.priority) for level in Level if level} if section.priority else {},
         response=section.response,
+        response_zh=section.response_zh,
+        acknowledge_note=section.acknowledge_note,
         path=path,
         judged=getattr(module, "JUDGED", Judged()),
         levels=levels,

@@ -147,7 +147,7 @@ async def notes(app: App) -> list[str]:
 
 
 async def order(app: App, verb: Verb, name: str, seconds: float = 0.0) -> None:
-    await app.command(Command(verb=verb, alarm=name, who="li", why="on round", duration_s=seconds))
+    await app.command(Command(verb=verb, alarm=name, who="li", why="on round", duration_s=seconds or 3600.0))
 
 
 async def test_an_instrument_on_another_line_is_added_and_the_others_are_not_touched(

@@ -86,7 +86,7 @@ def state(app: App, name: str) -> str:
 
 
 async def order(app: App, verb: Verb, name: str = "", seconds: float = 0.0) -> None:
-    await app.command(Command(verb=verb, alarm=name, who="li", why="on round", duration_s=seconds))
+    await app.command(Command(verb=verb, alarm=name, who="li", why="on round", duration_s=seconds or 3600.0))
 
 
 async def test_acknowledgement_latch_and_first_alarm_come_back(plant: Plant, site: Path) -> None:

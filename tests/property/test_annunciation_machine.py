@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gateway.alarms.annunciation import Annunciation, Selection
 from gateway.alarms.book import AlarmBook
-from gateway.core.alarm import AlarmEvent, AlarmState, Command, EventKind, Verb
+from gateway.core.alarm import AlarmEvent, AlarmState, Command, EventKind, Suppression, Verb
 from gateway.core.errors import CommandRefusedError
 from gateway.core.model import Channel, Level, Priority, Quality, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
@@ -24,6 +24,7 @@ SELECTIONS = (
     Selection("beacon", release="reset"),
     Selection("beacon-high", level="high", faults=True, release="reset"),
 )
+LOGIC = [f"logic-{k}" for k in range(len(ALARMS))]
 SEVERE = {"low": ("low", "high"), "high": ("high",)}
 A_PERSON = {
     EventKind.SILENCED,
@@ -42,6 +43,11 @@ def site() -> list[Rule]:
         Rule(k, name, "threshold", (channels[k],), PluginOptions(), latching=name.startswith("gas"))
         for k, name in enumerate(ALARMS)
     ]
+
+
+def book_of(next_seq: int = 1) -> AlarmBook:
+    logic = [Suppression(id=name, alarms=(alarm,), row=9) for name, alarm in zip(LOGIC, ALARMS, strict=True)]
+    return AlarmBook(site(), next_seq, suppressions=logic)
 
 
 def verdict(index: int, level: Level, now_ns: int) -> Verdicts:
@@ -96,7 +102,7 @@ class Outputs(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now_ns = T0
-        self.book = AlarmBook(site())
+        self.book = book_of()
         self.running = Annunciation(SELECTIONS)
         self.accounts = {each.output: Account(each) for each in SELECTIONS}
         self.states = dict.fromkeys((*ALARMS, SYSTEM), AlarmState.NORMAL)
@@ -123,7 +129,7 @@ class Outputs(RuleBasedStateMachine):
         elif event.kind is EventKind.UNSHELVED:
             raise AssertionError("what is shelved held nothing on")
         else:
-            assert event.kind in A_PERSON
+            assert event.kind in A_PERSON or event.state is AlarmState.SUPPRESSED
         if selection.release == "reset":
             assert event.kind is not EventKind.SILENCED
 
@@ -152,7 +158,7 @@ class Outputs(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, len(ALARMS) - 1), active=st.booleans())
     def the_sites_logic_suppresses(self, index: int, active: bool) -> None:
-        self.take(self.book.suppress(ALARMS[index], active, "shut down", self.now_ns))
+        self.take(self.book.suppress(ALARMS[index], active, "shut down", self.now_ns, by=LOGIC[index]))
 
     @rule(seconds=st.sampled_from([1, 40, -86_400]))
     def time_goes_by(self, seconds: int) -> None:
@@ -166,7 +172,7 @@ class Outputs(RuleBasedStateMachine):
 
     @rule()
     def the_power_is_cut(self) -> None:
-        told = AlarmBook(site(), self.book.next_seq)
+        told = book_of(self.book.next_seq)
         silenced = AlarmEvent(seq=self.book.silenced, time_ns=self.now_ns, kind=EventKind.SILENCED)
         told.restore([*self.book.last_events(), silenced])
         self.book = told

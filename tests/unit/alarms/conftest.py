@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gateway.alarms.book import AlarmBook
-from gateway.core.alarm import AlarmEvent, Command, EventKind, Verb
+from gateway.core.alarm import AlarmEvent, Command, EventKind, Suppression, Verb
 from gateway.core.errors import CommandRefusedError
 from gateway.core.model import Channel, Level, Priority, Quality, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
@@ -52,6 +52,12 @@ def rule(index: int, name: str, quantity: str, unit: str = "", *, area: str = ""
     )
 
 
+def book_of(next_seq: int = 1) -> AlarmBook:
+    """A book of the site, with a suppression by the site's logic for each alarm."""
+    logic = [Suppression(id=f"logic-{each.id}", alarms=(each.id,), row=9) for each in site()]
+    return AlarmBook(site(), next_seq, suppressions=logic)
+
+
 def verdicts(*lines: tuple[int, Level, int, float, float, int]) -> Verdicts:
     """Columns of (rule, level, time_ns, value, limit, quality)."""
     index, level, time_ns, value, limit, quality = zip(*lines, strict=True)
@@ -90,7 +96,7 @@ def shown(event: AlarmEvent) -> str:
 class Story:
     """A book, and everything it has said so far."""
 
-    book: AlarmBook = field(default_factory=lambda: AlarmBook(site()))
+    book: AlarmBook = field(default_factory=book_of)
     said: list[AlarmEvent] = field(default_factory=list)
 
     def act(self, now_ns: int, words: list[str]) -> list[AlarmEvent]:
@@ -102,14 +108,15 @@ class Story:
             line = said(indexes[verb], Level[name.upper()], now_ns, test=rest[0] != name)
             return self.book.judge(verdicts(line))
         if verb in VERBS:
-            duration_s = float(rest[1]) if len(rest) > 1 else 0.0
+            duration_s = float(rest[1]) if len(rest) > 1 else 3600.0 * (verb == "out")
             return self.order(now_ns, VERBS[verb], rest[0], duration_s)
         if verb == "silence":
             return self.order(now_ns, Verb.SILENCE)
         if verb == "recheck":
             return self.book.recheck([indexes[rest[0]]], now_ns)
         if verb in {"suppress", "unsuppress"}:
-            return self.book.suppress(rest[0], verb == "suppress", "the plant is shut down", now_ns)
+            by = f"logic-{rest[0]}"
+            return self.book.suppress(rest[0], verb == "suppress", "the plant is shut down", now_ns, by=by)
         if verb == "sys":
             priority = Priority(int(rest[1])) if len(rest) > 1 else Priority.YELLOW
             return self.book.system("system/disk", rest[0] == "on", "the disk is full", now_ns, priority=priority)
@@ -125,7 +132,7 @@ class Story:
         """Put a book in its place that knows the last events only, as after a power cut."""
         last = {event.alarm or event.kind: event for event in self.said}
         last.pop(EventKind.NOTE, None)
-        told = AlarmBook(site(), self.book.next_seq)
+        told = book_of(self.book.next_seq)
         told.restore(last.values())
         assert msgspec.json.encode(told.alarms()) == msgspec.json.encode(self.book.alarms())
         assert told.condition.tolist() == self.book.condition.tolist()

@@ -161,7 +161,7 @@ def test_an_unknown_alarm_is_named_and_a_known_one_can_be_asked_for(story: Any):
     with pytest.raises(UnknownAlarmError, match="''"):
         story.book.command(ordered(Verb.ACKNOWLEDGE, ""), T0)
     with pytest.raises(UnknownAlarmError):
-        story.book.suppress("nosuch", True, "", T0)
+        story.book.suppress("nosuch", True, "", T0, by="x")
     assert story.book.alarm("nosuch") is None
     assert story.book.alarm("gas") is None
     story.book.judge(one(0, Level.LOW))
@@ -192,7 +192,7 @@ def test_the_most_urgent_alarm_stands_first():
         book.judge(one(index, level))
     book.judge(many([3, 4], [Level.HIGH, Level.HIGH]))
     book.command(ordered(Verb.ACKNOWLEDGE, "r3"), T0)
-    book.command(ordered(Verb.OUT_OF_SERVICE, "r4"), T0)
+    book.command(ordered(Verb.OUT_OF_SERVICE, "r4", duration_s=60), T0)
     book.judge(one(1, Level.NORMAL))
     # r2 and r1 are HIGH, r1 is gone; r0 is LOW gas; r6 LOW comes before a fault of the same priority.
     assert [alarm.id for alarm in book.alarms()] == ["r2", "r1", "r0", "r6", "r5", "r3", "r4"]
@@ -212,7 +212,9 @@ def test_a_clock_set_back_ends_a_shelving_instead_of_making_it_last(story: Any):
     assert story.book.advance(T0) == []
     (event,) = story.book.advance(T0 - 86_400_000_000_000)
     assert (event.kind, event.annunciate) == (EventKind.UNSHELVED, True)
-    assert event.why == "the shelving ends because the clock was set back"
+    assert event.why == (
+        "the shelving ends because it would run for longer than is allowed, as after the clock was set back"
+    )
 
 
 def test_shelvings_end_in_the_order_of_their_times(story: Any):

@@ -322,7 +322,7 @@ def test_out_of_service_never_ends_by_itself_and_survives_everything_but_its_ret
         3        reset gas        refused: gas is out of service: out of service survives a reset
         4        ack gas          refused: gas is out of service: return it to service first
         5        shelve gas 60    refused: gas is out of service: out of service is more than shelved
-        6        out gas          refused: gas is out of service: it is out of service already
+        6        out gas          gas out_of_service out_of_service low/low | mute
         7        gas high         gas escalated out_of_service low/high | mute
         999999   wait             - | mute
         1000000  gas normal       gas returned out_of_service low/normal | mute

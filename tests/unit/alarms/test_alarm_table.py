@@ -20,7 +20,7 @@ from gateway.alarms.state import (
 )
 from gateway.core.alarm import AlarmState, EventKind
 
-EVERY = list(itertools.product(AlarmState, Trigger, (False, True), (False, True)))
+EVERY = list(itertools.product(AlarmState, Trigger, (False, True), (False, True), (False, True)))
 BY_RULE = {Trigger.RAISE, Trigger.ESCALATE, Trigger.DE_ESCALATE, Trigger.RETURN}
 BY_PERSON = {
     Trigger.ACKNOWLEDGE,
@@ -34,17 +34,20 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "alarm-states.md"
 
 
 def test_every_state_and_trigger_has_exactly_one_outcome_in_all_circumstances():
-    assert len(EVERY) == 9 * 15 * 4
-    for state, trigger, active, held in EVERY:
+    assert len(EVERY) == 9 * 15 * 8
+    for state, trigger, active, held, inhibited in EVERY:
         matching = [
-            row
+            row.outcome
             for row in TABLE
-            if (row.state, row.trigger) == (state, trigger) and row.matches(active=active, held=held)
+            if (row.state, row.trigger) == (state, trigger)
+            and row.matches(active=active, held=held, inhibited=inhibited)
         ]
-        assert [row.outcome for row in matching] == [outcome(state, trigger, active=active, held=held)]
+        assert matching == [outcome(state, trigger, active=active, held=held, inhibited=inhibited)]
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.state}-{row.trigger}-{row.active}-{row.held}")
+@pytest.mark.parametrize(
+    "row", TABLE, ids=lambda row: f"{row.state}-{row.trigger}-{row.active}-{row.held}-{row.inhibited}"
+)
 def test_a_row_without_an_event_says_why(row: Row):
     if isinstance(row.outcome, Ignored):
         assert row.outcome.reason.endswith(".")
@@ -55,29 +58,29 @@ def test_a_row_without_an_event_says_why(row: Row):
 
 
 def test_only_a_reset_or_a_removal_ends_what_the_latch_holds():
-    for state, trigger, active, _ in EVERY:
-        found = outcome(state, trigger, active=active, held=True)
+    for state, trigger, active, _, inhibited in EVERY:
+        found = outcome(state, trigger, active=active, held=True, inhibited=inhibited)
         if isinstance(found, Step) and found.state is AlarmState.NORMAL and state is not AlarmState.NORMAL:
             # RETURNED is never held: a held alarm goes to a latched state instead.
             assert trigger in {Trigger.RESET, Trigger.REMOVE} or state is AlarmState.RETURNED
 
 
 def test_no_reset_without_an_acknowledgement_before():
-    for state, _, active, held in EVERY:
+    for state, _, active, held, _ in EVERY:
         if state not in ACKNOWLEDGED:
             assert isinstance(outcome(state, Trigger.RESET, active=active, held=held), Refused)
 
 
 def test_whatever_comes_to_wait_for_a_person_sounds_except_where_it_waited_before():
-    for state, trigger, active, held in EVERY:
-        found = outcome(state, trigger, active=active, held=held)
+    for state, trigger, active, held, inhibited in EVERY:
+        found = outcome(state, trigger, active=active, held=held, inhibited=inhibited)
         if isinstance(found, Step) and found.state in UNACKNOWLEDGED and state not in UNACKNOWLEDGED:
             assert found.annunciate, (state, trigger)
 
 
 def test_nothing_that_is_put_aside_sounds_and_no_rule_brings_it_back_but_by_exceeding():
-    for state, trigger, active, held in EVERY:
-        found = outcome(state, trigger, active=active, held=held)
+    for state, trigger, active, held, inhibited in EVERY:
+        found = outcome(state, trigger, active=active, held=held, inhibited=inhibited)
         if isinstance(found, Step) and found.state in ASIDE:
             assert not found.annunciate
         if state in ASIDE and trigger in BY_RULE:
@@ -86,18 +89,31 @@ def test_nothing_that_is_put_aside_sounds_and_no_rule_brings_it_back_but_by_exce
 
 
 def test_a_condition_that_comes_or_gets_worse_is_never_ignored_outside_a_present_alarm():
-    for state, _, active, held in EVERY:
-        found = outcome(state, Trigger.RAISE, active=active, held=held)
+    for state, _, active, held, inhibited in EVERY:
+        found = outcome(state, Trigger.RAISE, active=active, held=held, inhibited=inhibited)
         if state not in {AlarmState.UNACKED, AlarmState.ACKED}:
             assert isinstance(found, Step)
             assert found.kind is EventKind.RAISED
 
 
 def test_out_of_service_ends_only_by_a_person_or_with_its_rule():
-    for _, trigger, active, held in EVERY:
-        found = outcome(AlarmState.OUT_OF_SERVICE, trigger, active=active, held=held)
+    for _, trigger, active, held, inhibited in EVERY:
+        found = outcome(AlarmState.OUT_OF_SERVICE, trigger, active=active, held=held, inhibited=inhibited)
         if isinstance(found, Step) and found.state is not AlarmState.OUT_OF_SERVICE:
             assert trigger in {Trigger.PUT_BACK, Trigger.REMOVE}
+
+
+def test_nothing_that_is_held_down_comes_on_the_list_but_what_a_latch_holds():
+    for state, trigger, active, held in itertools.product(AlarmState, Trigger, (False, True), (False, True)):
+        found = outcome(state, trigger, active=active, held=held, inhibited=True)
+        if isinstance(found, Step) and found.annunciate:
+            # Whoever ends a suppression has asked before; a latched alarm is never a consequence.
+            assert trigger is Trigger.UNSUPPRESS or state in {AlarmState.LATCHED_UNACKED, AlarmState.LATCHED_ACKED}
+
+
+def test_a_permit_can_be_prolonged_without_a_moment_in_service():
+    found = outcome(AlarmState.OUT_OF_SERVICE, Trigger.TAKE_OUT, active=True, held=False)
+    assert found == Step(AlarmState.OUT_OF_SERVICE, EventKind.OUT_OF_SERVICE)
 
 
 def test_the_reference_page_is_fresh():

@@ -9,7 +9,7 @@ import pytest
 from gateway.alarms.annunciation import Annunciation, Selection
 from gateway.alarms.book import AlarmBook
 from gateway.alarms.state import ASIDE, ON_THE_LIST
-from gateway.core.alarm import AlarmEvent, AlarmState, Command, EventKind, Verb
+from gateway.core.alarm import AlarmEvent, AlarmState, Command, EventKind, Suppression, Verb
 from gateway.core.model import Channel, Level, Priority, Quality, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 
@@ -66,11 +66,15 @@ def verdict(index: int, level: Level) -> Verdicts:
     )
 
 
+def book_of(next_seq: int = 1) -> AlarmBook:
+    return AlarmBook(rules(), next_seq, suppressions=[Suppression(id="x", alarms=tuple(NAMES), row=9)])
+
+
 class Site:
     """A book and what its outputs are to be."""
 
     def __init__(self) -> None:
-        self.book = AlarmBook(rules())
+        self.book = book_of()
         self.annunciation = Annunciation(OUTPUTS)
 
     def act(self, words: list[str]) -> None:
@@ -91,13 +95,13 @@ class Site:
         if verb == "expire":
             return self.book.advance(T0 + 10**12)
         if verb in {"suppress", "unsuppress"}:
-            return self.book.suppress(NAMES[WORDS[rest[0]]], verb == "suppress", "shut down", T0)
+            return self.book.suppress(NAMES[WORDS[rest[0]]], verb == "suppress", "shut down", T0, by="x")
         assert verb in {"sys", "own"}
         alarm = "system/disk" if verb == "sys" else "system/output/system"
         return self.book.system(alarm, rest[0] == "on", "broken", T0, priority=Priority.RED)
 
     def restart(self) -> None:
-        told = AlarmBook(rules(), self.book.next_seq)
+        told = book_of(self.book.next_seq)
         silenced = AlarmEvent(seq=self.book.silenced, time_ns=T0, kind=EventKind.SILENCED)
         told.restore([*self.book.last_events(), silenced])
         self.book = told
