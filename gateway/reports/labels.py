@@ -1,5 +1,6 @@
 """A sheet of labels, one an instrument: who scans it with a phone stands before the instrument's page."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,6 +15,8 @@ FONT: Final = "STSong-Light"
 SHEETS: Final = {"3x8": (3, 8), "2x7": (2, 7), "3x7": (3, 7), "4x10": (4, 10), "1x1": (1, 1)}
 """Columns and rows of label sheets on A4."""
 _MARGIN: Final = 8.5  # points, around what stands on a label
+_LATIN: Final = "Helvetica"
+_PARTS: Final = re.compile(r"([\x20-\x7e]+)|([^\x20-\x7e]+)")
 _FIT: Final = 0.34
 """Part of a label's width that the code may take."""
 
@@ -51,14 +54,14 @@ def label_of(instrument: Instrument, url: str, area: str) -> Label:
     >>> from gateway.site.plans import Instrument
     >>> head = Instrument("gd-01", "CH4 head", "甲烷探测器", "boiler", "above burner 1", "line1", "", None, (), None)
     >>> label_of(head, "http://10.0.0.5:8080", "锅炉房")
-    Label(instrument='gd-01', name='甲烷探测器', second='CH4 head', place='锅炉房 · above burner 1', url='http://10.0.0.5:8080/#/instrument/gd-01')
+    Label(instrument='gd-01', name='甲烷探测器', second='CH4 head', place='锅炉房，above burner 1', url='http://10.0.0.5:8080/#/instrument/gd-01')
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(("notifications", "link"), f"{url!r} is no address such as http://10.0.0.5:8080/")
     name = instrument.label_zh or instrument.label or instrument.id
     second = instrument.label if instrument.label_zh else ""
-    place = " · ".join(text for text in (area, instrument.location) if text)
+    place = "，".join(text for text in (area, instrument.location) if text)
     return Label(instrument.id, name, second, place, f"{url.rstrip('/')}/#/instrument/{quote(instrument.id, safe='')}")
 
 
@@ -119,31 +122,49 @@ def _draw(canvas: Any, label: Label, width: float, height: float) -> None:
     drawing = Drawing(side, side, transform=[scale, 0, 0, side / (top - bottom), 0, 0])
     drawing.add(code)
     renderPDF.draw(drawing, canvas, _MARGIN, (height - side) / 2)
-    at, room = _MARGIN + side + 6, width - side - 2 * _MARGIN - 6
+    at, room = _MARGIN + side + 8, width - side - 2 * _MARGIN - 8
     unit = min(side / 6.2, 26.0)
-    top = (height + side) / 2 - unit
+    top = (height + side) / 2
     for text, size, grey in (
         (label.name, 1.0, 0.0),
-        (label.second, 0.72, 0.25),
-        (label.instrument, 0.86, 0.0),
-        (label.place, 0.68, 0.3),
+        (label.second, 0.76, 0.25),
+        (label.instrument, 0.94, 0.0),
+        (label.place, 0.72, 0.3),
     ):
         if text:
             canvas.setFillGray(grey)
             for line in _fitted(canvas, text, size * unit, room):
-                canvas.setFont(FONT, size * unit)
-                canvas.drawString(at, top, line)
-                top -= size * unit * 1.28
+                top -= size * unit * 1.18
+                _write(canvas, line, at, top, size * unit)
+            top -= unit * 0.22
+
+
+def _runs(text: str) -> list[tuple[str, str]]:
+    """Return the text in parts, each with its font: a Chinese font's Latin letters stand too close together."""
+    return [(_LATIN if latin else FONT, latin or other) for latin, other in _PARTS.findall(text)]
+
+
+def _width(canvas: Any, text: str, size: float) -> float:
+    return float(sum(canvas.stringWidth(part, font, size) for font, part in _runs(text)))
+
+
+def _write(canvas: Any, text: str, x: float, y: float, size: float) -> None:
+    for font, part in _runs(text):
+        canvas.setFont(font, size)
+        canvas.drawString(x, y, part)
+        x += canvas.stringWidth(part, font, size)
 
 
 def _fitted(canvas: Any, text: str, size: float, room: float) -> list[str]:
     """Return a text on at most two lines of the room there is; what does not fit is cut with an ellipsis."""
     lines = [""]
     for char in text:
-        if canvas.stringWidth(lines[-1] + char, FONT, size) <= room:
+        if _width(canvas, lines[-1] + char, size) <= room:
             lines[-1] += char
         elif len(lines) == 1:
-            lines.append(char.lstrip())
+            # A Latin word stays whole.
+            kept, blank, word = lines[0].rpartition(" ") if char.isascii() and char != " " else (lines[0], "", "")
+            lines = [kept, word + char] if blank and word.isascii() else [lines[0], char.lstrip()]
         else:
             return [lines[0], f"{lines[1][:-1]}…"]
     return lines
