@@ -14,6 +14,7 @@ from gateway.alarms.book import AlarmBook
 from gateway.alarms.calibration import Wanted
 from gateway.api.face import Latest, Reloaded, Running, Tokens, Trend
 from gateway.calibration import CalibrationDuty
+from gateway.cases import Archive, Cases
 from gateway.checkpoint import catch_up, refill
 from gateway.connections import Connections
 from gateway.core.alarm import Alarm, AlarmEvent, Command, EventKind, Verb
@@ -23,6 +24,7 @@ from gateway.core.model import Batch, Channel, Priority, Rule
 from gateway.core.plugin import Acknowledging
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.disk import Disk, FolderLock
+from gateway.figures import Figures
 from gateway.flow.inbox import Inbox
 from gateway.flow.load import Load
 from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM
@@ -36,6 +38,8 @@ from gateway.reload import Prints
 from gateway.reloading import Present, Reloads, Successor, events_of
 from gateway.site.plans import Site
 from gateway.site.schema import SiteFile
+from gateway.store.photos import Photos
+from gateway.store.search import Past
 from gateway.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -124,6 +128,10 @@ class App:
             self.inbox.put, clock, lambda name, why: self._system(f"system/connection/{name}", why)
         )
         self._made = made
+        past, tell = Past(self.disk.journal.path), partial(self._tell, None)
+        self.figures = Figures(site.file.alarms, clock, lambda: self.book, tell, past)
+        archive = Archive(past, Photos(data / "photos"), self.recorder.committed)
+        self.cases = Cases(site.file.response, clock, lambda: self.book, tell, archive)
         self._outgoing = Outgoing(
             self.disk,
             self.recorder,
@@ -199,6 +207,8 @@ class App:
             ("time", self._upkeep.watch_time()),
             ("checkpoint", self._upkeep.save_checkpoints()),
             ("reloads", self._reloads.run()),
+            ("cases", self.cases.run()),
+            ("figures", self.figures.run()),
             ("calibrations", self.calibrations.run()),
         ]
         if self._serve:
@@ -233,6 +243,8 @@ class App:
         latest = self.disk.journal.latest()
         self.book.restore(latest)
         self.calibrations.restore(latest)
+        self.cases.restore(latest)
+        self.figures.restore(now_ns)
         catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline, self._relearnt)
         refill(self.disk.spool, self.disk.history)
         events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns)]
@@ -247,7 +259,7 @@ class App:
                 events += self.book.system(alarm.id, active=False, why="the gateway was started anew", now_ns=now_ns)
         epoch, reason = self.disk.journal.epoch, self.disk.journal.epoch_reason
         events += self.book.note(f"gateway started, epoch {epoch}{': ' if reason else ''}{reason}", now_ns)
-        self.recorder.take(None, events)
+        self.recorder.take(None, self.figures.follow(self.cases.begin(events, now_ns)))
         self._upkeep.tell_damage()
 
     def _relearnt(self, from_: int) -> list[AlarmEvent]:
@@ -278,6 +290,7 @@ class App:
         """Hand on what was read and what came of it: sounders hear of it at once, all others from the disk."""
         if events:
             self._outputs.take(events)
+            events = self.figures.follow(self.cases.follow(events))
         self.recorder.take(batch, events)
 
     def _note(self, why: str, who: str = "") -> None:
@@ -372,7 +385,9 @@ class App:
             self.disk.history.change_table(after.table.ids)
         self._connections.renumber(after.site.connections)
         self.calibrations.renew(after.site)
-        self.recorder.take(None, events_of(after, now_ns, who))
+        events = self.figures.follow(self.cases.follow(events_of(after, now_ns, who)))
+        self.figures.change(after.site.file.alarms)
+        self.recorder.take(None, [*events, *self.cases.change(after.site.file.response, now_ns)])
 
     # What the API sees.
 

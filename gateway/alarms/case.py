@@ -1,7 +1,7 @@
 """One case: what its steps are, when they are due, what stands in it; pure functions on `gateway.core.alarm.Case`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -52,7 +52,7 @@ class Policy:
 
     enabled: bool = True
     priorities: frozenset[int] = frozenset({1, 2})
-    limits_s: Mapping[str, float] = MappingProxyType({})
+    limits_s: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, section: ResponseSection) -> "Policy":

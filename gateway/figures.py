@@ -1,0 +1,72 @@
+"""How alarms load the people of a running gateway: the flood of this moment, and figures of any span of the journal."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from gateway.alarms.book import AlarmBook
+from gateway.alarms.flood import SPAN_NS, Flood, FloodWatch
+from gateway.core.alarm import AlarmEvent, EventKind
+from gateway.core.clock import Clock
+from gateway.core.model import Reason
+from gateway.site.operation import AlarmsSection
+from gateway.store.search import Past, Query
+
+LOOK_S = 1.0
+
+
+class Figures:
+    """Watches for floods, journals their begin and end, and answers for the past.
+
+    Args:
+        section: When a flood begins and ends.
+        clock: Time.
+        book: Returns the alarm book, which numbers all events.
+        tell: Hands events on, in their order.
+        past: The journal.
+    """
+
+    def __init__(
+        self,
+        section: AlarmsSection,
+        clock: Clock,
+        book: Callable[[], AlarmBook],
+        tell: Callable[[Sequence[AlarmEvent]], None],
+        past: Past,
+    ) -> None:
+        self._section = section
+        self._watch = FloodWatch(section.flood_begins, section.flood_ends)
+        self._clock = clock
+        self._book = book
+        self._tell = tell
+        self._past = past
+
+    def follow(self, events: Sequence[AlarmEvent]) -> Sequence[AlarmEvent]:
+        """Return the events; behind them a note where a flood begins or has ended."""
+        notes = self._watch.take(events)
+        return [*events, *self._noted(notes)] if notes else events
+
+    def restore(self, now_ns: int) -> None:
+        """Count again what was raised in the ten minutes before a start; blocks. Raises StorageError."""
+        raised = Query(kinds=(EventKind.RAISED,), start_ns=now_ns - SPAN_NS, newest_first=False, limit=1000)
+        self._watch.take(self._past.events(raised))
+
+    def change(self, section: AlarmsSection) -> None:
+        """Go on as another site file says."""
+        self._section = section
+        self._watch.begins, self._watch.ends = section.flood_begins, section.flood_ends
+
+    async def run(self) -> None:
+        """Let time pass, so that a flood ends by itself; for ever."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            self._tell(self.look(self._clock.now_ns()))
+
+    def look(self, now_ns: int) -> list[AlarmEvent]:
+        """Return the note that a flood has ended, where it has; not told to anybody yet."""
+        return self._noted(self._watch.advance(now_ns))
+
+    def flood(self) -> Flood:
+        """Return how the last ten minutes stand."""
+        return self._watch.now()
+
+    def _noted(self, notes: Iterable[Reason]) -> list[AlarmEvent]:
+        return [event for note in notes for event in self._book().note(note, self._clock.now_ns())]
