@@ -128,9 +128,10 @@ class ChannelView(View):
 
 
 class SetPointView(View):
-    """A value at which a rule changes its mind: its level, and `above` or `below`."""
+    """A value at which a rule changes its mind: its level with the alarm's priority, and `above` or `below`."""
 
     level: str
+    priority: int
     side: str
     value: float
 

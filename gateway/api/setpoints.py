@@ -5,6 +5,7 @@ from typing import Protocol
 
 from fastapi import Request, Response
 
+from gateway.alarms.level import BY_NAME, default_priorities
 from gateway.api.payloads import SetPointView, View
 from gateway.api.replies import reply
 from gateway.core.model import Channel, Rule
@@ -32,6 +33,7 @@ class SetPointColumns(View):
     row: list[int]
     rule: list[str]
     level: list[str]
+    priority: list[int]
     side: list[str]
     value: list[float]
 
@@ -58,7 +60,9 @@ class SetPoints:
     def of(self, channel: Channel) -> dict[str, list[SetPointView]]:
         """Return the set points of the rules that judge a channel, by rule."""
         return {
-            rule.id: [SetPointView(level=p.level, side=p.side, value=p.value) for p in found]
+            rule.id: [
+                SetPointView(level=p.level, priority=_priority(rule, p), side=p.side, value=p.value) for p in found
+            ]
             for rule in self._gateway.rules
             if any(judged.row == channel.row for judged in rule.judges) and (found := set_points(rule))
         }
@@ -69,13 +73,19 @@ def set_points(rule: Rule) -> tuple[SetPoint, ...]:
     return rule.options.set_points if isinstance(rule.options, Limiting) else ()
 
 
+def _priority(rule: Rule, point: SetPoint) -> int:
+    level = BY_NAME[point.level]
+    return int({**default_priorities(rule.latching), **rule.priority}[level])
+
+
 def _columns(table: int, rules: Iterable[Rule]) -> SetPointColumns:
-    found = [(c.row, rule.id, p) for rule in rules for p in set_points(rule) for c in rule.judges]
+    found = [(c.row, rule, p) for rule in rules for p in set_points(rule) for c in rule.judges]
     return SetPointColumns(
         table=table,
         row=[row for row, _, _ in found],
-        rule=[rule for _, rule, _ in found],
+        rule=[rule.id for _, rule, _ in found],
         level=[point.level for _, _, point in found],
+        priority=[_priority(rule, point) for _, rule, point in found],
         side=[point.side for _, _, point in found],
         value=[point.value for _, _, point in found],
     )
