@@ -4,6 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from gateway.alarms.book import AlarmBook
+from gateway.alarms.policy import Policy
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.core.model import Rule
@@ -21,6 +22,7 @@ SECTIONS = frozenset(
         "instruments",
         "rules",
         "tests",
+        "suppressions",
         "outputs",
         "stores",
         "uplinks",
@@ -38,7 +40,24 @@ def detectors(site: Site) -> list[Bench]:
 
 def pipeline(site: Site) -> Pipeline:
     """Return a pipeline whose alarm book knows nothing yet. Raises SiteFileError."""
-    return Pipeline(site.channels, detectors(site), AlarmBook(site.rules))
+    return Pipeline(site.channels, detectors(site), book(site))
+
+
+def book(site: Site) -> AlarmBook:
+    """Return the site's alarm book, which knows nothing yet."""
+    alarms, shelving = site.file.alarms, site.file.alarms.shelving
+    return AlarmBook(
+        site.rules,
+        policy=Policy(
+            operator_s=shelving.operator_s,
+            engineer_s=shelving.engineer_s,
+            red_by_operator=shelving.red_by_operator,
+            out_of_service_max_s=alarms.out_of_service_max_s,
+            first_out_s=alarms.first_out_s,
+        ),
+        suppressions=site.suppressions,
+        lines={plan.id: connection.id for connection in site.connections for plan in connection.instruments},
+    )
 
 
 def drivers(site: Site, clock: Clock, only: Container[str] | None = None) -> list[tuple[Connection, Driver]]:

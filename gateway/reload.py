@@ -18,6 +18,9 @@ NAMES_MAX = 5
 """Names that a note gives of one kind of change; of all others it gives the count."""
 PRINT_BYTES = 16
 
+RUN_BY = ("areas", "shifts", "alarms", "suppressions", "response", "plans", "notifications")
+"""Sections on how people run the site, each told as one when it changes."""
+
 Key = TypeVar("Key", bound=Hashable)
 Print = bytes
 
@@ -35,7 +38,7 @@ class Prints:
         outputs: The same of an output.
         destinations: What a sink gets, by kind and id: its own section, the site's name, the secrets, the channels.
         sections: A store's or uplink's own section alone.
-        about: The site's own section, and the secrets.
+        about: The site's own section, the secrets, and each section on how the site is run.
     """
 
     connections: Mapping[str, Print]
@@ -55,8 +58,9 @@ class Prints:
             "site": _print(_text(site.file.site)),
             "secrets": _print(*(f"{name}={value}" for name, value in sorted(site.secrets.items()))),
         }
-        # Whoever is sent readings or events may name channels: a sink is told of all of them, and made anew for them.
         facts = _print(*about.values(), msgspec.json.encode(site.channels))
+        about |= {name: _print(repr(getattr(site.file, name))) for name in RUN_BY}
+        # Whoever is sent readings or events may name channels: a sink is told of all of them, and made anew for them.
         sections = {
             (kind, one.id): _section(one)
             for kind, many in ((STORE, site.stores), (UPLINK, site.uplinks))
@@ -66,7 +70,12 @@ class Prints:
             connections={c.id: _connection(c, wires) for c in site.connections},
             lines={c.id: _section(c) for c in site.connections},
             instruments={
-                plan.id: _print(c.id, wires[plan.id], *(_people(p.channel) for p in plan.channels))
+                plan.id: _print(
+                    c.id,
+                    wires[plan.id],
+                    repr(site.instruments.get(plan.id)),
+                    *(_people(p.channel) for p in plan.channels),
+                )
                 for c in site.connections
                 for plan in c.instruments
             },
@@ -163,6 +172,13 @@ def _differing(these: Mapping[Key, Print], those: Mapping[Key, Print]) -> frozen
     return frozenset(name for name, one in these.items() if those.get(name) != one)
 
 
+_ABOUT = {
+    "site": "the site's own section",
+    "alarms": "how alarms are run",
+    "response": "how responses are run",
+}
+
+
 def _words(before: Prints, after: Prints) -> str:
     told = _told("instrument", before.instruments, after.instruments)
     told += _told("connection", before.lines, after.lines)
@@ -172,7 +188,7 @@ def _words(before: Prints, after: Prints) -> str:
         told += _told(kind, _of_kind(kind, before.sections), _of_kind(kind, after.sections))
     for name in before.about:
         if before.about[name] != after.about[name]:
-            told.append("the site's own section changed" if name == "site" else "secrets changed")
+            told.append(f"{_ABOUT.get(name, name)} changed")
     if not told and before.connections != after.connections:
         told.append("the order of instruments changed")
     return ", ".join(told)

@@ -471,7 +471,8 @@ class AlarmBook:
     def _turn(self, events: list[AlarmEvent], turn: Turn) -> None:
         """Carry out that a suppression of the site's own logic begins or ends."""
         suppression = turn.suppression
-        for alarm in suppression.alarms:
+        # A trial of the site's rules has only those that it reaches.
+        for alarm in filter(self._sources.__contains__, suppression.alarms):
             events += self.suppress(
                 alarm, turn.begins, turn.why, turn.time_ns, by=suppression.id, until_ns=turn.until_ns
             )

@@ -168,10 +168,14 @@ class Pipeline:
             return []
         events: list[AlarmEvent] = []
         for part in self._rounds(batch):
+            if self.book.decides:
+                events += self.book.decide(part)
             for verdicts in self._judged(part, events):
                 events += self.book.judge(verdicts)
             if self.book.rechecks:
                 events += self._recheck(part)
+            if self.book.unsettled:
+                events += self.book.settle(part.row, int(part.time_ns[-1]))
             self.latest.take(part)
         return self._counted(events) if events else events
 
@@ -248,7 +252,7 @@ class Pipeline:
             better = SEVERITIES[found] < SEVERITIES[told]
             found[better] = told[better]
         self._learners.begin_anew()
-        return events
+        return events + self.book.reconsider(now_ns)
 
     def save(self) -> State:
         """Return all detectors' states, so that delays that run go on after a restart.

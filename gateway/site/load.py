@@ -1,7 +1,7 @@
 """Site file to checked plans: every mistake is told at once, each with its line."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,7 +14,7 @@ from gateway.core.errors import ConfigError, SiteFileError
 from gateway.core.model import Channel, Level, Rule
 from gateway.core.plugin import InstrumentPlan, OutputPlan
 from gateway.registry import Kind, load
-from gateway.site import routes
+from gateway.site import routes, suppressions
 from gateway.site.document import Document, parse
 from gateway.site.drawings import Drawings, drawings_of
 from gateway.site.expand import told
@@ -95,6 +95,7 @@ class _Builder(Findings):
         self.unique("uplinks", self.file.uplinks)
         self.apart()
         self.unique("outputs", self.file.outputs)
+        self.unique("suppressions", self.file.suppressions)
         channels, connections = self.connections()
         rules = self.rules(channels)
         self.tests(channels, rules)
@@ -104,6 +105,7 @@ class _Builder(Findings):
             connections=_urgent(connections, rules),
             rules=rules,
             outputs=self.outputs(rules),
+            suppressions=suppressions.bound(self, self.file.suppressions, channels, rules),
             stores=self.destinations(Kind.STORE, "stores", self.file.stores),
             uplinks=self.destinations(Kind.UPLINK, "uplinks", self.file.uplinks),
             secrets=self.secrets(),
@@ -249,7 +251,15 @@ class _Builder(Findings):
                     rules.extend(bound(section, matched, options, module, path=path, start=len(rules)))
                 except ConfigError as error:
                     self.problems.append(error)
-        return (*rules, *self.supervision([c for c in channels if c.id not in supervised], len(rules)))
+        rules += self.supervision([c for c in channels if c.id not in supervised], len(rules))
+        return tuple(self.advised(rules))
+
+    def advised(self, rules: Sequence[Rule]) -> Iterator[Rule]:
+        """Yield the rules with what their area says is to be done, where they do not say it themselves."""
+        areas = {area.id: area for area in self.file.areas if area.response or area.response_zh}
+        for rule in rules:
+            area = None if rule.response or rule.response_zh else areas.get(rule.area)
+            yield rule if area is None else replace(rule, response=area.response, response_zh=area.response_zh)
 
     def supervision(self, channels: Sequence[Channel], start: int) -> list[Rule]:
         """Every channel that no fault rule names gets one: silence must never look safe."""

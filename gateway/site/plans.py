@@ -6,6 +6,7 @@ from types import ModuleType
 
 from pydantic import BaseModel
 
+from gateway.core.alarm import Suppression
 from gateway.core.errors import ConfigError, SiteFileError
 from gateway.core.model import Channel, Rule
 from gateway.core.plugin import ChannelPlan, InstrumentPlan, OutputPlan, PluginOptions
@@ -102,6 +103,7 @@ class Site:
         secrets: Secrets by name, already read.
         document: The text, which knows the lines.
         outputs: Relays and coils; none where the file names none.
+        suppressions: Alarms that the site's own logic puts aside.
         drawings: The plans, read, and where instruments stand on them.
         instruments: The instruments as people know them, by id, in the order of the file.
     """
@@ -115,6 +117,7 @@ class Site:
     secrets: dict[str, str] = field(repr=False)
     document: Document = field(repr=False)
     outputs: tuple[Output, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
     drawings: Drawings = field(default_factory=Drawings, repr=False)
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
     notifiers: tuple[Destination, ...] = ()
