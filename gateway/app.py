@@ -31,6 +31,7 @@ from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM
 from gateway.instruments import instrument_states
 from gateway.outgoing import UPLINK, Outgoing
 from gateway.outputs import Outputs
+from gateway.people.people import People, show_code
 from gateway.places import FILE as PLACES
 from gateway.places import Places
 from gateway.recorder import Recorder
@@ -40,6 +41,7 @@ from gateway.site.plans import Site
 from gateway.site.schema import SiteFile
 from gateway.store.photos import Photos
 from gateway.store.search import Past
+from gateway.store.people import PeopleStore
 from gateway.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -111,6 +113,13 @@ class App:
         self.places = Places(data / PLACES, lambda: self.site.drawings)
         self.disk = Disk.open(data, site)
         self.tokens: Tokens = self.disk.journal
+        self.people = People(
+            PeopleStore(self.disk.journal.database),
+            self.disk.journal,
+            clock,
+            tell=lambda event: self._tell(None, [self.book.number(event)]),
+            announce=show_code if self._serve else None,
+        )
         self.calibrations = CalibrationDuty(site, clock, tell=self._want, record=self.record)
         self._check_bind()
         self.book.next_seq = self.disk.journal.last_seq + 1
@@ -149,13 +158,13 @@ class App:
         )
 
     def _check_bind(self) -> None:
-        """Refuse an address that others can reach while no token exists, before anything runs."""
+        """Refuse an address that others can reach while neither an account nor a token exists, before anything runs."""
         if not self._serve:
             return
         from gateway.api.access import check_bind  # noqa: PLC0415 - a site without API loads no web framework
 
         try:
-            check_bind(self._bind, has_token=bool(self.disk.journal.tokens()))
+            check_bind(self._bind, protected=self.people.protected())
         except ConfigError as error:
             self.disk.close()
             self._lock.release()
@@ -207,6 +216,7 @@ class App:
             ("time", self._upkeep.watch_time()),
             ("checkpoint", self._upkeep.save_checkpoints()),
             ("reloads", self._reloads.run()),
+            ("people", self.people.run()),
             ("cases", self.cases.run()),
             ("figures", self.figures.run()),
             ("calibrations", self.calibrations.run()),
@@ -331,6 +341,7 @@ class App:
         await serve(
             self,
             self._bind,
+            open_read=self.site.file.api.read == "anyone",
             local_operator=self.site.file.api.local_operator,
             on_port=on_port,
             on_problem=on_problem,

@@ -8,8 +8,8 @@ from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api import commissioning_payloads as asked
-from gateway.api import instruments, payloads, plans, problems
-from gateway.api.access import Access, Role
+from gateway.api import instruments, payloads, people, plans, problems, session
+from gateway.api.access import COOKIE, Access, Role
 from gateway.api.commands import ROLES, Commands, Order
 from gateway.api.commissioning import Commissioning
 from gateway.api.face import Gateway
@@ -17,10 +17,12 @@ from gateway.api.hub import Hub
 from gateway.api.instruments import InstrumentRoutes
 from gateway.api.limits import Limits
 from gateway.api.pages import PAGE, load_pages
+from gateway.api.people import PeopleRoutes
 from gateway.api.plans import PlanRoutes
 from gateway.api.problems import ProblemError
 from gateway.api.reads import Reads
 from gateway.api.replies import needs
+from gateway.api.session import Route, SessionRoutes
 from gateway.api.setpoints import SetPointColumns
 from gateway.api.site import SiteView, installed_version
 
@@ -58,10 +60,12 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
 
     Args:
         gateway: The running gateway.
-        open_read: Reading needs no token, from wherever the gateway can be reached.
-        local_operator: While no token exists, people at this machine may give commands as `local`.
+        open_read: Reading needs neither session nor token, from wherever the gateway can be reached.
+        local_operator: While neither account nor token exists, people at this machine may give commands as `local`.
     """
-    access = Access(gateway.tokens, gateway.clock, open_read=open_read, local_operator=local_operator)
+    access = Access(
+        gateway.tokens, gateway.clock, gateway.people, open_read=open_read, local_operator=local_operator
+    )
     hub = Hub(gateway)
     app = FastAPI(
         title="Hazgate",
@@ -79,6 +83,7 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     _add_commissioning(app, commission, access)
     _add_plans(app, PlanRoutes(gateway), access)
     _add_instruments(app, InstrumentRoutes(gateway), access)
+    _add_people(app, [*SessionRoutes(gateway, access).all(), *PeopleRoutes(gateway, access).all()], access)
     _add_pages(app)
     return Api(app, hub, commission)
 
@@ -98,7 +103,7 @@ def _add(app: FastAPI, access: Access, path: str, call: Callable[..., Any], role
         responses={200: {"description": "Done.", "content": content}, **_refusals(role, more.pop("refusals", {}))},
         openapi_extra={
             "x-role": role.name.lower(),
-            "security": [{"token": []}] if role is not Role.NOBODY else [],
+            "security": [{"token": []}, {"session": []}] if role is not Role.NOBODY else [],
             **more.pop("extra", {}),
         },
         **more,
@@ -197,6 +202,19 @@ def _add_instruments(app: FastAPI, routes: InstrumentRoutes, access: Access) -> 
         _add(app, access, f"{PREFIX}/{path}", call, role, **more)
 
 
+def _add_people(app: FastAPI, routes: list[Route], access: Access) -> None:
+    """Add signing in and out, accounts and tokens."""
+    slowed = {401: "Not known here.", 429: "Too many wrong attempts.", 503: "Too many sign in at this moment."}
+    for method, path, call, role, answer, order in routes:
+        refusals = {403: "Refused.", 409: "The present state does not allow it."}
+        refusals |= slowed if order is not None else {}
+        refusals |= {404: "There is none of that name."} if "{" in path else {}
+        more: dict[str, Any] = {"methods": [method], "answers": (answer,), "refusals": refusals}
+        if order is not None:
+            more["extra"] = {"requestBody": {"required": True, "content": _json(order)}}
+        _add(app, access, f"{PREFIX}/{path}", call, role, **more)
+
+
 def _add_pages(app: FastAPI) -> None:
     pages = load_pages()
 
@@ -268,11 +286,18 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         Order,
         *instruments.ANSWERS,
         *instruments.ORDERS,
+        *session.ANSWERS,
+        *session.ORDERS,
+        *people.ANSWERS,
+        *people.ORDERS,
         *asked.ANSWERS,
         *asked.ORDERS,
     ]
     _, schemas = msgspec.json.schema_components(structures, ref_template=_REF)
     components = document.setdefault("components", {})
     components["schemas"] = {**components.get("schemas", {}), **schemas}
-    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": "`hzg_…`"}}
+    components["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "description": "`hzg_…`"},
+        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Orders need `X-CSRF-Token`."},
+    }
     return document

@@ -12,6 +12,7 @@ from gateway.core.clock import Clock
 from gateway.core.model import Channel, Float64, Int64, Rule, UInt8
 from gateway.core.plugin import Driver
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
+from gateway.people.people import People
 from gateway.places import Places
 from gateway.site.schema import SiteFile
 
@@ -93,6 +94,8 @@ class Gateway(Protocol):
 
     clock: Clock
     tokens: Tokens
+    people: People
+    """Accounts, sessions, and what is noted of people in the journal."""
     table: int
     """Number of the channel table; another one after each start and each change of the site."""
 

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 COMPRESS_FROM = 4096
 THREAD_FROM = 64 * 1024
+_READING = ("GET", "HEAD", "OPTIONS")
 
 
 async def reply(request: Request, payload: View) -> Response:
@@ -49,7 +50,8 @@ def needs(access: Access, role: Role) -> Callable[[Request], Awaitable[Caller]]:
 
     async def admit(request: Request) -> Caller:
         host = request.client.host if request.client else ""
-        request.state.caller = await access.admit(request.headers, host, role)
+        order = "" if request.method in _READING else f"{request.method} {request.url.path}"
+        request.state.caller = await access.admit(request.headers, host, role, order)
         return caller_of(request)
 
     return admit

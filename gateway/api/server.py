@@ -57,9 +57,11 @@ class ApiServer:
 
         Raises:
             ConfigError: The address cannot be read, is taken or is not this machine's, or others can reach it while
-                no token exists.
+                neither an account nor a token exists.
         """
-        check_bind(bind, has_token=await asyncio.to_thread(has_token, self._gateway.tokens))
+        gateway = self._gateway
+        protected = await asyncio.to_thread(has_token, gateway.tokens) or await gateway.people.has_accounts()
+        check_bind(bind, protected=protected)
         listener = _listener(bind)
         self._port = listener.getsockname()[1]
         # In a thread: it reads the console's files, and alarms do not wait for a slow card.
@@ -104,6 +106,7 @@ async def serve(
     gateway: Gateway,
     bind: str,
     *,
+    open_read: bool,
     local_operator: bool,
     on_port: Callable[[int], None],
     on_problem: Callable[[str], None],
@@ -113,11 +116,12 @@ async def serve(
     Args:
         gateway: The running gateway.
         bind: Address and port.
+        open_read: Reading needs neither a session nor a token.
         local_operator: While no token exists, people at this machine may give commands.
         on_port: Told the port that is served.
         on_problem: Told why nothing can be served, and an empty text once it can.
     """
-    server = ApiServer(gateway, local_operator=local_operator)
+    server = ApiServer(gateway, open_read=open_read, local_operator=local_operator)
     while True:
         try:
             await server.start(bind)

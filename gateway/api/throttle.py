@@ -1,4 +1,4 @@
-"""Slows down who guesses: a growing delay for each address that shows wrong tokens."""
+"""Slows down who guesses: a growing delay for each address that shows wrong tokens or passwords."""
 
 import ipaddress
 from collections import OrderedDict
@@ -19,11 +19,15 @@ class _Guesser:
 
 
 class Throttle:
-    """Counts wrong tokens by address.
+    """Counts wrong tokens, or passwords, by address.
 
     After five failures the address waits one second, and twice as long after each further one, up to 15 minutes. A
     success forgets it, and so does a quarter of an hour without failure. At most 1,024 addresses are remembered, the
     longest unseen is forgotten first.
+
+    Args:
+        clock: Time.
+        delay_max_s: The longest wait, in place of the 15 minutes.
 
     >>> from gateway.core.clock import ManualClock
     >>> throttle = Throttle(ManualClock())
@@ -32,8 +36,9 @@ class Throttle:
     (2.0, 0.0)
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, delay_max_s: float = DELAY_MAX_S) -> None:
         self._clock = clock
+        self._delay_max_s = delay_max_s
         self._guessers: OrderedDict[str, _Guesser] = OrderedDict()
 
     def __len__(self) -> int:
@@ -45,18 +50,25 @@ class Throttle:
         return max(0.0, guesser.free_at_s - self._clock.monotonic_s()) if guesser else 0.0
 
     def failed(self, address: str) -> None:
-        """Count a wrong token."""
+        """Count a failure."""
         now_s = self._clock.monotonic_s()
         guesser = self._guessers.pop(address, None)
-        if guesser is None or now_s > guesser.free_at_s + DELAY_MAX_S:
+        if guesser is None or now_s > guesser.free_at_s + self._delay_max_s:
             guesser = _Guesser()
         guesser.failures += 1
         doublings = guesser.failures - FREE_FAILURES
         # The exponent is bounded before the power: failures have no limit, floats have.
-        guesser.free_at_s = now_s + (min(DELAY_MAX_S, DELAY_S * 2.0 ** min(doublings, 16)) if doublings >= 0 else 0.0)
+        delay_s = min(self._delay_max_s, DELAY_S * 2.0 ** min(doublings, 16)) if doublings >= 0 else 0.0
+        guesser.free_at_s = now_s + delay_s
         self._guessers[address] = guesser
         if len(self._guessers) > ADDRESSES_MAX:
             self._guessers.popitem(last=False)
+
+    def excused(self, address: str) -> None:
+        """Take back one failure, counted for an attempt that was never looked at; the wait it began goes on."""
+        guesser = self._guessers.get(address)
+        if guesser and guesser.failures:
+            guesser.failures -= 1
 
     def succeeded(self, address: str) -> None:
         """Forget the address."""

@@ -1,4 +1,4 @@
-"""What the journal's database keeps beside the events: cursors, dead letters and access tokens."""
+"""What the journal's database keeps beside the events: cursors, dead letters, access tokens, and people's tables."""
 
 import sqlite3
 import zlib
@@ -20,7 +20,21 @@ CREATE TABLE IF NOT EXISTS dead (
 CREATE INDEX IF NOT EXISTS dead_sink ON dead (sink);
 CREATE TABLE IF NOT EXISTS tokens (
     name TEXT PRIMARY KEY, role TEXT NOT NULL, digest TEXT NOT NULL UNIQUE, created_ns INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS accounts (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, display_name TEXT NOT NULL, role TEXT NOT NULL, password TEXT NOT NULL,
+    enabled INTEGER NOT NULL, must_change INTEGER NOT NULL, created_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (
+    digest TEXT PRIMARY KEY, account TEXT NOT NULL, created_ns INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
+    address TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS sessions_account ON sessions (account);
+CREATE TABLE IF NOT EXISTS attempts (
+    bucket TEXT PRIMARY KEY, failures INTEGER NOT NULL, last_ns INTEGER NOT NULL, until_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS known_addresses (
+    account TEXT NOT NULL, address TEXT NOT NULL, at_ns INTEGER NOT NULL, PRIMARY KEY (account, address));
+CREATE TABLE IF NOT EXISTS people_notes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time_ns INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,
+    why_zh TEXT NOT NULL)
 """
 
 
@@ -68,6 +82,11 @@ class Ledger:
     def __init__(self, database: Database, problems: Problems) -> None:
         self.problems = problems
         self._database = database
+
+    @property
+    def database(self) -> Database:
+        """What holds the tables; `gateway.store.people` shares it."""
+        return self._database
 
     def _make_room(self) -> None:
         """Give the disk a chance before a small write; the journal lets go of its reserve here."""

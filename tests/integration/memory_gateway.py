@@ -24,6 +24,7 @@ from gateway.site.document import Document
 from gateway.site.drawings import Drawings
 from gateway.site.plans import Site
 from gateway.site.schema import SiteFile, SiteSection
+from tests.integration.memory_people import MemoryPeople
 
 KINDS = (("ch4", "%LEL", 1, 10.0), ("temperature", "°C", 1, 60.0), ("co", "ppm", 0, 24.0))
 AREAS = (("Tank farm", "储罐区"), ("Boiler room", "锅炉房"), ("Loading bay", "装卸站台"), ("Workshop", "车间"))
@@ -88,6 +89,7 @@ class MemoryGateway:
     def __init__(self, channels: int = 6, clock: Clock | None = None) -> None:
         self.clock: Clock = clock or SystemClock()
         self.tokens = MemoryTokens()
+        self.people = MemoryPeople(self.clock, lambda event: self.publish([self.book.number(event)]))
         self.site_id = "plant-1"
         self.site_name = "Plant 1"
         self.site_file = SiteFile(site=SiteSection(id="plant-1", name="Plant 1"))

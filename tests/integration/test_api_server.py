@@ -323,7 +323,7 @@ async def test_only_the_named_address_listens() -> None:
 
 async def test_an_address_that_is_taken_or_open_to_others_is_a_configuration_error() -> None:
     async with serving(MemoryGateway()) as server:
-        for bind, words in ((f"127.0.0.1:{server.port}", "in use"), ("0.0.0.0:0", "no token exists")):
+        for bind, words in ((f"127.0.0.1:{server.port}", "in use"), ("0.0.0.0:0", "nor a token exists")):
             with pytest.raises(ConfigError, match=words):
                 await ApiServer(MemoryGateway()).start(bind)
 

@@ -24,12 +24,12 @@ async def refusal(access: Access, headers: dict[str, str], host: str, role: Role
 
 def test_an_address_that_others_reach_needs_a_token() -> None:
     for bind in ("0.0.0.0:8080", "192.0.2.1:80", "[::]:8080"):
-        with pytest.raises(ConfigError, match="no token exists") as caught:
-            check_bind(bind, has_token=False)
+        with pytest.raises(ConfigError, match="neither an account nor a token exists") as caught:
+            check_bind(bind, protected=False)
         assert caught.value.path == ("api", "bind")
-        check_bind(bind, has_token=True)
-    check_bind("127.0.0.1:8080", has_token=False)
-    check_bind("[::1]:8080", has_token=False)
+        check_bind(bind, protected=True)
+    check_bind("127.0.0.1:8080", protected=False)
+    check_bind("[::1]:8080", protected=False)
 
 
 @pytest.mark.parametrize("bind", ["", "8080", "127.0.0.1", "gateway.example:80", "::1:80", "127.0.0.1:70000", "1:x"])

@@ -1,0 +1,122 @@
+"""What is noted of people: who signed in, what was changed, what was refused; never more than a journal can bear."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.core.alarm import AlarmEvent, EventKind
+from gateway.core.clock import Clock
+from gateway.core.model import Reason
+
+EVENTS_MAX: Final = 10
+"""Events a minute for one address or person; what is more is counted and told in one."""
+ALL_MAX: Final = 60
+"""Refusals a minute for all addresses and persons together."""
+SUBJECTS_MAX: Final = 1_024
+MINUTE_S: Final = 60.0
+WHY_MAX: Final = 500
+_ALL: Final = "\0all"
+
+
+@dataclass(slots=True)
+class _Minute:
+    """One address or person's minute."""
+
+    began_s: float
+    noted: int = 0
+    left_out: int = 0
+
+
+class Audit:
+    """Puts what people do with accounts, and what was refused to them, into the journal.
+
+    Args:
+        tell: Takes an event without its number and journals it; called in the event loop.
+        clock: Time.
+    """
+
+    def __init__(self, tell: Callable[[AlarmEvent], None], clock: Clock) -> None:
+        self._tell = tell
+        self._clock = clock
+        self._minutes: OrderedDict[str, _Minute] = OrderedDict()
+
+    def account(self, who: str, why: Reason, subject: str = "", time_ns: int = 0) -> None:
+        """Note what was done with an account, a session or a token.
+
+        Args:
+            who: By whom.
+            why: What.
+            subject: Whose minute it counts in; `who` where empty.
+            time_ns: When, 0 for now.
+        """
+        if self._has_room(subject or f"account {who}"):
+            self._put(EventKind.ACCOUNT, who, why, time_ns)
+
+    def refused(self, who: str, why: Reason, subject: str = "") -> None:
+        """Note what was refused.
+
+        Args:
+            who: To whom; empty where nobody has proved who it is.
+            why: What, and the reason. Never a password or a token.
+            subject: Whose minute it counts in: an address, or `who` where empty.
+        """
+        # The minute of all comes last, so that one loud address does not use it up.
+        if self._has_room(subject or f"refused {who}") and self._has_room(_ALL, ALL_MAX):
+            self._put(EventKind.REFUSED, who, why)
+
+    def sweep(self) -> None:
+        """Tell how much was left out in the minutes that are over; call it every few seconds."""
+        now_s = self._clock.monotonic_s()
+        for subject, minute in list(self._minutes.items()):
+            if now_s - minute.began_s >= MINUTE_S:
+                del self._minutes[subject]
+                self._summarise(subject, minute)
+
+    def _has_room(self, subject: str, limit: int = EVENTS_MAX) -> bool:
+        now_s = self._clock.monotonic_s()
+        minute = self._minutes.get(subject)
+        if minute is None or now_s - minute.began_s >= MINUTE_S:
+            if minute is not None:
+                self._summarise(subject, minute)
+            minute = self._minutes[subject] = _Minute(now_s)
+            if len(self._minutes) > SUBJECTS_MAX:
+                self._summarise(*self._minutes.popitem(last=False))
+        if minute.noted >= limit:
+            minute.left_out += 1
+            return False
+        minute.noted += 1
+        return True
+
+    def _summarise(self, subject: str, minute: _Minute) -> None:
+        if minute.left_out:
+            about = "from everywhere" if subject == _ALL else subject
+            about_zh = "所有来源" if subject == _ALL else subject
+            self._put(
+                EventKind.REFUSED,
+                "",
+                Reason(
+                    f"{minute.left_out} more within a minute: {about}", f"一分钟内另有 {minute.left_out} 次：{about_zh}"
+                ),
+            )
+
+    def _put(self, kind: EventKind, who: str, why: Reason, time_ns: int = 0) -> None:
+        self._tell(
+            AlarmEvent(
+                seq=0,
+                time_ns=time_ns or self._clock.now_ns(),
+                kind=kind,
+                who=one_line(who),
+                why=one_line(why.en),
+                why_zh=one_line(why.zh),
+            )
+        )
+
+
+def one_line(text: str) -> str:
+    r"""Return a text on one line of at most 500 characters, without control characters.
+
+    >>> one_line("a\r\nSet-Cookie: x")
+    'a Set-Cookie: x'
+    """
+    return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * WHY_MAX]).split())[:WHY_MAX]

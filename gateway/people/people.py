@@ -1,0 +1,588 @@
+"""The people of a gateway: who may sign in, who has, and who may change that."""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import threading
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from gateway.core.alarm import AlarmEvent
+from gateway.core.clock import Clock
+from gateway.core.errors import HazgateError, StorageError
+from gateway.core.model import Reason
+from gateway.people import words
+from gateway.people.audit import Audit
+from gateway.people.names import checked_display_name, checked_name, hinted, key_of
+from gateway.people.passwords import PasswordError, Passwords, check_password, prepared
+from gateway.people.setup_code import SetupCode
+from gateway.store.ledger import TokenRow
+from gateway.store.people import (
+    FREE_FAILURES,
+    TOUCH_NS,
+    AccountRow,
+    Charge,
+    NameTakenError,
+    NotFirstError,
+    PeopleStore,
+    SessionRow,
+    lock_s,
+)
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+ROLES: Final = ("viewer", "operator", "engineer", "administrator")
+TOKEN_ROLES: Final = ROLES[:3]
+"""Machines administer nobody."""
+HASHINGS: Final = 2
+"""Hashings at once: each takes 19 MiB and one core."""
+WAITING_MAX: Final = 24
+WAITING_EACH_MAX: Final = 4
+"""Of these, from one address."""
+UNSAVED_MAX: Final = 50
+LOOK_S: Final = 2.0
+PRUNE_S: Final = 600.0
+NICE: Final = 10
+
+
+_TOLD: Final = (FREE_FAILURES, FREE_FAILURES + 9)
+"""Failures in a row at which a lock is noted: when it begins, and when it has grown to its full length."""
+
+
+class WrongPasswordError(HazgateError):
+    """The name, the password, or the one-time code is wrong; which one is told to nobody."""
+
+
+class LockedError(HazgateError):
+    """The name was tried too often.
+
+    Args:
+        wait_s: Seconds until it may be tried again.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        super().__init__(f"too many wrong passwords for this name; try again in {wait_s:.0f} s")
+
+
+class BusyError(HazgateError):
+    """More people sign in at this moment than the machine bears."""
+
+
+class Tokens(Protocol):
+    """Where bearer tokens are kept: `gateway.store.ledger.Ledger`."""
+
+    def add_token(self, name: str, role: str, digest: str, created_ns: int) -> None:
+        """Keep a token's hash; ValueError where the name is taken."""
+        ...
+
+    def revoke_token(self, name: str) -> bool:
+        """Forget a token."""
+        ...
+
+    def tokens(self) -> list[TokenRow]:
+        """Return all tokens."""
+        ...
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A person who has signed in.
+
+    Attributes:
+        digest: Names the session; SHA-256 of its secret in hex.
+        key: The account's key.
+        name: The account's name.
+        display_name: For the screen.
+        role: By name.
+        must_change: No orders until the password is changed.
+        until_ns: When the session ends if nobody uses it.
+    """
+
+    digest: str
+    key: str
+    name: str
+    display_name: str
+    role: str
+    must_change: bool
+    until_ns: int
+
+
+class AccountView(NamedTuple):
+    """An account as administrators see it.
+
+    Attributes:
+        row: The account.
+        sessions: How many live.
+        locked_ns: Until when the name is locked, 0 where it is not.
+    """
+
+    row: AccountRow
+    sessions: int
+    locked_ns: int
+
+
+class _Proof(NamedTuple):
+    """How an attempt to show a password ended; the account is there also where it is wrong."""
+
+    account: AccountRow | None
+    right: bool
+    wait_s: float
+    failures: int
+
+
+def digest_of(secret: str) -> str:
+    """Return what is kept of a session's secret. No slow hash: 256 random bits cannot be guessed."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def csrf_of(secret: str) -> str:
+    """Return what a page must show beside the session's cookie; it is made from the secret and from nothing else."""
+    digest = hashlib.sha256(b"hazgate csrf\0" + secret.encode("utf-8", "surrogatepass")).digest()
+    return urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+class People:
+    """Accounts, sessions and tokens of one gateway, and the notes in its journal about them.
+
+    Passwords are hashed in two threads of their own that yield to everything else; what waits for them is bounded.
+
+    Args:
+        store: The tables.
+        tokens: Bearer tokens.
+        clock: Time.
+        tell: Journals an event that has no number yet; called in the event loop.
+        announce: Shows the one-time code for the first administrator; None where nobody could use it.
+        passwords: How passwords are hashed.
+    """
+
+    def __init__(
+        self,
+        store: PeopleStore,
+        tokens: Tokens,
+        clock: Clock,
+        *,
+        tell: Callable[[AlarmEvent], None],
+        announce: Callable[[str], None] | None = None,
+        passwords: Passwords | None = None,
+    ) -> None:
+        self.audit = Audit(tell, clock)
+        self.setup = SetupCode(clock, announce or (lambda _code: None))
+        self._announces = announce is not None
+        self._store = store
+        self._tokens = tokens
+        self._clock = clock
+        self._passwords = passwords or Passwords()
+        self._threads = ThreadPoolExecutor(HASHINGS, "passwords", initializer=_yield_to_others)
+        self._waiting: dict[str, int] = {}
+        self._unsaved: dict[str, tuple[SessionRow, AccountRow]] = {}
+        self._noted = 0
+        self._failures: dict[str, tuple[int, float]] = {}
+
+    def protected(self) -> bool:
+        """Return whether an account or a token exists; blocks. Raises StorageError."""
+        return bool(self._tokens.tokens()) or self._store.has_accounts()
+
+    # What goes on by itself
+
+    async def run(self) -> None:
+        """Announce the one-time code, journal what the command line changed, forget what has ended; for ever."""
+        pruned_s = -PRUNE_S
+        try:
+            while True:
+                with suppress(StorageError):  # said by the recorder's own alarm; tried again in a moment
+                    await self._look()
+                    if self._clock.monotonic_s() - pruned_s >= PRUNE_S:
+                        pruned_s = self._clock.monotonic_s()
+                        await asyncio.to_thread(self._store.prune, self._clock.now_ns())
+                self.audit.sweep()
+                await self._clock.sleep(LOOK_S)
+        finally:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _look(self) -> None:
+        if self._announces and not self.setup.alive and not await self.has_accounts():
+            self.setup.renew()
+        notes = await asyncio.to_thread(self._store.notes, self._noted)
+        for note in notes:
+            self.audit.account(note.who, Reason(note.why, note.why_zh), f"note {note.id}", note.time_ns)
+            self._noted = note.id
+        if notes:
+            await asyncio.to_thread(self._store.forget_notes, self._noted)
+
+    # Who is who
+
+    async def has_accounts(self) -> bool:
+        """Return whether any account exists. Raises StorageError."""
+        return await asyncio.to_thread(self._store.has_accounts)
+
+    async def session(self, digest: str) -> Signed | None:
+        """Return who has signed in, by the hash of the session's secret; None where it has ended. Raises StorageError.
+
+        It counts as a use of the session.
+        """
+        now_ns = self._clock.now_ns()
+        found = self._unsaved.get(digest) or await asyncio.to_thread(self._session, digest, now_ns)
+        return None if found is None or found[0].until_ns <= now_ns else _signed(*found)
+
+    def _session(self, digest: str, now_ns: int) -> tuple[SessionRow, AccountRow] | None:
+        found = self._store.session(digest, now_ns)
+        if found and now_ns - found[0].seen_ns >= TOUCH_NS:
+            with suppress(StorageError):  # the session lives on what was kept before
+                self._store.touch(digest, now_ns)
+        return found
+
+    # Signing in and out
+
+    async def sign_in(self, name: str, password: str, address: str) -> tuple[str, Signed]:
+        """Begin a session and return its secret, which is kept nowhere, and whose it is.
+
+        Args:
+            name: As typed.
+            password: As typed.
+            address: Where from.
+
+        Raises:
+            WrongPasswordError: The name or the password is wrong, or the account is disabled.
+            LockedError: The name was tried too often.
+            BusyError: Too many sign in at this moment.
+            StorageError: The accounts cannot be read.
+        """
+        account = await self._prove(name, password, address)
+        secret = secrets.token_urlsafe(32)
+        now_ns = self._clock.now_ns()
+        session = SessionRow(digest_of(secret), account.key, now_ns, now_ns, address)
+        try:
+            await asyncio.to_thread(self._store.sign_in, session)
+        except StorageError as error:
+            # A broken card must not keep an operator from acknowledging; the session ends with the process.
+            log.warning("session is not on disk", name=account.name, why=str(error))
+            self._unsaved[session.digest] = (session, account)
+            while len(self._unsaved) > UNSAVED_MAX:
+                del self._unsaved[next(iter(self._unsaved))]
+        self.audit.account(account.name, words.signed_in(address))
+        return secret, _signed(session, account)
+
+    async def sign_out(self, signed: Signed) -> None:
+        """End one session. Raises StorageError."""
+        self._unsaved.pop(signed.digest, None)
+        await asyncio.to_thread(self._store.end_session, signed.digest)
+        self.audit.account(signed.name, words.signed_out(signed.name, signed.name, 1))
+
+    async def end_session(self, digest: str) -> None:
+        """End a session that another one takes the place of, whosever it is; nothing where there is none."""
+        self._unsaved.pop(digest, None)
+        with suppress(StorageError):
+            await asyncio.to_thread(self._store.end_session, digest)
+
+    async def change_password(self, signed: Signed, old: str, new: str, address: str) -> Signed:
+        """Give a person another password; all other sessions of that person end.
+
+        Raises:
+            WrongPasswordError: The old password is wrong.
+            PasswordError: The new one is not good enough.
+            LockedError: It was tried too often.
+            BusyError: Too many sign in at this moment.
+            StorageError: The disk refuses.
+        """
+        await self._prove(signed.name, old, address)
+        await asyncio.to_thread(self._store.settle, signed.key, address)
+        check_password(new, signed.name, signed.display_name)
+        if prepared(old) == prepared(new):
+            raise PasswordError(Reason("the new password is the old one", "新密码与旧密码相同"))
+        hashed = await self._hashed(new)
+        change = partial(self._store.change, password=hashed, must_change=False, keep=signed.digest)
+        await asyncio.to_thread(change, signed.key)
+        self._forget_unsaved(signed.key, keep=signed.digest)
+        self.audit.account(signed.name, words.password_set(signed.name, by_self=True))
+        return msgspec.structs.replace(signed, must_change=False)
+
+    async def _prove(self, name: str, password: str, address: str) -> AccountRow:
+        """Return the account where the password is right; note a failed attempt and raise what it is refused with."""
+        key, now_ns = key_of(name), self._clock.now_ns()
+        proof = await self._in_turn(address, lambda: self._checked(key, password, address, now_ns))
+        if proof.right and proof.account is not None:
+            return proof.account
+        known = proof.account.name if proof.account else ""
+        said = repr(known) if known else hinted(name)
+        if proof.wait_s:
+            self.audit.refused("", words.still_locked(said, address), address)
+            raise LockedError(proof.wait_s)
+        self.audit.refused("", words.wrong_password(said, address), address)
+        if known and proof.failures in _TOLD:
+            self.audit.account("", words.locked(known, proof.failures, lock_s(proof.failures), address), f"lock {key}")
+        raise WrongPasswordError("the name or the password is wrong")
+
+    def _checked(self, key: str, password: str, address: str, now_ns: int) -> "_Proof":
+        """Count the attempt, then check the password; blocks."""
+        try:
+            charge = self._store.charge(key, address, now_ns)
+        except StorageError:
+            charge = self._charge_in_memory(key)
+        account = charge.account
+        if charge.wait_s:
+            return _Proof(account, right=False, wait_s=charge.wait_s, failures=charge.failures)
+        may = account is not None and account.enabled
+        right = self._passwords.verify(account.password if account and may else "", password)
+        if right and account:
+            self._failures.pop(key, None)
+            if self._passwords.is_outdated(account.password):
+                with suppress(StorageError):
+                    self._store.rehash(account, self._passwords.hash(password))
+        return _Proof(account, right, wait_s=0.0, failures=charge.failures)
+
+    def _charge_in_memory(self, key: str) -> Charge:
+        """Count an attempt while the disk takes nothing."""
+        now_s = self._clock.monotonic_s()
+        failures, until_s = self._failures.pop(key, (0, now_s))
+        locked = until_s > now_s
+        if not locked:
+            failures, until_s = failures + 1, now_s + lock_s(failures + 1)
+        self._failures[key] = (failures, until_s)
+        while len(self._failures) > UNSAVED_MAX:
+            del self._failures[next(iter(self._failures))]
+        return Charge(self._store.account(key), until_s - now_s if locked else 0.0, failures)
+
+    async def _hashed(self, password: str) -> str:
+        return await self._in_turn("", lambda: self._passwords.hash(password))
+
+    async def _in_turn(self, address: str, call: Callable[[], T]) -> T:
+        """Run what hashes in a thread for it, where not too many wait already."""
+        mine = self._waiting.get(address, 0)
+        if mine >= WAITING_EACH_MAX or sum(self._waiting.values()) >= WAITING_MAX:
+            raise BusyError("too many people sign in at this moment; try again in a second")
+        self._waiting[address] = mine + 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        finally:
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address]
+
+    def _forget_unsaved(self, key: str, keep: str = "") -> None:
+        for digest, (_, account) in list(self._unsaved.items()):
+            if account.key == key and digest != keep:
+                del self._unsaved[digest]
+
+    # Accounts
+
+    async def make_first(self, code: str, name: str, display_name: str, password: str, address: str) -> None:
+        """Make the first administrator, who shows the one-time code.
+
+        Raises:
+            NotFirstError: An account exists.
+            WrongPasswordError: The code is wrong or has run out.
+            ValueError: The name or the password is not good enough; the code stays good.
+            BusyError: Too many sign in at this moment.
+            StorageError: The disk refuses.
+        """
+        if await self.has_accounts():
+            raise NotFirstError("an account exists already; ask its administrator for one")
+        if not self.setup.matches(code):
+            self.audit.refused("", words.wrong_code(address), address)
+            raise WrongPasswordError("the one-time code is wrong or has run out; the terminal shows the present one")
+        account = await self._new(name, display_name, "administrator", password)
+        self.setup.use_up()
+        await asyncio.to_thread(partial(self._store.add, first=True), account)
+        self.audit.account(account.name, words.first(account.name))
+
+    async def make(self, by: str, name: str, display_name: str, role: str, password: str) -> AccountRow:
+        """Make an account; its person has to change the password first of all.
+
+        Raises:
+            NameTakenError: An account or a token has the name.
+            TooManyError: There is no room for more.
+            ValueError: The name, the role or the password is none.
+            BusyError: Too many sign in at this moment.
+            StorageError: The disk refuses.
+        """
+        account = await self._new(name, display_name, role, password, must_change=True)
+        await asyncio.to_thread(self._store.add, account)
+        self.audit.account(by, words.made(account.name, role))
+        return account
+
+    async def _new(
+        self, name: str, display_name: str, role: str, password: str, *, must_change: bool = False
+    ) -> AccountRow:
+        name = checked_name(name)
+        shown = checked_display_name(display_name, name)
+        if role not in ROLES:
+            raise ValueError(f"role is one of {', '.join(ROLES)}, not {role!r}")
+        check_password(password, name, shown)
+        await asyncio.to_thread(check_not_a_token, self._tokens, name)
+        return AccountRow(
+            key=key_of(name),
+            name=name,
+            display_name=shown,
+            role=role,
+            password=await self._hashed(password),
+            must_change=must_change,
+            created_ns=self._clock.now_ns(),
+        )
+
+    async def accounts(self) -> list[AccountView]:
+        """Return all accounts with their sessions and locks. Raises StorageError."""
+        now_ns = self._clock.now_ns()
+
+        def read() -> list[AccountView]:
+            rows, counts = self._store.accounts(), self._store.session_counts(now_ns)
+            locks = self._store.locked_until([row.key for row in rows], now_ns)
+            return [AccountView(row, counts.get(row.key, 0), locks.get(row.key, 0)) for row in rows]
+
+        return await asyncio.to_thread(read)
+
+    async def change(
+        self,
+        by: str,
+        name: str,
+        *,
+        role: str | None = None,
+        display_name: str | None = None,
+        password: str | None = None,
+        enabled: bool | None = None,
+    ) -> bool:
+        """Change what is not None of a person's account; returns whether there is one.
+
+        A new password has to be changed by the person, and ends all sessions, as being disabled does.
+
+        Raises:
+            LastAdministratorError: No enabled administrator would be left.
+            ValueError: The role, the display name or the password is none.
+            BusyError: Too many sign in at this moment.
+            StorageError: The disk refuses.
+        """
+        key = key_of(name)
+        before = await asyncio.to_thread(self._store.account, key)
+        if before is None:
+            return False
+        if role is not None and role not in ROLES:
+            raise ValueError(f"role is one of {', '.join(ROLES)}, not {role!r}")
+        if display_name is not None:
+            display_name = checked_display_name(display_name, before.name)
+        hashed = None
+        if password is not None:
+            check_password(password, before.name, before.display_name)
+            hashed = await self._hashed(password)
+        change = partial(
+            self._store.change,
+            role=role,
+            display_name=display_name,
+            password=hashed,
+            must_change=True if hashed else None,
+            enabled=enabled,
+        )
+        after = await asyncio.to_thread(change, key)
+        if after is None:
+            return False
+        if hashed or not after.enabled:
+            self._forget_unsaved(key)
+        for why in changes_between(before, after):
+            self.audit.account(by, why)
+        return True
+
+    async def remove(self, by: str, name: str) -> bool:
+        """Remove an account; returns whether there was one.
+
+        Raises:
+            LastAdministratorError: No enabled administrator would be left.
+            StorageError: The disk refuses.
+        """
+        gone = await asyncio.to_thread(self._store.remove, key_of(name))
+        if gone is not None:
+            self._forget_unsaved(gone.key)
+            self.audit.account(by, words.removed(gone.name))
+        return gone is not None
+
+    async def end_sessions(self, by: str, name: str) -> int | None:
+        """End all sessions of a person and return how many there were; None where there is no such person."""
+        account = await asyncio.to_thread(self._store.account, key_of(name))
+        if account is None:
+            return None
+        count = await asyncio.to_thread(self._store.end_sessions, account.key)
+        self._forget_unsaved(account.key)
+        self.audit.account(by, words.signed_out(account.name, "", count))
+        return count
+
+    # Tokens
+
+    async def tokens(self) -> list[TokenRow]:
+        """Return all tokens of machines. Raises StorageError."""
+        return await asyncio.to_thread(self._tokens.tokens)
+
+    async def make_token(self, by: str, name: str, role: str, digest: str) -> TokenRow:
+        """Keep a token's hash for a machine.
+
+        Raises:
+            NameTakenError: A token or an account has the name.
+            ValueError: The name or the role is none.
+            StorageError: The disk refuses.
+        """
+        name = checked_name(name)
+        if role not in TOKEN_ROLES:
+            raise ValueError(f"a token's role is one of {', '.join(TOKEN_ROLES)}, not {role!r}")
+        if await asyncio.to_thread(self._store.account, key_of(name)) is not None:
+            raise NameTakenError(f"an account named {name!r} is there already")
+        await asyncio.to_thread(check_not_a_token, self._tokens, name)
+        row = TokenRow(name, role, digest, self._clock.now_ns())
+        await asyncio.to_thread(self._tokens.add_token, row.name, row.role, row.digest, row.created_ns)
+        self.audit.account(by, words.token_made(name, role))
+        return row
+
+    async def revoke_token(self, by: str, name: str) -> bool:
+        """Revoke a token; returns whether there was one. Raises StorageError."""
+        done = await asyncio.to_thread(self._tokens.revoke_token, name)
+        if done:
+            self.audit.account(by, words.token_revoked(name))
+        return done
+
+
+def show_code(code: str) -> None:
+    """Show the one-time code for the first administrator at the terminal, where only its owner sees it."""
+    log.warning("no account exists: the console makes the first administrator by this code", code=code, good_for="1 h")
+
+
+def changes_between(before: AccountRow, after: AccountRow) -> list[Reason]:
+    """Return what was changed of an account, in words."""
+    changes = []
+    if after.role != before.role:
+        changes.append(words.role_changed(after.name, after.role))
+    if after.display_name != before.display_name:
+        changes.append(words.renamed(after.name, after.display_name))
+    if after.password != before.password:
+        changes.append(words.password_set(after.name, by_self=False))
+    if after.enabled != before.enabled:
+        changes.append(words.enabled(after.name, now=after.enabled))
+    return changes
+
+
+def check_not_a_token(tokens: Tokens, name: str) -> None:
+    """Refuse a name that a token has: the journal could not tell them apart. Raises NameTakenError."""
+    if any(key_of(token.name) == key_of(name) for token in tokens.tokens()):
+        raise NameTakenError(f"a token named {name!r} is there already")
+
+
+def _signed(session: SessionRow, account: AccountRow) -> Signed:
+    return Signed(
+        session.digest,
+        account.key,
+        account.name,
+        account.display_name,
+        account.role,
+        account.must_change,
+        session.until_ns,
+    )
+
+
+def _yield_to_others() -> None:
+    """Let a thread that hashes run only where nothing else wants to: alarms come first."""
+    with suppress(OSError, AttributeError):  # a system that knows no priorities of threads
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
