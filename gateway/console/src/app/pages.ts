@@ -16,5 +16,6 @@ export const LATER: Record<string, Load> = {
   people: () => import("../pages/people/people"),
   statistics: () => import("../pages/statistics/statistics"),
   case: () => import("../pages/case/case"),
+  instrument: () => import("../pages/instrument/instrument"),
   wall: () => import("../pages/wall/wall"),
 };
