@@ -93,13 +93,13 @@ def is_undone(case: Case, step: str) -> bool:
     return not case.closed_ns and not _done_ns(case, step)
 
 
-def missed(case: Case, policy: Policy, now_ns: int) -> tuple[str, ...]:
+def missed(case: Case, now_ns: int) -> tuple[str, ...]:
     """Return the steps whose limit passed before they were done, those done too late included, in their order.
 
     What was missed once stays so, also where the limits are changed or the case is opened again.
     """
     late = set(case.overdue)
-    for step, until_ns in due_ns(case, policy).items():
+    for step, until_ns in case.due_ns.items():
         at_ns = _done_ns(case, step) or case.closed_ns or now_ns
         if at_ns > until_ns:
             late.add(step)

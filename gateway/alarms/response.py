@@ -255,8 +255,9 @@ class CaseBook:
         self._late.clear()
         self._untold.clear()
         self._due = []
-        for case in self._cases.values():
-            self._schedule(case)
+        for case in list(self._cases.values()):
+            self._cases[case.id] = self._limited(case)
+            self._schedule(self._cases[case.id])
 
     # Restarts
 
@@ -264,7 +265,7 @@ class CaseBook:
         """Take over the last event of each case; other events do no harm."""
         for event in sorted((e for e in events if e.case is not None), key=lambda e: e.seq):
             assert event.case is not None
-            self._keep(event.case)
+            self._keep(self._limited(event.case))
             if event.case.over:
                 self._ended_ns[event.case.id] = event.time_ns
 
@@ -335,7 +336,8 @@ class CaseBook:
     # The one way a case changes
 
     def _put(self, case: Case, now_ns: int, told: list[AlarmEvent], who: str, why: Reason) -> None:
-        case = replace(case, overdue=missed(case, self.policy, now_ns))
+        case = self._limited(case)
+        case = replace(case, overdue=missed(case, now_ns))
         self._keep(case)
         told.append(
             AlarmEvent(
@@ -352,6 +354,10 @@ class CaseBook:
                 case=case,
             )
         )
+
+    def _limited(self, case: Case) -> Case:
+        """Return an open case with the limits of the present policy; a closed one keeps those it had."""
+        return case if case.closed_ns else replace(case, due_ns=due_ns(case, self.policy))
 
     def _end(self, case: Case, now_ns: int, told: list[AlarmEvent], who: str, why: Reason) -> None:
         self._ended_ns[case.id] = now_ns
@@ -388,7 +394,7 @@ class CaseBook:
         return known is None or case.occurrence >= known.occurrence
 
     def _schedule(self, case: Case) -> None:
-        for step, until_ns in due_ns(case, self.policy).items():
+        for step, until_ns in case.due_ns.items():
             if is_undone(case, step):
                 heapq.heappush(self._due, (until_ns, case.id, step))
 

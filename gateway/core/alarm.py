@@ -106,7 +106,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         closed_by: Who closed it, or empty while open.
         closed_ns: When, or 0.
         over: The alarm has ended; a case is closed only then, or with a reason.
-        overdue: Steps whose time limit has passed undone: `acknowledge`, `dispatch`, `arrive`, `close`.
+        due_ns: Until when each step that has a time limit must be done: `acknowledge`, `dispatch`, `arrive`, `close`.
+        overdue: Steps whose time limit passed before they were done, also where they were done later.
         photo: Name of the picture that came with the report, or empty.
     """
 
@@ -134,6 +135,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     closed_by: str = ""
     closed_ns: int = 0
     over: bool = False
+    due_ns: dict[str, int] = {}
     overdue: tuple[str, ...] = ()
     photo: str = ""
 
