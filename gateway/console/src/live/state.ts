@@ -49,8 +49,12 @@ let qualities: Record<string, string> = {};
 let heard = -Infinity;
 let said = 0;
 let tableNumber = 0;
-let sorting = 0;
+let sorting: ReturnType<typeof setTimeout> | 0 = 0;
 let mismatches = 0;
+let eventful = false;
+let merged = 0;
+/** Alarms that changed since they were last put in order. */
+const moved = new Set<string>();
 
 /** Be told of every event as it comes; call what is returned to stop. */
 export function onEvent(told: (event: AlarmEvent) => void): () => void {
@@ -97,7 +101,9 @@ function step(frame: Frame): void {
   link.value = "live";
   fill(frame.values, false);
   // An alarm that this page has missed must not stay missing: three frames that disagree, and it asks for everything.
-  mismatches = frame.alarms === held.size ? 0 : mismatches + 1;
+  // While events come, the number is of another moment than this page's list.
+  mismatches = eventful || frame.alarms === held.size ? 0 : mismatches + 1;
+  eventful = false;
   if (mismatches > 3) void resync();
 }
 
@@ -114,27 +120,49 @@ function fill(values: Values, whole: boolean): void {
 function change(event: AlarmEvent): void {
   if (event.seq <= newest.value) return;
   newest.value = event.seq;
+  eventful = true;
   if (event.alarm) {
+    moved.add(event.alarm);
     if (event.state === "normal") held.delete(event.alarm);
     else held.set(event.alarm, { ...(held.get(event.alarm) ?? {}), ...event, id: event.alarm, silenced: false } as Alarm);
   } else if (event.kind === "silenced") {
     for (const [id, alarm] of held) held.set(id, { ...alarm, silenced: true });
+    alarms.value = alarms.value.map((alarm) => held.get(alarm.id) ?? alarm);
   }
-  if (!sorting) sorting = requestAnimationFrame(sort);
+  // Not with the next frame: a hidden tab has none, and still must sound. In a flood the eye needs no more than ten a second.
+  if (!sorting) sorting = setTimeout(merge, Math.max(0, merged + (held.size > 500 ? 100 : 16) - performance.now()));
   for (const told of listeners) told(event);
 }
 
 function sort(): void {
-  cancelAnimationFrame(sorting);
-  sorting = 0;
+  moved.clear();
   alarms.value = [...held.values()].sort(byUrgency);
+}
+
+/** Put what changed into its place: with thousands of alarms, sorting them all for each new one would stop the page. */
+function merge(): void {
+  sorting = 0;
+  merged = performance.now();
+  if (!moved.size) return;
+  const changed = [...moved].flatMap((id) => held.get(id) ?? []).sort(byUrgency);
+  const all: Alarm[] = [];
+  let next = 0;
+  for (const alarm of alarms.value) {
+    if (moved.has(alarm.id)) continue;
+    while (next < changed.length && byUrgency(changed[next]!, alarm) <= 0) all.push(changed[next++]!);
+    all.push(alarm);
+  }
+  moved.clear();
+  alarms.value = all.concat(changed.slice(next));
 }
 
 function byUrgency(a: Alarm, b: Alarm): number {
   return group(a) - group(b) || a.priority - b.priority || (SEVERITY[b.level] ?? 0) - (SEVERITY[a.level] ?? 0)
-    || Number(a.condition === "normal") - Number(b.condition === "normal")
-    || (b.raised_at ?? "").localeCompare(a.raised_at ?? "") || b.seq - a.seq;
+    || Number(a.condition === "normal") - Number(b.condition === "normal") || compare(b.raised_at ?? "", a.raised_at ?? "") || b.seq - a.seq;
 }
+
+/** Times are written alike, so that their letters are in their order. */
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function group(a: Alarm): number {
   return isAside(a) ? 4 : Number(ACKED.has(a.state)) + 2 * Number(a.level === "warning");

@@ -1,19 +1,26 @@
 // Connects this tab to the live stream and hands what comes to the state.
+import { locked, lookWho } from "../api";
 import { follow, type Message } from "./source";
 import { take } from "./state";
 
 let leave: (() => void) | null = null;
+
+function hear(message: Message): void {
+  take(message);
+  // A stream that ends does not say why: the link may be down, or nobody has signed in any more.
+  if (message.kind === "error" && !locked.value) void lookWho().catch(() => undefined);
+}
 
 /** Begin to follow, or begin anew: after signing in, another person's rights count. */
 export function connect(): void {
   leave?.();
   const url = new URL("api/v1/stream", document.baseURI).href;
   if (typeof SharedWorker === "undefined") {
-    leave = follow(url, take);
+    leave = follow(url, hear);
     return;
   }
   const worker = new SharedWorker(new URL("./worker.ts", import.meta.url), { type: "module", name: "hazgate" });
-  worker.port.onmessage = ({ data }: MessageEvent<Message>) => take(data);
+  worker.port.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
   worker.port.postMessage(url);
   const bye = (): void => worker.port.postMessage("");
   addEventListener("pagehide", bye);
