@@ -29,6 +29,7 @@ from gateway.flow.inbox import Inbox
 from gateway.flow.load import Load
 from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM
 from gateway.instruments import instrument_states
+from gateway.notifications import Notifications
 from gateway.outgoing import UPLINK, Outgoing
 from gateway.outputs import Outputs
 from gateway.people.people import People, show_code
@@ -39,9 +40,9 @@ from gateway.reload import Prints
 from gateway.reloading import Present, Reloads, Successor, events_of
 from gateway.site.plans import Site
 from gateway.site.schema import SiteFile
+from gateway.store.people import PeopleStore
 from gateway.store.photos import Photos
 from gateway.store.search import Past
-from gateway.store.people import PeopleStore
 from gateway.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -149,6 +150,14 @@ class App:
             on_change=lambda name, why: self._system(f"system/uplink/{name}", why),
             on_lost=lambda name, count: self._note(f"{count} items were dropped before {name} had them"),
         )
+        self.notifications = Notifications(
+            self.recorder,
+            self._outgoing.ledger,
+            clock,
+            alarms=self.alarms,
+            find=lambda alarm: self.book.alarm(alarm),  # noqa: PLW0108 - a reload exchanges the book
+            on_change=lambda name, why: self._system(f"system/notifier/{name}", why),
+        )
         self._upkeep = Upkeep(
             self.disk,
             clock,
@@ -210,9 +219,11 @@ class App:
             self._outgoing.start_uplink(destination, sink)
         for destination, sink in assembly.sinks(self.site, self.site.stores, about, self.clock):
             self._outgoing.start_store(destination, sink, self.site.channels, self.disk.spool.table)
+        self.notifications.start(self.site, assembly.notifiers(self.site, about, self.clock))
         parts: list[tuple[str, Any]] = [
             ("connections", self._connections.run()),
             ("outgoing", self._outgoing.run()),
+            ("notifications", self.notifications.run()),
             ("time", self._upkeep.watch_time()),
             ("checkpoint", self._upkeep.save_checkpoints()),
             ("reloads", self._reloads.run()),
@@ -381,6 +392,7 @@ class App:
                 self._outgoing.start_uplink(destination, sink, alarmed=alarmed)
             else:
                 self._outgoing.start_store(destination, sink, after.store_channels, after.store_table, alarmed=alarmed)
+        await self.notifications.change(after.site, after.notifiers)
         await self._upkeep.save_checkpoint()
 
     def _exchange(self, after: Successor, who: str) -> None:

@@ -8,6 +8,7 @@ from gateway.alarms.policy import Policy
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.core.model import Rule
+from gateway.core.notice import Notifier
 from gateway.core.plugin import Driver, Sink, SiteInfo
 from gateway.flow.bench import Bench, arrange
 from gateway.flow.pipeline import Pipeline
@@ -21,6 +22,7 @@ SECTIONS = frozenset(
         "connections",
         "instruments",
         "rules",
+        "notifications",
         "tests",
         "suppressions",
         "outputs",
@@ -110,7 +112,18 @@ def sinks(
     site: Site, destinations: Sequence[Destination], info: SiteInfo, clock: Clock
 ) -> list[tuple[Destination, Sink[Any]]]:
     """Return each store or uplink with its sink, not yet connected. Raises SiteFileError."""
-    found: list[tuple[Destination, Sink[Any]]] = []
+    return _made(site, destinations, info, clock)
+
+
+def notifiers(site: Site, info: SiteInfo, clock: Clock) -> list[tuple[Destination, Notifier]]:
+    """Return each notifier, not yet connected. Raises SiteFileError."""
+    return _made(site, site.notifiers, info, clock)
+
+
+def _made(
+    site: Site, destinations: Sequence[Destination], info: SiteInfo, clock: Clock
+) -> list[tuple[Destination, Any]]:
+    found: list[tuple[Destination, Any]] = []
     for destination in destinations:
         try:
             sink = destination.module.create(destination.options, info, clock)
@@ -141,10 +154,11 @@ def check(site: Site, clock: Clock) -> None:
 
 
 def check_sinks(site: Site, clock: Clock) -> None:
-    """Build the stores and uplinks once and throw them away, before any file is opened. Raises SiteFileError."""
+    """Build stores, uplinks and notifiers once and throw them away, before any file is opened. Raises SiteFileError."""
     about = info(site, "check")
     sinks(site, site.stores, about, clock)
     sinks(site, site.uplinks, about, clock)
+    notifiers(site, about, clock)
 
 
 def _bench(site: Site, name: str, rules: Sequence[Rule]) -> Bench:

@@ -46,6 +46,9 @@ class Outgoing:
         seed: Of the outboxes' jitter.
         on_change: Told the id of a store or uplink and why nothing is delivered, empty when it is delivered again.
         on_lost: Told the id, and how many items the log had to drop before they could be delivered.
+
+    Attributes:
+        ledger: Keeps cursors and what peers refuse for ever.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Outgoing:
         self._seed = seed
         self._on_change = on_change
         self._on_lost = on_lost
-        self._ledger = ThreadLedger(disk.journal, self._in_journal_thread)
+        self.ledger = ThreadLedger(disk.journal, self._in_journal_thread)
         self._lines: dict[Name, _Line] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -92,7 +95,7 @@ class Outgoing:
             kind=name[0],
             type_=destination.type,
             sink=sink,
-            ledger=self._ledger,
+            ledger=self.ledger,
             clock=self._clock,
             seed=self._seed,
             on_change=lambda up, reason: self._on_change(destination.id, "" if up else reason),

@@ -245,7 +245,13 @@ _OF_RULES = frozenset({"rule", "budget"})
 """Parts whose alarms are about a rule, and end also where the rule has changed."""
 
 
-def ended(alarms: Iterable[str], change: Change, kept_rules: frozenset[str], outputs: Iterable[str]) -> dict[str, str]:
+def ended(
+    alarms: Iterable[str],
+    change: Change,
+    kept_rules: frozenset[str],
+    outputs: Iterable[str],
+    notifiers: Iterable[str] = (),
+) -> dict[str, str]:
     """Return the system alarms that end with the parts they are about, with the reason.
 
     Args:
@@ -253,12 +259,14 @@ def ended(alarms: Iterable[str], change: Change, kept_rules: frozenset[str], out
         change: What changes.
         kept_rules: Rules that are what they were.
         outputs: The outputs of the site as it is now.
+        notifiers: The notifiers of the site as it is now.
     """
     uplinks = {name for _, name in change.dropped} - {name for _, name in change.opened}
     left = {
         "connection": lambda name: name in change.removed,
         "uplink": lambda name: name in uplinks,
         "output": lambda name: name not in set(outputs),
+        "notifier": lambda name: name not in set(notifiers),
         "rule": lambda name: name not in kept_rules,
         "budget": lambda name: name not in kept_rules,
     }

@@ -14,6 +14,7 @@ from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import Clock
 from gateway.core.errors import CommandRefusedError, SiteFileError
 from gateway.core.model import Channel
+from gateway.core.notice import Notifier
 from gateway.core.plugin import Driver, Sink, SiteInfo
 from gateway.flow.pipeline import Moves, Pipeline
 from gateway.outgoing import STORE, UPLINK, Name
@@ -72,6 +73,7 @@ class Successor:
         sinks: New sinks, not connected yet.
         outputs: Its outputs, nothing written yet; None where those that run go on.
         former: Channels that have left since the start.
+        notifiers: Its notifiers, not connected yet.
     """
 
     site: Site
@@ -86,6 +88,7 @@ class Successor:
     sinks: Sequence[tuple[Name, Destination, Sink[Any]]]
     outputs: Outputs | None
     former: Mapping[str, Channel]
+    notifiers: Sequence[tuple[Destination, Notifier]]
 
 
 def prepare(
@@ -138,6 +141,7 @@ def prepare(
             *_sinks(site, STORE, site.stores, change, replace(about, channels=all_channels), clock),
         ],
         former=former,
+        notifiers=assembly.notifiers(site, about, clock),
     )
 
 
@@ -160,7 +164,8 @@ def events_of(after: Successor, now_ns: int, who: str) -> list[AlarmEvent]:
     pipeline, book = after.pipeline, after.pipeline.book
     events = [*pipeline.reconcile(now_ns), *book.orphans(now_ns)]
     outputs = [output.id for output in after.site.outputs]
-    over = ended([alarm.id for alarm in book.alarms()], after.change, after.moves.kept, outputs)
+    notifiers = [notifier.id for notifier in after.site.notifiers]
+    over = ended([alarm.id for alarm in book.alarms()], after.change, after.moves.kept, outputs, notifiers)
     for alarm, why in over.items():
         events += book.system(alarm, active=False, why=why, now_ns=now_ns)
     return [*events, *book.note(f"site file reloaded: {after.change.words}", now_ns, who)]

@@ -152,7 +152,6 @@ class _Queue:
 
     items: deque[Item] = field(default_factory=deque)
     came_ns: deque[int] = field(default_factory=lambda: deque(maxlen=FLOOD + 1))
-    number: int = 0
     unnamed: int = 0
 
 
@@ -168,12 +167,14 @@ class Desk:
 
     Attributes:
         position: Number of the last event taken.
+        newest: Number of the newest item, 0 before the first.
+        newest_urgent: Number of the newest urgent one.
     """
 
     def __init__(
         self, notifier: str, routes: Sequence[Route], zone: tzinfo, *, digest_s: float = 10.0, per_minute: int = 20
     ) -> None:
-        self.position = 0
+        self.position = self.newest = self.newest_urgent = 0
         self._own = f"system/notifier/{notifier}"
         self._routes = routes
         self._zone = zone
@@ -186,6 +187,13 @@ class Desk:
         self._now_ns = 0
 
     # What happens
+
+    def forget(self, position: int) -> None:
+        """Begin anew behind an event: follow nothing, tell nothing of what was before."""
+        self.position = position
+        self._standing.clear()
+        self._due.clear()
+        self._queue = _Queue()
 
     def take(self, event: AlarmEvent, now_ns: int) -> None:
         """Take the next event of the journal."""
@@ -263,8 +271,10 @@ class Desk:
 
     def _put(self, item: Item) -> None:
         queue = self._queue
-        queue.number += 1
-        queue.items.append(Item(item.occasion, item.event, item.since_ns, item.at_ns, queue.number))
+        self.newest += 1
+        if item.urgent:
+            self.newest_urgent = self.newest
+        queue.items.append(Item(item.occasion, item.event, item.since_ns, item.at_ns, self.newest))
         queue.came_ns.append(self._now_ns)
         if len(queue.items) > WAITING_MAX:
             queue.unnamed += 1
@@ -368,8 +378,8 @@ class Desk:
                 if event is None:
                     self._queue.unnamed += 1
                     continue
-                self._queue.number += 1
-                self._queue.items.append(Item(Occasion(occasion), event, since_ns, at_ns, self._queue.number))
+                self.newest += 1
+                self._queue.items.append(Item(Occasion(occasion), event, since_ns, at_ns, self.newest))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no state of a notifier: {error}") from error
 

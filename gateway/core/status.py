@@ -126,3 +126,30 @@ class OutputStatus(msgspec.Struct, frozen=True, kw_only=True):
     alarms: int
     last_ns: int
     reason: str = ""
+
+
+class NotifierStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How one way to tell people is doing.
+
+    Attributes:
+        id: The notifier's id.
+        type: The plugin name.
+        up: The last attempt succeeded, or there has been none.
+        sent: Messages that the channel took since the start.
+        failed: Messages that it refused for ever since the start.
+        waiting: Alarms and answers that still have to be told.
+        last_ns: When it last took a message, 0 where never since the start.
+        reason: Why the last attempt failed, or empty.
+        health: `unknown` (nothing sent since the start), `ok`, `busy` (the channel takes no more in this minute) or
+            `failing`.
+    """
+
+    id: str
+    type: str
+    up: bool
+    sent: int
+    failed: int
+    waiting: int
+    last_ns: int
+    reason: str
+    health: str
