@@ -9,6 +9,7 @@ export const FIRST: Record<string, Page> = { now: Now };
 export const LATER: Record<string, Load> = {
   channels: () => import("../pages/channels/channels"),
   point: () => import("../pages/point/point"),
+  alarm: () => import("../pages/point/alarm"),
   journal: () => import("../pages/journal/journal"),
   handover: () => import("../pages/handover/handover"),
   system: () => import("../pages/system/system"),

@@ -1,6 +1,6 @@
 // All measured values in one table: what is abnormal stands out, everything else is grey.
 import { signal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { href } from "../../app/route";
 import { isAside, isUnacked, link, quality, table, tick, value } from "../../live/state";
 import type { Alarm, Channels as Columns } from "../../live/types";
@@ -47,17 +47,9 @@ type Line = { row: number } | { area: string; count: number; open: number };
 /** Page `channels`: every measured value. */
 export default function ChannelsPage({ query }: { rest: string; query: URLSearchParams }) {
   const t = words();
-  const box = useRef<HTMLInputElement>(null);
   const columns = table.value?.columns;
   useEffect(wantLimits, []);
   useEffect(() => { if (query.has("area")) area.value = query.get("area")!; if (query.has("find")) find.value = query.get("find")!; }, [query.toString()]);
-  useEffect(() => {
-    const key = (e: KeyboardEvent): void => {
-      if (e.key === "/" && !(e.target as Element).closest("input, textarea, select, dialog")) { e.preventDefault(); box.current?.focus(); box.current?.select(); }
-    };
-    addEventListener("keydown", key);
-    return () => removeEventListener("keydown", key);
-  }, []);
   const texts_ = useMemo(() => (columns ? searched(columns) : []), [columns, lang.value]);
   // What depends on values is looked at again each second, everything else only when it changes.
   const moment = only.value === "bad" || order.value.by === "range" ? tick.value : 0;
@@ -73,7 +65,7 @@ export default function ChannelsPage({ query }: { rest: string; query: URLSearch
     <section class="channels">
       <h1 class="hidden-text">{t.title}</h1>
       <div class="channels-bar">
-        <label class="channels-find"><Icon name="search" size={16} /><input ref={box} type="search" value={find.value} placeholder={`${t.find}  /`} aria-label={t.find} autocomplete="off" spellcheck={false}
+        <label class="channels-find"><Icon name="search" size={16} /><input data-filter type="search" value={find.value} placeholder={`${t.find}  /`} aria-label={t.find} autocomplete="off" spellcheck={false}
           onInput={(e) => { find.value = e.currentTarget.value; }} onKeyDown={(e) => { if (e.key === "Escape") { find.value = ""; e.currentTarget.blur(); } }} /></label>
         <select value={area.value} aria-label={t.area} onChange={(e) => { area.value = e.currentTarget.value; }}>
           <option value="">{t.all}</option>
