@@ -71,9 +71,10 @@ function Row({ one, chosen }: { one: Case; chosen: boolean }) {
 }
 
 function titleOf(one: Case): string {
-  const [rule = "", ...words] = either(one.title, one.title_zh).split(": ");
+  const title = either(one.title, one.title_zh) || one.alarm || one.id;
   // The words of an alarm begin with its instrument, which stands below.
-  return words.length && (rule === one.instrument || rule === one.channel) ? words.join(": ") : either(one.title, one.title_zh) || one.alarm || one.id;
+  const [, first = "", words = ""] = /^([^:：]+)[:：]\s*(.+)$/.exec(title) ?? [];
+  return words && (first === one.instrument || first === one.channel) ? words : title;
 }
 
 function One({ id }: { id: string }) {
@@ -93,11 +94,11 @@ function One({ id }: { id: string }) {
     <article class="case-detail">
       <Back />
       <div class="pane case-card">
-        <header class="case-title">
+        <div class="case-title">
           <Mark priority={one.priority} hollow={one.over || one.state === "closed"} size={32} />
           <div class="grow"><h1>{titleOf(one)}</h1><p class="dim">{[areaName(one.area), one.channel ? channelName(one.channel) : one.instrument].filter(Boolean).join(" · ")}</p></div>
           <div class="case-since">{one.state === "closed" ? <span class="case-closed">{words.closedState}</span> : <strong><Age since={one.opened_at} /></strong>}<span class="dim small"><Time at={one.opened_at} long /></span></div>
-        </header>
+        </div>
         <div class="case-facts">
           {alarm
             ? <p><span class="dim">{words.stands}</span> <b class="case-value">{link.value === "lost" ? GONE : shownValue(alarm).text || alarm.level}</b> {alarm.unit}{alarm.limit !== null && <span class="dim"> {side(alarm)} {limitText(alarm)}</span>}</p>

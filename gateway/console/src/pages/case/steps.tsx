@@ -8,6 +8,7 @@ import type { Case, Outcome, Step } from "../../live/types";
 import { reason, Refused, useOrder, type Ordering } from "../../parts/order";
 import { clock, span } from "../../parts/time";
 import { doneAt, leftMs, OUTCOMES, pressing, useCase } from "./data";
+import { either } from "../../text";
 import { t } from "./words";
 import "./steps.css";
 
@@ -84,11 +85,17 @@ function StepLine({ one, place }: { one: Case; place: Place }) {
     case "arrive": return one.arrived_at ? <p>{one.assignee}</p> : null;
     case "act": return one.actions.length ? (
       <ul class="case-actions">
-        {one.actions.map((each, k) => <li key={k}><time>{clock(each.at)}</time> <span>{each.text}</span> <small>{each.by || words.gateway}</small></li>)}
+        {one.actions.map((each, k) => <li key={k}><time>{clock(each.at)}</time> <span>{each.by ? each.text : spokenPart(each.text)}</span> <small>{each.by || words.gateway}</small></li>)}
       </ul>) : null;
     case "report": return one.outcome ? <p><b>{words[one.outcome]}</b>{one.note && ` · ${one.note}`}</p> : null;
     case "archive": return one.closed_at ? <p>{one.closed_by === "gateway" ? words.gateway : one.closed_by}</p> : null;
   }
+}
+
+/** The gateway's own lines are written in both languages. */
+function spokenPart(text: string): string {
+  const [en = "", zh = ""] = text.split(" / ");
+  return either(en, zh);
 }
 
 function StepTime({ one, place }: { one: Case; place: Place }) {
@@ -171,7 +178,7 @@ function Next({ one }: { one: Case }) {
   );
   const buttons = [
     unreceived && button("receive", words.doReceive, () => void order.give(() => post(`alarms/${part(one.alarm)}/acknowledge`, { seen: alarm.seq }))),
-    button("dispatch", words.doDispatch, () => setForm("dispatch")),
+    button("dispatch", one.dispatched_at ? words.doAgain : words.doDispatch, () => setForm("dispatch")),
     !one.arrived_at && button("arrive", one.assignee ? words.doArrive : words.doMine, () => void give("arrive", {})),
     button("act", words.doAct, () => setForm("act")),
     button("close", words.doClose, () => setForm("close")),
