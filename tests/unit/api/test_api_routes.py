@@ -58,6 +58,19 @@ ROLES = {
     ("POST", f"{V1}/commissioning/scan/stop"): Role.ENGINEER,
     ("POST", f"{V1}/commissioning/read"): Role.ENGINEER,
     ("POST", f"{V1}/commissioning/guess"): Role.ENGINEER,
+    ("GET", f"{V1}/session"): Role.NOBODY,
+    ("POST", f"{V1}/session"): Role.NOBODY,
+    ("DELETE", f"{V1}/session"): Role.NOBODY,
+    ("POST", f"{V1}/session/password"): Role.VIEWER,
+    ("POST", f"{V1}/setup"): Role.NOBODY,
+    ("GET", f"{V1}/accounts"): Role.ADMINISTRATOR,
+    ("POST", f"{V1}/accounts"): Role.ADMINISTRATOR,
+    ("POST", f"{V1}/accounts/{{name}}/sign-out"): Role.ADMINISTRATOR,
+    ("PATCH", f"{V1}/accounts/{{name}}"): Role.ADMINISTRATOR,
+    ("DELETE", f"{V1}/accounts/{{name}}"): Role.ADMINISTRATOR,
+    ("GET", f"{V1}/tokens"): Role.ADMINISTRATOR,
+    ("POST", f"{V1}/tokens"): Role.ADMINISTRATOR,
+    ("DELETE", f"{V1}/tokens/{{name}}"): Role.ADMINISTRATOR,
 }
 
 
@@ -68,7 +81,7 @@ class Site:
         self.gateway = MemoryGateway(clock=ManualClock())
         self.tokens = {
             role: self.gateway.tokens.add(new_token()[0], f"{role.name.lower()} zhang", role.name.lower())
-            for role in (Role.VIEWER, Role.OPERATOR, Role.ENGINEER)
+            for role in (Role.VIEWER, Role.OPERATOR, Role.ENGINEER, Role.ADMINISTRATOR)
         }
         self.api: Api = create_api(self.gateway)
         transport = httpx.ASGITransport(self.api, raise_app_exceptions=False, client=("192.0.2.7", 1))
@@ -110,11 +123,15 @@ async def test_every_route_times_every_role_gives_what_the_table_says(site: Site
     site.gateway.judge(0, Level.HIGH)
     # An endless stream cannot be read to its end: closed, it answers 503 to whom it would have served.
     site.api.close()
+    await site.gateway.people.make("test", "li", "", "viewer", "long enough 1")
+    await site.gateway.people.make_token("test", "plc", "viewer", "0" * 64)
+    names = {"accounts": "li", "tokens": "plc"}
     for (method, path), least in ROLES.items():
-        where = path.format(alarm_id=ALARM, channel_id="gd-00.ch4")
+        named = next((name for group, name in names.items() if group in path), "")
+        where = path.format(alarm_id=ALARM, channel_id="gd-00.ch4", name=named)
         for role in Role:
             answer = await site.client.request(
-                method, where, headers=site.headers(role), json={} if method == "POST" else None
+                method, where, headers=site.headers(role), json={} if method in ("POST", "PATCH") else None
             )
             expected = {401} if role is Role.NOBODY and least > role else {403} if role < least else None
             got = answer.status_code
