@@ -44,7 +44,10 @@ PAGE = 500
 class Events(Protocol):
     """The journal as it is published; the recorder."""
 
-    published: int
+    @property
+    def published(self) -> int:
+        """Number of the newest event that may be told, 0 before the first."""
+        ...
 
     def follow(self, after: int | None) -> AsyncIterator[AlarmEvent | None]:
         """Yield events after a number, then new ones; None at least once a second."""

@@ -1,0 +1,176 @@
+"""The notifiers: how each way to tell people is doing, who is told of what, and a trial message on request."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from fastapi import Request, Response
+
+from gateway.api.access import Role
+from gateway.api.payloads import View, moment
+from gateway.api.problems import ProblemError
+from gateway.api.replies import body_of, caller_of, reply
+from gateway.core.alarm import AlarmEvent, EventKind
+from gateway.core.clock import Clock, rfc3339
+from gateway.core.status import NotifierStatus
+from gateway.messenger import Tried
+
+
+class Notified(Protocol):
+    """The notifiers of the running gateway."""
+
+    def status(self) -> list[NotifierStatus]:
+        """Return how each is doing."""
+        ...
+
+    def routes(self) -> list[dict[str, Any]]:
+        """Return the routes as written."""
+        ...
+
+    async def try_out(self, notifier: str, who: str) -> Tried | None:
+        """Send a trial message; None where there is no such notifier."""
+        ...
+
+
+class Notifying(Protocol):
+    """What is needed of the running gateway."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        ...
+
+    @property
+    def notifications(self) -> Notified:
+        """The notifiers."""
+        ...
+
+    async def record(self, event: AlarmEvent) -> AlarmEvent:
+        """Journal what changes no alarm."""
+        ...
+
+
+class NotifierView(View):
+    """How one way to tell people is doing; `health` is `unknown`, `ok`, `busy` or `failing`."""
+
+    id: str
+    type: str
+    up: bool
+    sent: int
+    failed: int
+    waiting: int
+    last_at: str | None
+    reason: str
+    health: str
+
+
+class RouteView(View):
+    """Who is told of which alarms, when; as the site file says it."""
+
+    to: list[str]
+    areas: list[str]
+    priorities: list[int]
+    alarms: list[str]
+    days: list[str]
+    from_: str | None = msgspec.field(name="from")
+    until: str | None
+    after_s: float
+    repeat_s: float | None
+    ends: bool
+
+
+class Notifiers(View):
+    """All notifiers, and the routes that lead to them."""
+
+    time: str
+    notifiers: list[NotifierView]
+    routes: list[RouteView]
+
+
+class NotifierTried(View):
+    """Whether a trial message was taken, and the channel's words or what to do."""
+
+    ok: bool
+    detail: str
+
+
+class TryOrder(View, forbid_unknown_fields=True):
+    """An order to send a trial message; it has no contents."""
+
+
+_nothing = msgspec.json.Decoder(TryOrder)
+
+ANSWERS = (Notifiers, NotifierTried)
+ORDERS = (TryOrder,)
+
+
+class NotifierRoute(NamedTuple):
+    """One route: below `/api/v1/`, what carries it out, who may, its answer, and its order or None."""
+
+    path: str
+    call: Callable[..., Any]
+    role: Role
+    answer: type
+    order: type | None
+
+
+class NotifierRoutes:
+    """The routes of notifiers.
+
+    Args:
+        gateway: Where everything comes from.
+    """
+
+    def __init__(self, gateway: Notifying) -> None:
+        self._gateway = gateway
+
+    def all(self) -> Sequence[NotifierRoute]:
+        """Return the routes."""
+        return (
+            NotifierRoute("notifiers", self.notifiers, Role.VIEWER, Notifiers, None),
+            NotifierRoute("notifiers/{notifier_id}/test", self.try_notifier, Role.ENGINEER, NotifierTried, TryOrder),
+        )
+
+    async def notifiers(self, request: Request) -> Response:
+        """List the ways to tell people and how they are doing, and who is told of what."""
+        notifications = self._gateway.notifications
+        view = Notifiers(
+            time=rfc3339(self._gateway.clock.now_ns()),
+            notifiers=[_view(one) for one in notifications.status()],
+            routes=[msgspec.convert(route, RouteView) for route in notifications.routes()],
+        )
+        return await reply(request, view)
+
+    async def try_notifier(self, request: Request, notifier_id: str) -> Response:
+        """Send a trial message now; it says that it is one. What became of it is journalled."""
+        await body_of(request, _nothing)
+        who = caller_of(request).name
+        tried = await self._gateway.notifications.try_out(notifier_id, who)
+        if tried is None:
+            raise ProblemError(404, f"there is no notifier {notifier_id!r}")
+        outcome = "taken" if tried.ok else "not taken"
+        await self._gateway.record(
+            AlarmEvent(
+                seq=0,
+                kind=EventKind.NOTE,
+                time_ns=self._gateway.clock.now_ns(),
+                who=who,
+                why=f"trial message through {notifier_id}: {outcome}: {tried.detail}",
+                why_zh=f"经 {notifier_id} 发送测试消息：{'成功' if tried.ok else '失败'}：{tried.detail}",
+            )
+        )
+        return await reply(request, NotifierTried(ok=tried.ok, detail=tried.detail))
+
+
+def _view(status: NotifierStatus) -> NotifierView:
+    return NotifierView(
+        id=status.id,
+        type=status.type,
+        up=status.up,
+        sent=status.sent,
+        failed=status.failed,
+        waiting=status.waiting,
+        last_at=moment(status.last_ns),
+        reason=status.reason,
+        health=status.health,
+    )
