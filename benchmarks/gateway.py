@@ -15,7 +15,7 @@ import psutil
 
 from benchmarks.peers import ended
 from gateway.api.access import new_token
-from gateway.store.tokens import open_tokens
+from gateway.store.people import open_people
 
 ROOT = Path(__file__).parent.parent
 Report = dict[str, Any]
@@ -87,7 +87,7 @@ def gateway(site: dict[str, Any], folder: Path, *arguments: str) -> Iterator[Gat
 def access(data: Path) -> str:
     """Make a data folder and return a token for the API of the gateway that will use it."""
     token, digest = new_token()
-    with open_tokens(data / "journal.db") as tokens:
+    with open_people(data / "journal.db") as (_, tokens):
         tokens.add_token("benchmark", "viewer", digest, time.time_ns())
     return token
 
