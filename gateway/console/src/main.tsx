@@ -1,12 +1,12 @@
+import "./look/tokens.css";
+import "./look/base.css";
+import "./app/look";
 import { render } from "preact";
 import { lookWho } from "./api";
 import { App } from "./app/app";
 import { listen } from "./app/sound";
 import { connect } from "./live/stream";
 import { lang, speak } from "./text";
-import "./app/look";
-import "./look/tokens.css";
-import "./look/base.css";
 
 speak(lang.value);
 listen();

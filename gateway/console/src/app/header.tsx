@@ -97,7 +97,7 @@ function Counts() {
       {counts.value.map(({ priority, unacked, open }) => (
         <button key={priority} type="button" class={`shell-count${unacked ? " shell-count-new" : ""}${open ? "" : " shell-count-none"}`} aria-pressed={level.value === priority}
           aria-label={`${priority}: ${unacked} ${t.unacked} ${t.of} ${open} ${t.open}`} onClick={() => filterLevel(priority)}>
-          <Mark priority={priority} size={20} silent /><b>{lost ? "—" : unacked}</b><small>/{lost ? "—" : open}</small>
+          <Mark priority={priority} size={20} silent /><b>{lost ? "—" : phone.value && unacked > 99 ? "99+" : unacked}</b><small>/{lost ? "—" : open}</small>
         </button>
       ))}
     </div>

@@ -12,10 +12,9 @@ import { Act } from "./list";
 import { LazySteps, LazyTrend } from "./lazy";
 import { words } from "./words";
 
-export function Detail({ alarm }: { alarm: Alarm }) {
+export function Detail({ alarm, controls = true }: { alarm: Alarm; controls?: boolean }) {
   const t = words();
   const said = about(alarm);
-  const orders = canOrder();
   void tick.value;
   return (
     <section class="now-detail pane" aria-label={t.detail}>
@@ -34,6 +33,15 @@ export function Detail({ alarm }: { alarm: Alarm }) {
         <Who alarm={alarm} />
         {alarm.channel && <LazyTrend key={`${alarm.id} ${alarm.raised_at}`} channel={alarm.channel} {...(alarm.raised_at ? { around: alarm.raised_at } : {})} height={180} />}
       </div>
+      {controls && <Acts alarm={alarm} />}
+    </section>
+  );
+}
+
+function Acts({ alarm }: { alarm: Alarm }) {
+  const t = words();
+  const orders = canOrder();
+  return (
       <div class="now-detail-acts">
         <Act alarm={alarm} big />
         {!isAside(alarm) && may("operator") && <button type="button" disabled={!orders} onClick={() => ask("shelve", [alarm.id])}>{t.shelve}<kbd>S</kbd></button>}
@@ -42,7 +50,6 @@ export function Detail({ alarm }: { alarm: Alarm }) {
         {alarm.channel && <a class="button quiet" href={href("point", alarm.channel)}>{t.point}<kbd>O</kbd></a>}
         <a class="button quiet" href={href("journal", "", { alarm: alarm.id })}>{t.journal}</a>
       </div>
-    </section>
   );
 }
 
@@ -53,7 +60,7 @@ function Figure({ alarm }: { alarm: Alarm }) {
   return (
     <div class="now-big">
       <span><b class={text === GONE ? "gone" : ""}>{text}</b> {alarm.unit}</span>
-      <small>{quality && quality !== "good" ? qualityWord(quality) : limit && `${side(alarm)} ${limit} ${alarm.unit}`}</small>
+      <small>{quality && quality !== "good" ? qualityWord(quality) : limit && `${alarm.level === "warning" ? words().limit : side(alarm)} ${limit} ${alarm.unit}`}</small>
     </div>
   );
 }
