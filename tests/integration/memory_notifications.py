@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 
 from gateway.alarms.book import AlarmBook
 from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import Clock
+from gateway.core.model import Channel
 from gateway.core.notice import Notice
 from gateway.core.plugin import PluginOptions
 from gateway.notifications import Notifications
-from gateway.site.plans import Destination
+from gateway.site.document import Document
+from gateway.site.plans import Destination, Site
+from gateway.site.schema import SiteFile
 
 
 class MemoryLedger:
@@ -109,4 +113,13 @@ def notifications(
     return made, told
 
 
-__all__ = ["MemoryEvents", "MemoryLedger", "Told", "destination", "notifications"]
+def site_of(file: SiteFile, channels: Sequence[Channel] = ()) -> Site:
+    """A site that nothing was read from."""
+    return Site(file, tuple(channels), (), (), (), (), {}, Document(Path("site.yaml"), {}, ""))
+
+
+def notifications_of(file: SiteFile, journal: list[AlarmEvent], book: AlarmBook, clock: Clock) -> Notifications:
+    """Notifications of a gateway that the API is tried with: one notifier, `duty`, whose channel keeps all."""
+    made, _ = notifications(MemoryEvents(journal), book, clock)
+    made.start(site_of(file), [(destination("duty"), Told())])
+    return made
