@@ -30,6 +30,7 @@ from gateway.flow.load import Load
 from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM
 from gateway.instruments import instrument_states
 from gateway.notifications import Notifications
+from gateway.orders import Orders
 from gateway.outgoing import UPLINK, Outgoing
 from gateway.outputs import Outputs
 from gateway.people.people import People, show_code
@@ -144,6 +145,7 @@ class App:
         self.cases = Cases(site.file.response, clock, lambda: self.book, tell, archive)
         self._outgoing = Outgoing(
             self.disk,
+        self.orders = Orders(lambda: self.book, clock, tell, self.recorder.committed)
             self.recorder,
             clock,
             site.file.site.gateway,

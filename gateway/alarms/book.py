@@ -300,10 +300,6 @@ class AlarmBook:
         self.next_seq += 1
         return event
 
-    def refused(self, who: str, why: str | Reason, now_ns: int) -> list[AlarmEvent]:
-        """Return one event that says what somebody ordered and must not, or could not."""
-        return [self._site_event(EventKind.REFUSED, one_line(who), _lines(why), now_ns)]
-
     def relearnt(self, channel: Channel, who: str, why: str, now_ns: int) -> list[AlarmEvent]:
         """Return one event that says who had a channel learned anew, and why."""
         event = self._site_event(EventKind.RELEARNT, one_line(who), Reason(one_line(why), one_line(why)), now_ns)
@@ -389,6 +385,16 @@ class AlarmBook:
     def known(self, alarm: str) -> bool:
         """Whether there is such an alarm, also one that has never had an event."""
         return alarm in self._sources
+
+    def alarms_of(self, *, instrument: str = "", area: str = "") -> list[str]:
+        """Return the ids of the alarms of an instrument or an area, in the order of the site file.
+
+        What judges channels of several instruments together is no one instrument's, and stays in service with the
+        others.
+        """
+        if area:
+            return [rule.id for rule in self._rules if rule.area == area]
+        return [rule.id for rule in self._rules if {channel.instrument for channel in rule.judges} == {instrument}]
 
     def running_suppressions(self) -> list[tuple[Suppression, int]]:
         """Return the suppressions that hold now, each with when it ends by itself, 0 where it does not."""

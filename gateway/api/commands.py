@@ -5,12 +5,14 @@ from typing import Annotated
 import msgspec
 from fastapi import Request, Response
 
-from gateway.api.access import Role
+from gateway.api.access import Caller, Role
 from gateway.api.face import Gateway
-from gateway.api.payloads import CommandDone, ReloadDone, View, event_view
-from gateway.api.problems import ProblemError
+from gateway.api.payloads import AlarmView, CommandDone, ReloadDone, View, alarm_view, event_view
+from gateway.api.problems import ProblemError, status_of
 from gateway.api.replies import body_of, caller_of, reply
 from gateway.core.alarm import Command, Verb
+from gateway.core.errors import CommandRefusedError
+from gateway.core.model import Reason
 
 ROLES = {
     Verb.ACKNOWLEDGE: Role.OPERATOR,
@@ -24,16 +26,25 @@ ROLES = {
 
 _DAY_S = 86_400
 
+Why = Annotated[
+    str, msgspec.Meta(max_length=500, description="The reason; shelving, out of service and relearning need one.")
+]
+Duration = Annotated[
+    float,
+    msgspec.Meta(ge=0, le=366 * _DAY_S, description="How long to shelve, or how long the permit runs, in seconds."),
+]
+SeenEvent = Annotated[
+    int,
+    msgspec.Meta(ge=0, description="Number of the alarm's event on the giver's screen; 0 where there is none."),
+]
+
 
 class Order(View, forbid_unknown_fields=True):
     """The body of every command; all of it may be left out where the verb needs none of it."""
 
-    why: Annotated[
-        str, msgspec.Meta(max_length=500, description="The reason; shelving, out of service and relearning need one.")
-    ] = ""
-    duration_s: Annotated[float, msgspec.Meta(ge=0, le=30 * _DAY_S, description="How long to shelve, in seconds.")] = (
-        0.0
-    )
+    why: Why = ""
+    duration_s: Duration = 0.0
+    seen: SeenEvent = 0
 
 
 _decoder = msgspec.json.Decoder(Order)
@@ -70,7 +81,7 @@ class Commands:
         return await self._carry_out(request, Verb.UNSHELVE, alarm_id)
 
     async def out_of_service(self, request: Request, alarm_id: str) -> Response:
-        """Take an alarm out for maintenance; needs a reason and never ends by itself."""
+        """Take an alarm out for maintenance, or prolong that; needs a permit and its end, and never ends by itself."""
         return await self._carry_out(request, Verb.OUT_OF_SERVICE, alarm_id)
 
     async def return_to_service(self, request: Request, alarm_id: str) -> Response:
@@ -93,9 +104,34 @@ class Commands:
         order = await body_of(request, _decoder)
         if verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE, Verb.RELEARN) and not order.why.strip():
             raise ProblemError(422, f"why: {verb} needs a reason")
-        if verb is Verb.SHELVE and not order.duration_s:
-            raise ProblemError(422, "duration_s: shelve needs a time in seconds")
-        who = caller_of(request).name
-        command = Command(verb=verb, alarm=alarm, who=who, why=order.why, duration_s=order.duration_s, channel=channel)
-        events = await self._gateway.command(command)
-        return await reply(request, CommandDone(events=[event_view(event) for event in events]))
+        if verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE) and not order.duration_s:
+            raise ProblemError(422, f"duration_s: {verb} needs a time in seconds")
+        caller = caller_of(request)
+        command = Command(
+            verb=verb,
+            alarm=alarm,
+            who=caller.name,
+            why=order.why,
+            duration_s=order.duration_s,
+            channel=channel,
+            role=caller.role.name.lower(),
+            seen=order.seen,
+        )
+        try:
+            events = await self._gateway.command(command)
+        except CommandRefusedError as refusal:
+            note_refusal(self._gateway, caller, verb, str(refusal))
+            # Whoever was refused sees at once how the alarm stands, and need not ask.
+            raise ProblemError(status_of(refusal), str(refusal), alarm=self._truth(alarm)) from refusal
+        return await reply(
+            request, CommandDone(events=[event_view(event) for event in events], alarm=self._truth(alarm))
+        )
+
+    def _truth(self, alarm: str) -> AlarmView | None:
+        found = self._gateway.orders.alarm(alarm) if alarm else None
+        return None if found is None else alarm_view(found)
+
+
+def note_refusal(gateway: Gateway, caller: Caller, verb: Verb, reason: str) -> None:
+    """Journal what somebody ordered in vain."""
+    gateway.people.audit.refused(caller.name, Reason(f"{verb}: {reason}", f"{verb}：{reason}"))

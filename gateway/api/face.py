@@ -13,6 +13,9 @@ from gateway.core.model import Channel, Float64, Int64, Rule, UInt8
 from gateway.core.plugin import Driver
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.people.people import People
+from gateway.figures import Figures
+from gateway.notifications import Notifications
+from gateway.orders import Orders
 from gateway.places import Places
 from gateway.site.schema import SiteFile
 
@@ -102,6 +105,8 @@ class Gateway(Protocol):
     @property
     def calibrations(self) -> CalibrationDuty:
         """The instruments' tests."""
+    orders: Orders
+    """Orders about many alarms, and questions about single ones."""
         ...
 
     @property

@@ -190,7 +190,7 @@ class Hub:
     def _learn(self) -> None:
         if len(self._fixed) > FIXED_MAX:
             self._fixed.clear()
-        self._fixed.update((a.id, Fixed(a.latching, a.response, a.delayed)) for a in self._gateway.alarms())
+        self._fixed.update((a.id, Fixed(*(getattr(a, name) for name in Fixed._fields))) for a in self._gateway.alarms())
 
     def _look(self) -> None:
         """Take the newest values and mark what changed; nobody sees it but through `take`."""

@@ -21,6 +21,8 @@ class Fixed(NamedTuple):
     latching: bool = False
     response: str = ""
     delayed: bool = False
+    response_zh: str = ""
+    note_required: bool = False
 
 
 UNKNOWN = Fixed()
@@ -61,6 +63,10 @@ class EventView(View):
     acked_by: str
     acked_at: str | None
     sounded: int
+    permit: str
+    permit_for: str
+    suppressed_by: str
+    follows: str
 
 
 class StreamEventView(EventView):
@@ -69,6 +75,8 @@ class StreamEventView(EventView):
     latching: bool = False
     response: str = ""
     delayed: bool = False
+    response_zh: str = ""
+    note_required: bool = False
 
 
 class AlarmView(StreamEventView, kw_only=True):
@@ -103,9 +111,10 @@ class ReloadDone(View):
 
 
 class CommandDone(View):
-    """The events that a command made; none where everything was already as ordered."""
+    """The events that a command made; none where everything was already as ordered. `alarm` is how it stands now."""
 
     events: list[EventView]
+    alarm: AlarmView | None = None
 
 
 class ChannelView(View):
@@ -335,7 +344,7 @@ def stream_event_view(event: AlarmEvent, fixed: Fixed) -> StreamEventView:
 
 def alarm_view(alarm: Alarm) -> AlarmView:
     """Return an alarm as the API says it."""
-    own = {name: getattr(alarm, name) for name in ("id", "silenced", "latching", "response", "delayed")}
+    own = {name: getattr(alarm, name) for name in ("id", "silenced", *Fixed._fields)}
     return AlarmView(**_event_fields(alarm.event), **own)
 
 

@@ -2,24 +2,33 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gateway.core.errors import CommandRefusedError, HazgateError, StorageError, UnknownAlarmError
+from gateway.api.payloads import AlarmView
+from gateway.core.errors import (
+    CommandRefusedError,
+    HazgateError,
+    IncompleteOrderError,
+    StorageError,
+    UnknownAlarmError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal (RFC 9457); `detail` is one sentence for the person who asked."""
+    """A refusal (RFC 9457); `detail` is one sentence for the person who asked, `alarm` how the alarm stands now."""
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
+    alarm: AlarmView | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProblemError(HazgateError):
@@ -29,27 +38,34 @@ class ProblemError(HazgateError):
         status: HTTP status.
         detail: One sentence that names the thing and the value.
         headers: Headers of the answer, e.g. `Retry-After`.
+        alarm: How the alarm stands that an order was about, or None.
     """
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None, *, alarm: AlarmView | None = None
+    ) -> None:
+        self.alarm = alarm
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
         super().__init__(detail)
 
 
-def body(status: int, detail: str) -> bytes:
+def body(status: int, detail: str, alarm: AlarmView | None = None) -> bytes:
     """Return a problem as JSON.
 
     >>> body(404, "no channel x")
     b'{"type":"about:blank","title":"Not Found","status":404,"detail":"no channel x"}'
     """
-    return msgspec.json.encode(Problem(title=HTTPStatus(status).phrase, status=status, detail=detail))
+    truth: Any = msgspec.UNSET if alarm is None else alarm
+    return msgspec.json.encode(Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, alarm=truth))
 
 
-def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def answer(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, alarm: AlarmView | None = None
+) -> Response:
     """Return a problem as a response."""
-    return Response(body(status, detail), status, dict(headers or {}), media_type=MEDIA_TYPE)
+    return Response(body(status, detail, alarm), status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -64,11 +80,18 @@ def install(app: FastAPI) -> None:
 
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return answer(error.status, error.detail, error.headers)
+    return answer(error.status, error.detail, error.headers, error.alarm)
 
 
 async def _on_refused(_: Request, error: Exception) -> Response:
-    return answer(404 if isinstance(error, UnknownAlarmError) else 409, str(error))
+    return answer(status_of(error), str(error))
+
+
+def status_of(error: Exception) -> int:
+    """Return the status of a refused order: not there, not whole, or not as things stand."""
+    if isinstance(error, UnknownAlarmError):
+        return 404
+    return 422 if isinstance(error, IncompleteOrderError) else 409
 
 
 async def _on_storage(_: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ from gateway.core.model import Channel, Level, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.places import Places
+from gateway.orders import Orders
 from gateway.site.document import Document
 from gateway.site.drawings import Drawings
 from gateway.site.plans import Site
@@ -109,6 +110,9 @@ class MemoryGateway:
         self.time_ns = np.full(channels, self.clock.now_ns())
         self.places = Places(None, Drawings)
         self.delay_s = 0.0
+        self.orders = Orders(lambda: self.book, self.clock, self.publish, self._on_disk)
+        self.notifications = notifications_of(self.site_file, self.journal, self.book, self.clock)
+        self.cases, self.figures = cases_and_figures(self, responds=responds)
         self.silent = False
         self.running: list[Running] = []
         self._news = asyncio.Event()
@@ -231,6 +235,10 @@ class MemoryGateway:
         return self.publish([self.book.number(event)])[0]
 
     async def reload(self, who: str = "") -> Reloaded:
+    @staticmethod
+    async def _on_disk(_: int) -> None:
+        """Everything is on this disk at once."""
+
         self.reloaded_by.append(who)
         return self.reloaded
 
