@@ -10,6 +10,7 @@ export const LATER: Record<string, Load> = {
   channels: () => import("../pages/channels/channels"),
   point: () => import("../pages/point/point"),
   alarm: () => import("../pages/point/alarm"),
+  plan: () => import("../pages/plan/plan"),
   journal: () => import("../pages/journal/journal"),
   handover: () => import("../pages/handover/handover"),
   system: () => import("../pages/system/system"),

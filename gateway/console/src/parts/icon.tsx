@@ -20,7 +20,7 @@ const PATHS = {
   moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z", globe: "M12 21.5a9.5 9.5 0 1 0-.01 0zM2.5 12h19M12 2.5c5.5 5.5 5.5 13.5 0 19c-5.5-5.5-5.5-13.5 0-19z",
   link: "M5 12.5a10 10 0 0 1 14 0M8 15.5a6 6 0 0 1 8 0M12 19v.01", cut: "M5 12.5a10 10 0 0 1 5-2.7M14 9.8a10 10 0 0 1 5 2.7M12 19v.01M4 4l16 16",
   pause: "M8 5v14M16 5v14",
-  plus: "M12 5v14M5 12h14", download: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 20h14", print: "M7 8V3.5h10V8M7 17H4V8h16v9h-3M7 14h10v6.5H7z",
+  plus: "M12 5v14M5 12h14", minus: "M5 12h14", download: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 20h14", print: "M7 8V3.5h10V8M7 17H4V8h16v9h-3M7 14h10v6.5H7z",
   out: "M14 4H5v16h9M10 12h10.5m-4-4 4 4-4 4", key: "M8 18a4 4 0 1 1 3.5-6H21v3.5h-3V12", edit: "M4 20l1-4.5L16.5 4l3.5 3.5L8.5 19zM14 6.5l3.5 3.5",
 } as const;
 export type IconName = keyof typeof PATHS;

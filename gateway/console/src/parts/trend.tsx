@@ -8,7 +8,7 @@ import { Icon } from "./icon";
 import { clock, millis, moment } from "./time";
 import "./trend.css";
 import type { Chart, Shown } from "./trend/chart";
-import { broken, type Curve, curveOf, type Detail, detailOf, historyOf, isBad, NOTHING, stretches, summary } from "./trend/data";
+import { broken, type Curve, curveOf, type Detail, detailOf, historyOf, isBad, NOTHING, periodOf, stretches, summary } from "./trend/data";
 import { GONE, levelWord, qualityWord, rowOf } from "./words";
 
 const words = texts({
@@ -35,13 +35,14 @@ function windowOf(around: string | undefined, span: number, nowS: number): { fro
   return to >= nowS ? { from: at - AROUND_S, to: Math.max(nowS, at + 60), live: true } : { from: at - AROUND_S, to, live: false };
 }
 
-interface Past { curve: Curve; detail: Detail; events: AlarmEvent[]; to: number }
+interface Past { curve: Curve; periodS: number; detail: Detail; events: AlarmEvent[]; to: number }
 
 async function past(channel: string, from: number, to: number): Promise<Past> {
   const [history, detail] = await Promise.all([historyOf(channel, from, to), detailOf(channel)]);
   const told = await Promise.all(detail.rules.slice(0, RULES_MAX).map(({ id }) =>
     get<{ events: AlarmEvent[] }>(`events?newest_first=true&limit=100&alarm=${encodeURIComponent(id)}`).catch(() => ({ events: [] }))));
-  return { curve: curveOf(history), detail, events: told.flatMap((one) => one.events), to };
+  const curve = curveOf(history);
+  return { curve, periodS: periodOf(curve), detail, events: told.flatMap((one) => one.events), to };
 }
 
 /** `span` in seconds; with `around` (when an alarm was raised) from ten minutes before it. `height` in px. */
@@ -78,8 +79,10 @@ export function Trend({ channel, around, span = AROUND_S, height = 220 }: { chan
     setFound((one) => (one && one.detail.rules.some(({ id }) => id === event.alarm) ? { ...one, events: [...one.events.slice(-500), event] } : one));
   }), [channel]);
 
+  const from = around ? period.from : (found?.to ?? period.to) - span;
+  const to = period.live ? Math.max(found?.to ?? 0, period.to) : period.to;
   const shown = useMemo<Shown | null>(() => found && {
-    ...broken(found.curve, 1), from: around ? period.from : found.to - span, to: period.live ? Math.max(found.to, period.to) : period.to,
+    ...broken(found.curve, found.periodS, from, to), from, to,
     alarms: stretches(found.events), limits: found.detail.rules.flatMap((rule) => rule.set_points ?? []),
     decimals: found.detail.decimals, unit: found.detail.unit, rangeLow: found.detail.range_low, rangeHigh: found.detail.range_high,
     close, around: around ? millis(around) / 1000 : null,

@@ -120,7 +120,7 @@ function State({ worst, named }: { worst: Alarm | undefined; named: string }) {
   const t = words();
   if (link.value === "lost") return <span class="dim">{t.no}</span>;
   if (!worst) return <span>{named === "good" ? t.normal : qualityWord(named)}</span>;
-  return <><span>{isAside(worst) ? stateWord(worst.state) : levelWord(worst.level)}</span>{worst.raised_at && <small>{t.since} {hours(worst.raised_at)} · <Age since={worst.raised_at} /></small>}</>;
+  return <><span>{isAside(worst) || worst.condition === "normal" ? stateWord(worst.state) : levelWord(worst.condition)}</span>{worst.raised_at && <small>{t.since} {hours(worst.raised_at)} · <Age since={worst.raised_at} /></small>}</>;
 }
 
 /** The set points in figures: a bar alone says them to nobody who cannot see it. */
@@ -134,7 +134,7 @@ function TrendPane({ channel, around }: { channel: string; around: string }) {
   const [span, setSpan] = useState<number>(around ? 0 : 600);
   return (
     <section class="pane">
-      <header>
+      <header class="point-trend-head">
         <h2>{t.trend}</h2>
         <div class="point-spans">
           {around && <button type="button" class="quiet" aria-pressed={span === 0} onClick={() => setSpan(0)}>{hours(around, false)} ± 10 min</button>}

@@ -42,12 +42,20 @@ export function curveOf(history: History): Curve {
 /** Longest silence between two readings that is not yet a gap. */
 const silence = (curve: Curve, periodS: number): number => (curve.byMinute ? 150 : Math.max(10, 3.5 * periodS));
 
+/** Seconds from one reading to the next, as they mostly come; 1 where there are too few to tell. */
+export function periodOf(curve: Curve): number {
+  const steps = curve.time.slice(1, 400).map((at, k) => at - curve.time[k]!).sort((a, b) => a - b);
+  return steps.length < 3 ? 1 : Math.max(0.1, steps[Math.floor(steps.length / 2)]!);
+}
+
 /** Put an empty place wherever readings are missing, so that no line is drawn across what nobody measured. */
-export function broken(curve: Curve, periodS: number): { curve: Curve; gaps: Gap[] } {
+export function broken(curve: Curve, periodS: number, fromS: number, toS: number): { curve: Curve; gaps: Gap[] } {
   const found: Curve = { time: [], low: [], mean: [], high: [], quality: [], byMinute: curve.byMinute };
   const longest = silence(curve, periodS);
   const gaps: Gap[] = [];
   const step = curve.byMinute ? 60 : periodS;
+  const first = curve.time[0], last = curve.time[curve.time.length - 1];
+  if (first !== undefined && first - fromS > longest) gaps.push({ from: fromS, to: first, quality: NOTHING });
   curve.time.forEach((at, k) => {
     const before = curve.time[k - 1];
     if (before !== undefined && at - before > longest) {
@@ -69,6 +77,7 @@ export function broken(curve: Curve, periodS: number): { curve: Curve; gaps: Gap
       else gaps.push({ from: at, to: until, quality });
     }
   });
+  if (last !== undefined && toS - last > longest) gaps.push({ from: last + step, to: toS, quality: NOTHING });
   return { curve: found, gaps };
 }
 
