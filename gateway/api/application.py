@@ -7,9 +7,11 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.api import cases as case_routes
 from gateway.api import commissioning_payloads as asked
 from gateway.api import instruments, payloads, people, plans, problems, session
 from gateway.api.access import COOKIE, Access, Role
+from gateway.api.cases import CaseRoutes
 from gateway.api.commands import ROLES, Commands, Order
 from gateway.api.commissioning import Commissioning
 from gateway.api.face import Gateway
@@ -83,6 +85,7 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     _add_commissioning(app, commission, access)
     _add_plans(app, PlanRoutes(gateway), access)
     _add_instruments(app, InstrumentRoutes(gateway), access)
+    _add_cases(app, CaseRoutes(gateway), access)
     _add_people(app, [*SessionRoutes(gateway, access).all(), *PeopleRoutes(gateway, access).all()], access)
     _add_pages(app)
     return Api(app, hub, commission)
@@ -202,6 +205,15 @@ def _add_instruments(app: FastAPI, routes: InstrumentRoutes, access: Access) -> 
         _add(app, access, f"{PREFIX}/{path}", call, role, **more)
 
 
+def _add_cases(app: FastAPI, routes: CaseRoutes, access: Access) -> None:
+    for path, call, role, answer, order in routes.all():
+        more: dict[str, Any] = {"refusals": {404: "There is no such case."}}
+        more |= {"media_type": "image/jpeg"} if answer is None else {"answers": (answer,)}
+        if order is not None:
+            more |= {"methods": ["POST"], "extra": {"requestBody": {"required": True, "content": _json(order)}}}
+        _add(app, access, f"{PREFIX}/{path}", call, role, **more)
+
+
 def _add_people(app: FastAPI, routes: list[Route], access: Access) -> None:
     """Add signing in and out, accounts and tokens."""
     slowed = {401: "Not known here.", 429: "Too many wrong attempts.", 503: "Too many sign in at this moment."}
@@ -286,6 +298,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         Order,
         *instruments.ANSWERS,
         *instruments.ORDERS,
+        *case_routes.ANSWERS,
+        *case_routes.ORDERS,
         *session.ANSWERS,
         *session.ORDERS,
         *people.ANSWERS,

@@ -7,11 +7,13 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from gateway.calibration import CalibrationDuty
+from gateway.cases import Cases
 from gateway.core.alarm import Alarm, AlarmEvent, Command
 from gateway.core.clock import Clock
 from gateway.core.model import Channel, Float64, Int64, Rule, UInt8
 from gateway.core.plugin import Driver
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
+from gateway.figures import Figures
 from gateway.people.people import People
 from gateway.figures import Figures
 from gateway.notifications import Notifications
@@ -97,6 +99,10 @@ class Gateway(Protocol):
 
     clock: Clock
     tokens: Tokens
+    cases: Cases
+    """What is done about alarms."""
+    figures: Figures
+    """How alarms load people."""
     people: People
     """Accounts, sessions, and what is noted of people in the journal."""
     table: int

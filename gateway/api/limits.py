@@ -9,6 +9,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.api.problems import ProblemError, answer
 
 BODY_MAX = 64 * 1024
+LARGE_MAX: Final = {
+    "/api/v1/problems": 80 * 1024,
+    **dict.fromkeys(("/api/v1/orders", "/api/v1/out-of-service", "/api/v1/return-to-service"), 4 << 20),
+}
+"""Bodies that may be larger: a photo of 48 KiB in base64, with what was seen; a list of 20,000 alarms, which is read
+only when it is known who sends it."""
 ANSWER_S = 10.0
 
 HEADERS: Final = {
@@ -25,6 +31,8 @@ HEADERS: Final = {
 class Limits:
     """ASGI middleware: 413 beyond 64 KiB of body, 503 where no answer has begun after 10 s, strict headers on all.
 
+    A report with a photo may have 80 KiB.
+
     Args:
         app: The application behind it.
         answer_s: Seconds until an answer must have begun.
@@ -39,10 +47,10 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(receive, send)
+        exchange = _Exchange(receive, send, LARGE_MAX.get(scope["path"], BODY_MAX))
         try:
-            if _announced(scope) > BODY_MAX:
-                raise _TOO_LARGE
+            if _announced(scope) > exchange.size_max:
+                raise exchange.too_large
             async with asyncio.timeout(self._answer_s) as exchange.deadline:
                 await self._app(scope, exchange.receive, exchange.send)
         except ProblemError as error:
@@ -55,9 +63,6 @@ class Limits:
             await answer(503, detail, {"Retry-After": "5"})(scope, receive, exchange.send)
 
 
-_TOO_LARGE: Final = ProblemError(413, f"the body is larger than {BODY_MAX} bytes", {"Connection": "close"})
-
-
 def _announced(scope: Scope) -> int:
     length = dict(scope["headers"]).get(b"content-length", b"0")
     return int(length[:12]) if length.isdigit() else 0
@@ -66,9 +71,10 @@ def _announced(scope: Scope) -> int:
 class _Exchange:
     """One request and its answer, counted."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, size_max: int) -> None:
         self._receive = receive
         self._send = send
+        self.size_max = size_max
         self._size = 0
         self.begun = False
         self.deadline: asyncio.Timeout | None = None
@@ -76,9 +82,13 @@ class _Exchange:
     async def receive(self) -> Message:
         message = await self._receive()
         self._size += len(message.get("body", b""))
-        if self._size > BODY_MAX:
-            raise _TOO_LARGE
+        if self._size > self.size_max:
+            raise self.too_large
         return message
+
+    @property
+    def too_large(self) -> ProblemError:
+        return ProblemError(413, f"the body is larger than {self.size_max} bytes", {"Connection": "close"})
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

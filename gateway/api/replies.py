@@ -9,7 +9,6 @@ import msgspec
 from fastapi import Request, Response
 
 from gateway.api.access import Access, Caller, Role
-from gateway.api.payloads import View
 from gateway.api.problems import ProblemError
 
 T = TypeVar("T")
@@ -19,7 +18,7 @@ THREAD_FROM = 64 * 1024
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
-async def reply(request: Request, payload: View) -> Response:
+async def reply(request: Request, payload: msgspec.Struct) -> Response:
     """Return a payload as JSON; not-a-number becomes null."""
     return await packed(request, msgspec.json.encode(payload), "application/json")
 

@@ -25,6 +25,7 @@ from gateway.site.document import Document
 from gateway.site.drawings import Drawings
 from gateway.site.plans import Site
 from gateway.site.schema import SiteFile, SiteSection
+from tests.integration.memory_cases import cases_and_figures
 from tests.integration.memory_people import MemoryPeople
 
 KINDS = (("ch4", "%LEL", 1, 10.0), ("temperature", "°C", 1, 60.0), ("co", "ppm", 0, 24.0))
@@ -87,7 +88,7 @@ class MemoryTokens:
 class MemoryGateway:
     """Satisfies `gateway.api.face.Gateway`."""
 
-    def __init__(self, channels: int = 6, clock: Clock | None = None) -> None:
+    def __init__(self, channels: int = 6, clock: Clock | None = None, *, responds: bool = False) -> None:
         self.clock: Clock = clock or SystemClock()
         self.tokens = MemoryTokens()
         self.people = MemoryPeople(self.clock, lambda event: self.publish([self.book.number(event)]))
@@ -105,6 +106,7 @@ class MemoryGateway:
         self.channels: Sequence[Channel] = tuple(channel(row) for row in range(channels))
         self.book = AlarmBook([rule(each) for each in self.channels])
         self.journal: list[AlarmEvent] = []
+        self.cases, self.figures = cases_and_figures(self, responds=responds)
         self.value = np.full(channels, 1.0)
         self.quality = np.zeros(channels, np.uint8)
         self.time_ns = np.full(channels, self.clock.now_ns())
@@ -120,7 +122,7 @@ class MemoryGateway:
     # What a test does to it
 
     def publish(self, events: Sequence[AlarmEvent]) -> list[AlarmEvent]:
-        self.journal.extend(events)
+        self.journal.extend(self.figures.follow(self.cases.follow(events)))
         self._news.set()
         self._news = asyncio.Event()
         return list(events)

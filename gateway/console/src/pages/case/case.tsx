@@ -1,6 +1,6 @@
 // Responses: the list of what is open or closed, and one of them with its six steps. A phone in the field shows one.
 import { useEffect, useState } from "preact/hooks";
-import { get, Refusal } from "../../api";
+import { get, part, Refusal } from "../../api";
 import { href } from "../../app/route";
 import { link } from "../../live/state";
 import type { Case } from "../../live/types";
@@ -109,7 +109,7 @@ function One({ id }: { id: string }) {
             {phone && <span class="case-area-phone"><Icon name="phone" size={16} /><span class="dim">{words.area}</span> <Phone number={phone} /></span>}
           </p>
         </div>
-        {one.photo && <figure class="case-photo"><img src={`api/v1/cases/${encodeURIComponent(one.id)}/photo`} alt={words.photo} loading="lazy" /></figure>}
+        {one.photo && <figure class="case-photo"><img src={`api/v1/cases/${part(one.id)}/photo`} alt={words.photo} loading="lazy" /></figure>}
         <CaseSteps id={id} />
       </div>
     </article>

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { post, part } from "../../api";
 import { href } from "../../app/route";
-import { alarms, isUnacked, trusted } from "../../live/state";
+import { alarms, isUnacked, site, trusted } from "../../live/state";
 import type { Case, Outcome, Step } from "../../live/types";
 import { reason, Refused, useOrder, type Ordering } from "../../parts/order";
 import { clock, span } from "../../parts/time";
@@ -104,15 +104,15 @@ function StepTime({ one, place }: { one: Case; place: Place }) {
   if (!step) return <span class="case-time" />;
   const at = doneAt(one, step);
   const late = one.overdue.includes(step);
-  const until = one.due[step];
   const left = leftMs(one, step);
-  const allowed = until ? span(Date.parse(until) - Date.parse(one.opened_at)) : "";
+  const limit = site.value?.response.limits[`${step}_s`];
+  const allowed = limit ? span(limit * 1000) : "";
   return (
     <span class="case-time">
       {at && <><time>{clock(at)}</time><small>{words.after(span(Date.parse(at) - Date.parse(one.opened_at)))}</small></>}
       {at && late && <em class="case-late">{words.late}{allowed && ` · ${words.limit(allowed)}`}</em>}
       {left !== null && <Left left={left} />}
-      {!at && left !== null && <small>{words.limit(allowed)}</small>}
+      {!at && left !== null && allowed && <small>{words.limit(allowed)}</small>}
     </span>
   );
 }

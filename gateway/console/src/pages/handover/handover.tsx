@@ -12,7 +12,7 @@ import { toast } from "../../parts/toast";
 import { either, lang } from "../../text";
 import { Sections } from "./sections";
 import { lookAtHandover } from "./strip";
-import type { Handover, Shift, Waiting } from "./types";
+import type { Handed, Handover, Shift } from "./types";
 import { t } from "./words";
 import "./handover.css";
 
@@ -30,7 +30,9 @@ export default function HandoverPage({ rest }: { rest: string }) {
       <Head one={one} id={rest} />
       {refusal && <Refused text={reason(refusal)} />}
       {!trusted.value && <p class="note">{words.offline}</p>}
-      {one?.waiting && !rest && <Wait one={one.waiting} />}
+      {one?.altered && <Refused text={words.altered} />}
+      {one?.superseded && <p class="note">{words.superseded}</p>}
+      {one?.waiting && one.waiting.id !== one.id && !rest && <Wait one={one.waiting} />}
       <div class="handover-body">
         <div class="stack handover-sections">{one && <Sections one={one} live={!rest}>{!one.signed && <NoteForm done={again} />}</Sections>}</div>
         <aside class="stack handover-side">
@@ -42,7 +44,7 @@ export default function HandoverPage({ rest }: { rest: string }) {
   );
 }
 
-const shiftName = (shift: Shift): string => either(shift.name, shift.name_zh);
+const shiftName = (shift: Shift): string => either(shift.name, shift.name_zh) || t().lastHours;
 const shiftSpan = (shift: Shift): string => `${moment(shift.start).slice(0, 16)} – ${moment(shift.end).slice(11, 16)}`;
 
 function Head({ one, id }: { one: Handover | null; id: string }) {
@@ -62,12 +64,12 @@ function Head({ one, id }: { one: Handover | null; id: string }) {
   );
 }
 
-function Wait({ one }: { one: Waiting }) {
+function Wait({ one }: { one: Handed }) {
   const words = t();
   return (
     <div class="pane handover-wait">
       <Icon name="shift" size={24} />
-      <div class="grow"><b>{words.waiting} · {shiftName(one.shift)}</b><p class="dim">{shiftSpan(one.shift)}{one.signed && <> · {words.signed} {one.signed.by} <Time at={one.signed.at} /></>}</p></div>
+      <div class="grow"><b>{words.waiting} · {shiftName(one.shift)}</b><p class="dim">{shiftSpan(one.shift)} · {words.signed} {one.signed.by} <Time at={one.signed.at} /></p></div>
       <a class="button main" href={href("handover", one.id)}>{words.read}</a>
     </div>
   );
@@ -104,7 +106,7 @@ function Signatures({ one, done }: { one: Handover; done: () => void }) {
         <dt>{words.signed}</dt><dd><b>{one.signed.by}</b><br /><span class="dim"><Time at={one.signed.at} long /></span>{one.signed.why && <p>{one.signed.why}</p>}</dd>
         <dt>{words.accepted}</dt><dd>{one.accepted ? <><b>{one.accepted.by}</b><br /><span class="dim"><Time at={one.accepted.at} long /></span></> : words.acceptNone}</dd>
       </dl>
-      {!one.accepted && (own
+      {!one.accepted && !one.superseded && (own
         ? <p class="note">{words.acceptOther}</p>
         : <form class="stack" onSubmit={(e) => { e.preventDefault(); void accept(); }}>
             <label class="field"><span>{words.acceptWhy}</span><textarea rows={2} maxLength={1000} value={why} onInput={(e) => setWhy(e.currentTarget.value)} /></label>
@@ -136,16 +138,14 @@ function NoteForm({ done }: { done: () => void }) {
   );
 }
 
-type Brief = Pick<Handover, "id" | "shift" | "signed" | "accepted">;
-
 function Past({ chosen }: { chosen: string }) {
   const words = t();
-  const { data, refusal } = useAsk<{ handovers: Brief[]; next: string | null }>("handovers?limit=20");
-  const [older, setOlder] = useState<Brief[]>([]);
-  const [next, setNext] = useState<string | null>(null);
+  const { data, refusal } = useAsk<{ handovers: Handed[]; next: number | null }>("handovers?limit=20");
+  const [older, setOlder] = useState<Handed[]>([]);
+  const [next, setNext] = useState<number | null>(null);
   useEffect(() => { setOlder([]); setNext(data?.next ?? null); }, [data]);
   const more = (): void => {
-    get<{ handovers: Brief[]; next: string | null }>(`handovers?limit=20&before=${encodeURIComponent(next ?? "")}`)
+    get<{ handovers: Handed[]; next: number | null }>(`handovers?limit=20&before=${next ?? 0}`)
       .then((found) => { setOlder([...older, ...found.handovers]); setNext(found.next); }, () => setNext(null));
   };
   if (!data) return refusal && refusal.status !== 404 ? <Refused text={reason(refusal)} /> : null;
@@ -153,9 +153,9 @@ function Past({ chosen }: { chosen: string }) {
   return (
     <section class="pane handover-past"><header><h2>{words.past}</h2></header>
       {all.length ? <ul>{all.map((one) => (
-        <li key={one.id}><a href={href("handover", one.id ?? "")} aria-current={one.id === chosen ? "true" : undefined}>
+        <li key={one.id}><a href={href("handover", one.id)} aria-current={one.id === chosen ? "true" : undefined}>
           <b>{shiftName(one.shift)}</b><span class="dim">{clock(one.shift.start)}</span>
-          <span class="handover-who">{one.signed?.by} <Icon name="right" size={14} /> {one.accepted?.by ?? <em class="handover-open">{words.acceptNone}</em>}</span>
+          <span class="handover-who">{one.signed.by} <Icon name="right" size={14} /> {one.accepted?.by ?? <em class="handover-open">{words.acceptNone}</em>}</span>
         </a></li>
       ))}</ul> : <p class="handover-none dim">{words.pastNone}</p>}
       {next && <button type="button" class="quiet" onClick={more}>{words.older}</button>}

@@ -4,11 +4,11 @@ import { href } from "../../app/route";
 import { now } from "../../live/state";
 import type { Alarm } from "../../live/types";
 import { Mark } from "../../parts/mark";
-import { Age, clock, spoken, Time } from "../../parts/time";
+import { Age, clock, day, spoken, Time } from "../../parts/time";
 import { about, areaName, stateWord } from "../../parts/words";
 import { either } from "../../text";
 import { Countdown, whoIsOnIt } from "../case/steps";
-import type { Calibration, Handover } from "./types";
+import type { Duty, Handover } from "./types";
 import { t } from "./words";
 
 /** All that a shift hands over. `live` is false for one that was signed: it shows no countdown that goes on. */
@@ -25,6 +25,7 @@ export function Sections({ one, live, children }: { one: Handover; live: boolean
           </Line>
         ))}
       </Section>
+      {one.left_out ? <p class="note">{words.leftOut(String(one.left_out))}</p> : null}
       <Section id="shelved" title={words.shelved} count={one.shelved.length}>
         {one.shelved.map((alarm) => (
           <Line key={alarm.id} alarm={alarm} right={alarm.until && <><b>{words.ends} {clock(alarm.until)}</b>{live && <small>{words.left} {spoken(Date.parse(alarm.until) - now.value)}</small>}</>}>
@@ -48,7 +49,7 @@ export function Sections({ one, live, children }: { one: Handover; live: boolean
         ))}
       </Section>
       <Section id="calibrations" title={words.calibrations} count={due.length}>
-        {due.map((each) => <Due key={each.instrument} one={each} />)}
+        {due.map((each) => <Due key={each.instrument + each.kind} one={each} />)}
       </Section>
       <Figures one={one} />
       <Section id="notes" title={words.notes} count={one.notes.length} none={words.notesNone} after={children}>
@@ -103,16 +104,14 @@ function Permit({ alarm }: { alarm: Alarm }) {
   return over ? <em class="handover-over">{words.permitOver} {clock(alarm.until)}</em> : <b>{words.until} {clock(alarm.until)}</b>;
 }
 
-function Due({ one }: { one: Calibration }) {
+function Due({ one }: { one: Duty }) {
   const words = t();
-  const parts: [string, string | null][] = [[words.calibration, one.due_at], [words.bump, one.bump_due_at]];
+  const overdue = one.state === "overdue" || one.due === null;
   return (
     <li class="handover-line">
-      <Mark priority={one.state === "overdue" ? 3 : 0} level="fault" size={20} />
-      <a class="handover-what" href={href("instrument", one.instrument)}><b>{one.instrument}</b><span class="dim">{areaName(one.area)}</span></a>
-      <span class="handover-right">
-        {parts.map(([name, at]) => at && <span key={name}>{name} {Date.parse(at) < now.value ? <b>{words.overdue} {spoken(now.value - Date.parse(at))}</b> : <>{words.due} {clock(at).slice(0, 5)}</>}</span>)}
-      </span>
+      <Mark priority={overdue ? 3 : 0} level="fault" size={20} />
+      <a class="handover-what" href={href("instrument", one.instrument)}><b>{one.instrument} · {one.kind === "bump" ? words.bump : words.calibration}</b><span class="dim">{areaName(one.area)}</span></a>
+      <span class="handover-right">{one.due === null ? <b>{words.never}</b> : overdue ? <b>{words.overdue} {spoken(now.value - Date.parse(one.due))}</b> : <>{words.due} {day(one.due)}</>}</span>
     </li>
   );
 }

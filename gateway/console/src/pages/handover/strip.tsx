@@ -7,7 +7,8 @@ import { link, onEvent } from "../../live/state";
 import { Icon } from "../../parts/icon";
 import { Age } from "../../parts/time";
 import { either, texts } from "../../text";
-import type { Signed, Waiting } from "./types";
+import type { Handed } from "./types";
+import "./strip.css";
 
 const t = texts({
   en: { by: (shift: string, who: string) => `Shift ${shift} was signed over by ${who} and waits to be accepted`, ago: "for", see: "Read and accept" },
@@ -15,14 +16,16 @@ const t = texts({
 });
 
 /** The handover that waits, null where none does, as the gateway last said it. */
-export const waiting = signal<Waiting | null>(null);
+export const waiting = signal<Handed | null>(null);
 let asking = 0;
 
-/** Ask again whether a handover waits; one that this gateway does not have never does. */
+/** Ask again whether a handover waits; at a gateway that keeps none, none ever does. */
 export async function lookAtHandover(): Promise<void> {
   const mine = ++asking;
-  const found = await get<{ waiting: Waiting | null }>("handover?form=waiting").catch(() => undefined);
-  if (found !== undefined && mine === asking) waiting.value = found.waiting ?? null;
+  const found = await get<{ handovers: Handed[] }>("handovers?limit=1").catch(() => undefined);
+  if (found === undefined || mine !== asking) return;
+  const last = found.handovers[0];
+  waiting.value = last && !last.accepted && !last.superseded ? last : null;
 }
 
 /** Stands under the banner. */
@@ -39,12 +42,11 @@ export function HandoverStrip() {
   }, []);
   const one = waiting.value;
   if (!one) return null;
-  const signed: Signed | null = one.signed;
   return (
     <aside class="handover-strip" aria-label={words.see}>
       <Icon name="shift" />
-      <span class="grow">{words.by(either(one.shift.name, one.shift.name_zh), signed?.by ?? "")}{signed && <span class="dim"> · {words.ago} <Age since={signed.at} /></span>}</span>
-      <a class="button" href={href("handover")}>{words.see}</a>
+      <span class="grow">{words.by(either(one.shift.name, one.shift.name_zh), one.signed.by)}<span class="dim"> · {words.ago} <Age since={one.signed.at} /></span></span>
+      <a class="button" href={href("handover", one.id)}>{words.see}</a>
     </aside>
   );
 }

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { post, Refusal, send, session } from "../../api";
 import { href } from "../../app/route";
+import { test } from "../../app/sound";
 import { connect } from "../../live/stream";
 import { siteName } from "../../live/state";
 import type { Role, Session } from "../../live/types";
@@ -19,7 +20,7 @@ const t = texts({
   en: {
     signIn: "Sign in", signingIn: "Signing in…", name: "Name", password: "Password", show: "Show", hide: "Hide",
     why: "This gateway shows its values only to people it knows.", whyOrder: "What you do is journalled under your name. It goes on as soon as you have signed in.",
-    wrong: "Name or password is wrong.", toSetup: "Make the first account",
+    wrong: "Name or password is wrong.", wrongOld: "The present password is wrong.", wrongCode: "The code is wrong, or no longer good. A fresh one stands on the terminal.", tone: "Test the sound", toSetup: "Make the first account",
     setup: "First administrator", setupWhy: "The gateway has no accounts yet. The one-time code stands on the terminal where it runs: whoever can read it there becomes its first administrator.",
     code: "One-time code", display: "Name as others read it", again: "Password once more", make: "Make the account", length: "At least 10 characters; a sentence is easier to remember than signs.",
     differ: "The two passwords are not the same.", short: "The password has fewer than 10 characters.",
@@ -31,13 +32,13 @@ const t = texts({
   zh: {
     signIn: "登录", signingIn: "正在登录…", name: "用户名", password: "密码", show: "显示", hide: "隐藏",
     why: "本网关仅向已登录人员显示数据。", whyOrder: "操作将以您的姓名记入日志。登录后即继续执行。",
-    wrong: "用户名或密码错误。", toSetup: "创建首个账号",
+    wrong: "用户名或密码错误。", wrongOld: "当前密码错误。", wrongCode: "验证码错误或已失效，请查看终端上的新验证码。", tone: "试听报警声", toSetup: "创建首个账号",
     setup: "首位管理员", setupWhy: "网关尚无账号。一次性验证码显示在运行网关的终端上，能读到它的人即可成为首位管理员。",
     code: "一次性验证码", display: "显示姓名", again: "再次输入密码", make: "创建账号", length: "至少 10 个字符；用一句话比用符号更好记。",
     differ: "两次输入的密码不一致。", short: "密码少于 10 个字符。",
     change: "修改密码", must: "请设置只有您本人知道的密码", mustWhy: "您登录所用的密码是他人设置的。", old: "当前密码", fresh: "新密码", save: "修改密码", changed: "密码已修改",
     me: "我的账号", role: "角色", until: "登录有效至", out: "退出登录", people: "账号与令牌", welcome: (name: string) => `已登录：${name}`, gone: "已退出登录", cancel: "取消",
-    roles: (role: string) => ({ nobody: "无", viewer: "查看者", operator: "操作员", engineer: "工程师", administrator: "管理员" })[role] ?? role,
+    roles: (role: string) => ({ nobody: "无", viewer: "查看", operator: "值班员", engineer: "工程师", administrator: "管理员" })[role] ?? role,
     mayDo: (role: string) => ({ viewer: "可查看全部内容。", operator: "可确认、复位、消音、搁置、处置、交接班。", engineer: "可停用、调试、标定、重新加载。", administrator: "除上述外，可管理账号与令牌。" })[role] ?? "",
   },
 });
@@ -62,6 +63,8 @@ export function SignIn() {
 function arrive(next: Session): void {
   session.value = next;
   connect();
+  // Whoever begins to watch hears that the sound works; the press on the button allows it.
+  test();
 }
 
 function Enter() {
@@ -71,7 +74,7 @@ function Enter() {
   const [password, setPassword] = useState("");
   const enter = async (): Promise<void> => {
     let next: Session | null = null;
-    if (await order.give(async () => { next = await post<Session>("session", { name: name.trim(), password }).catch(inOwnWords); })) {
+    if (await order.give(async () => { next = await post<Session>("session", { name: name.trim(), password }).catch(wrongly(words.wrong)); })) {
       arrive(next!);
       toast(words.welcome(next!.display_name || next!.name));
       if (!next!.must_change) shutDoor(true);
@@ -87,10 +90,10 @@ function Enter() {
   );
 }
 
-/** Here 401 does not mean "sign in first". */
-function inOwnWords(error: unknown): never {
-  throw error instanceof Refusal && error.status === 401 ? new Refusal(422, t().wrong) : error;
-}
+/** Here a refusal (401, 403) means that what was typed is wrong, and not that a role does not suffice. */
+const wrongly = (words: string) => (error: unknown): never => {
+  throw error instanceof Refusal && (error.status === 401 || error.status === 403) ? new Refusal(422, words) : error;
+};
 
 function Setup() {
   const words = t();
@@ -103,7 +106,7 @@ function Setup() {
     if (wrong) return;
     let next: Session | null = null;
     const { again: _, ...body } = form;
-    if (await order.give(async () => { next = await post<Session>("setup", body); })) {
+    if (await order.give(async () => { next = await post<Session>("setup", body).catch(wrongly(words.wrongCode)); })) {
       arrive(next!);
       shutDoor(true);
     }
@@ -133,8 +136,8 @@ function Change() {
     setFault(wrong);
     if (wrong) return;
     let next: Partial<Session> | null = null;
-    if (await order.give(async () => { next = await post<Partial<Session>>("session/password", { old: form.old, new: form.fresh }); })) {
-      arrive({ ...session.value, must_change: false, ...(next ?? {}) });
+    if (await order.give(async () => { next = await post<Partial<Session>>("session/password", { old: form.old, new: form.fresh }).catch(wrongly(words.wrongOld)); })) {
+      session.value = { ...session.value, must_change: false, ...(next ?? {}) };
       toast(words.changed);
       shutDoor(true);
     }
@@ -164,7 +167,8 @@ function Me() {
         <dt>{words.role}</dt><dd>{roleWord(me.role)}<br /><span class="dim small">{roleMeaning(me.role)}</span></dd>
         {me.expires_at && <><dt>{words.until}</dt><dd><Time at={me.expires_at} long /></dd></>}
       </dl>
-      {me.role === "administrator" && <a class="button" href={href("people")} onClick={() => shutDoor()}><Icon name="people" />{words.people}</a>}
+      <div class="row wrap"><button type="button" onClick={test}><Icon name="sound" />{words.tone}</button>
+      {me.role === "administrator" && <a class="button" href={href("people")} onClick={() => shutDoor()}><Icon name="people" />{words.people}</a>}</div>
       <Refused text={order.refused} />
     </Dialog>
   );
