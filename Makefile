@@ -6,7 +6,7 @@ PACKAGES := gateway drivers detectors alerts simulators
 # Real peers that the tests run against; installed where this runs as root, skipped (and said) elsewhere.
 SERVERS := mosquitto mosquitto-clients influxdb victoria-metrics prometheus libmodbus-dev mbpoll socat strace chromium fonts-noto-cjk poppler-data poppler-utils zbar-tools gcc libc6-dev
 
-.PHONY: setup demo test servers check format docs bench bench-short soak lock clean
+.PHONY: setup demo test servers console check format docs bench bench-short soak lock clean
 
 setup: .venv/.ready
 
@@ -30,7 +30,10 @@ servers:
 test: setup servers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" $(ARGS)
 
-check: setup
+console: setup
+	$(BIN)/python -m gateway.console.build --check
+
+check: setup console
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
