@@ -16,7 +16,8 @@ from gateway.api.replies import body_of, caller_of, reply
 from gateway.api.throttle import Throttle, address_key
 from gateway.core.clock import rfc3339
 from gateway.core.errors import StorageError
-from gateway.people.people import BusyError, LockedError, WrongPasswordError, digest_of
+from gateway.people.people import digest_of
+from gateway.people.proving import BusyError, LockedError, WrongPasswordError
 from gateway.store.people import (
     LIFE_NS,
     LOCK_MAX_S,

@@ -2,12 +2,9 @@
 
 import asyncio
 import hashlib
-import os
 import secrets
-import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -17,24 +14,22 @@ import structlog
 
 from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import Clock
-from gateway.core.errors import HazgateError, StorageError
+from gateway.core.errors import StorageError
 from gateway.core.model import Reason
 from gateway.people import words
 from gateway.people.audit import Audit
-from gateway.people.names import checked_display_name, checked_name, hinted, key_of
+from gateway.people.names import checked_display_name, checked_name, key_of
 from gateway.people.passwords import PasswordError, Passwords, check_password, prepared
+from gateway.people.proving import Proving, WrongPasswordError
 from gateway.people.setup_code import SetupCode
 from gateway.store.ledger import TokenRow
 from gateway.store.people import (
-    FREE_FAILURES,
     TOUCH_NS,
     AccountRow,
-    Charge,
     NameTakenError,
     NotFirstError,
     PeopleStore,
     SessionRow,
-    lock_s,
 )
 
 log = structlog.get_logger()
@@ -44,39 +39,9 @@ T = TypeVar("T")
 ROLES: Final = ("viewer", "operator", "engineer", "administrator")
 TOKEN_ROLES: Final = ROLES[:3]
 """Machines administer nobody."""
-HASHINGS: Final = 2
-"""Hashings at once: each takes 19 MiB and one core."""
-WAITING_MAX: Final = 24
-WAITING_EACH_MAX: Final = 4
-"""Of these, from one address."""
 UNSAVED_MAX: Final = 50
 LOOK_S: Final = 2.0
 PRUNE_S: Final = 600.0
-NICE: Final = 10
-
-
-_TOLD: Final = (FREE_FAILURES, FREE_FAILURES + 9)
-"""Failures in a row at which a lock is noted: when it begins, and when it has grown to its full length."""
-
-
-class WrongPasswordError(HazgateError):
-    """The name, the password, or the one-time code is wrong; which one is told to nobody."""
-
-
-class LockedError(HazgateError):
-    """The name was tried too often.
-
-    Args:
-        wait_s: Seconds until it may be tried again.
-    """
-
-    def __init__(self, wait_s: float) -> None:
-        self.wait_s = wait_s
-        super().__init__(f"too many wrong passwords for this name; try again in {wait_s:.0f} s")
-
-
-class BusyError(HazgateError):
-    """More people sign in at this moment than the machine bears."""
 
 
 class Tokens(Protocol):
@@ -131,15 +96,6 @@ class AccountView(NamedTuple):
     locked_ns: int
 
 
-class _Proof(NamedTuple):
-    """How an attempt to show a password ended; the account is there also where it is wrong."""
-
-    account: AccountRow | None
-    right: bool
-    wait_s: float
-    failures: int
-
-
 def digest_of(secret: str) -> str:
     """Return what is kept of a session's secret. No slow hash: 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
@@ -181,12 +137,9 @@ class People:
         self._store = store
         self._tokens = tokens
         self._clock = clock
-        self._passwords = passwords or Passwords()
-        self._threads = ThreadPoolExecutor(HASHINGS, "passwords", initializer=_yield_to_others)
-        self._waiting: dict[str, int] = {}
+        self._proving = Proving(store, passwords or Passwords(), clock, self.audit)
         self._unsaved: dict[str, tuple[SessionRow, AccountRow]] = {}
         self._noted = 0
-        self._failures: dict[str, tuple[int, float]] = {}
 
     def protected(self) -> bool:
         """Return whether an account or a token exists; blocks. Raises StorageError."""
@@ -207,7 +160,7 @@ class People:
                 self.audit.sweep()
                 await self._clock.sleep(LOOK_S)
         finally:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._proving.close()
 
     async def _look(self) -> None:
         if self._announces and not self.setup.alive and not await self.has_accounts():
@@ -257,7 +210,7 @@ class People:
             BusyError: Too many sign in at this moment.
             StorageError: The accounts cannot be read.
         """
-        account = await self._prove(name, password, address)
+        account = await self._proving.prove(name, password, address)
         secret = secrets.token_urlsafe(32)
         now_ns = self._clock.now_ns()
         session = SessionRow(digest_of(secret), account.key, now_ns, now_ns, address)
@@ -294,79 +247,17 @@ class People:
             BusyError: Too many sign in at this moment.
             StorageError: The disk refuses.
         """
-        await self._prove(signed.name, old, address)
+        await self._proving.prove(signed.name, old, address)
         await asyncio.to_thread(self._store.settle, signed.key, address)
         check_password(new, signed.name, signed.display_name)
         if prepared(old) == prepared(new):
             raise PasswordError(Reason("the new password is the old one", "新密码与旧密码相同"))
-        hashed = await self._hashed(new)
+        hashed = await self._proving.hashed(new)
         change = partial(self._store.change, password=hashed, must_change=False, keep=signed.digest)
         await asyncio.to_thread(change, signed.key)
         self._forget_unsaved(signed.key, keep=signed.digest)
         self.audit.account(signed.name, words.password_set(signed.name, by_self=True))
         return msgspec.structs.replace(signed, must_change=False)
-
-    async def _prove(self, name: str, password: str, address: str) -> AccountRow:
-        """Return the account where the password is right; note a failed attempt and raise what it is refused with."""
-        key, now_ns = key_of(name), self._clock.now_ns()
-        proof = await self._in_turn(address, lambda: self._checked(key, password, address, now_ns))
-        if proof.right and proof.account is not None:
-            return proof.account
-        known = proof.account.name if proof.account else ""
-        said = repr(known) if known else hinted(name)
-        if proof.wait_s:
-            self.audit.refused("", words.still_locked(said, address), address)
-            raise LockedError(proof.wait_s)
-        self.audit.refused("", words.wrong_password(said, address), address)
-        if known and proof.failures in _TOLD:
-            self.audit.account("", words.locked(known, proof.failures, lock_s(proof.failures), address), f"lock {key}")
-        raise WrongPasswordError("the name or the password is wrong")
-
-    def _checked(self, key: str, password: str, address: str, now_ns: int) -> "_Proof":
-        """Count the attempt, then check the password; blocks."""
-        try:
-            charge = self._store.charge(key, address, now_ns)
-        except StorageError:
-            charge = self._charge_in_memory(key)
-        account = charge.account
-        if charge.wait_s:
-            return _Proof(account, right=False, wait_s=charge.wait_s, failures=charge.failures)
-        may = account is not None and account.enabled
-        right = self._passwords.verify(account.password if account and may else "", password)
-        if right and account:
-            self._failures.pop(key, None)
-            if self._passwords.is_outdated(account.password):
-                with suppress(StorageError):
-                    self._store.rehash(account, self._passwords.hash(password))
-        return _Proof(account, right, wait_s=0.0, failures=charge.failures)
-
-    def _charge_in_memory(self, key: str) -> Charge:
-        """Count an attempt while the disk takes nothing."""
-        now_s = self._clock.monotonic_s()
-        failures, until_s = self._failures.pop(key, (0, now_s))
-        locked = until_s > now_s
-        if not locked:
-            failures, until_s = failures + 1, now_s + lock_s(failures + 1)
-        self._failures[key] = (failures, until_s)
-        while len(self._failures) > UNSAVED_MAX:
-            del self._failures[next(iter(self._failures))]
-        return Charge(self._store.account(key), until_s - now_s if locked else 0.0, failures)
-
-    async def _hashed(self, password: str) -> str:
-        return await self._in_turn("", lambda: self._passwords.hash(password))
-
-    async def _in_turn(self, address: str, call: Callable[[], T]) -> T:
-        """Run what hashes in a thread for it, where not too many wait already."""
-        mine = self._waiting.get(address, 0)
-        if mine >= WAITING_EACH_MAX or sum(self._waiting.values()) >= WAITING_MAX:
-            raise BusyError("too many people sign in at this moment; try again in a second")
-        self._waiting[address] = mine + 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        finally:
-            self._waiting[address] -= 1
-            if not self._waiting[address]:
-                del self._waiting[address]
 
     def _forget_unsaved(self, key: str, keep: str = "") -> None:
         for digest, (_, account) in list(self._unsaved.items()):
@@ -424,7 +315,7 @@ class People:
             name=name,
             display_name=shown,
             role=role,
-            password=await self._hashed(password),
+            password=await self._proving.hashed(password),
             must_change=must_change,
             created_ns=self._clock.now_ns(),
         )
@@ -471,7 +362,7 @@ class People:
         hashed = None
         if password is not None:
             check_password(password, before.name, before.display_name)
-            hashed = await self._hashed(password)
+            hashed = await self._proving.hashed(password)
         change = partial(
             self._store.change,
             role=role,
@@ -580,9 +471,3 @@ def _signed(session: SessionRow, account: AccountRow) -> Signed:
         account.must_change,
         session.until_ns,
     )
-
-
-def _yield_to_others() -> None:
-    """Let a thread that hashes run only where nothing else wants to: alarms come first."""
-    with suppress(OSError, AttributeError):  # a system that knows no priorities of threads
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS links (
 {FILED_SCHEMA};
 {LEDGER_SCHEMA}
 """  # a schema of our own, nothing from outside
-_TABLES: Final = ("events", "latest", "links", "cursors", "dead", "tokens", "meta")
+_TABLES: Final = ("events", "latest", "links", "cursors", "dead", "tokens", "accounts", "meta")
 _SILENCED: Final = "\0silenced"
 _CASE: Final = "\0case/"
 """How the key of a case begins that is open, or closed while its alarm stands; what is archived is kept no longer."""
@@ -184,9 +184,9 @@ class Journal(Ledger):
         connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", self._unsaved_meta.items())
 
     def _take_over(self, aside: Path) -> None:
-        """Take all that can be read from a damaged file, chain it anew and keep cursors and tokens."""
+        """Take all that can be read from a damaged file, chain it anew and keep cursors, tokens and accounts."""
         with suppress(StorageError), self._database.write("taking over cursors and tokens") as connection:
-            for table, columns in (("cursors", 3), ("tokens", 4), ("latest", 5)):
+            for table, columns in (("cursors", 3), ("tokens", 4), ("accounts", 9), ("latest", 5)):
                 marks = ", ".join("?" * columns)
                 query = f"INSERT OR IGNORE INTO {table} VALUES ({marks})"  # noqa: S608  # our own names
                 connection.executemany(query, salvage(aside, table, "*"))
