@@ -16,7 +16,7 @@ ALL_MAX: Final = 60
 SUBJECTS_MAX: Final = 1_024
 MINUTE_S: Final = 60.0
 WHY_MAX: Final = 500
-_ALL: Final = "\0all"
+_ALL: Final = ""
 
 
 @dataclass(slots=True)
@@ -26,6 +26,14 @@ class _Minute:
     began_s: float
     noted: int = 0
     left_out: int = 0
+
+    def takes(self, limit: int) -> bool:
+        """Count one more, and return whether it is still to be noted."""
+        if self.noted < limit:
+            self.noted += 1
+            return True
+        self.left_out += 1
+        return False
 
 
 class Audit:
@@ -40,6 +48,7 @@ class Audit:
         self._tell = tell
         self._clock = clock
         self._minutes: OrderedDict[str, _Minute] = OrderedDict()
+        self._everywhere = _Minute(clock.monotonic_s())
 
     def account(self, who: str, why: Reason, subject: str = "", time_ns: int = 0) -> None:
         """Note what was done with an account, a session or a token.
@@ -61,44 +70,41 @@ class Audit:
             why: What, and the reason. Never a password or a token.
             subject: Whose minute it counts in: an address, or `who` where empty.
         """
+        if not self._has_room(subject or f"refused {who}"):
+            return
         # The minute of all comes last, so that one loud address does not use it up.
-        if self._has_room(subject or f"refused {who}") and self._has_room(_ALL, ALL_MAX):
+        self._everywhere = self._present(_ALL, self._everywhere)
+        if self._everywhere.takes(ALL_MAX):
             self._put(EventKind.REFUSED, who, why)
 
     def sweep(self) -> None:
         """Tell how much was left out in the minutes that are over; call it every few seconds."""
-        now_s = self._clock.monotonic_s()
-        for subject, minute in list(self._minutes.items()):
-            if now_s - minute.began_s >= MINUTE_S:
-                del self._minutes[subject]
-                self._summarise(subject, minute)
+        for subject in [name for name, minute in self._minutes.items() if self._is_over(minute)]:
+            self._summarise(subject, self._minutes.pop(subject))
+        self._everywhere = self._present(_ALL, self._everywhere)
 
-    def _has_room(self, subject: str, limit: int = EVENTS_MAX) -> bool:
-        now_s = self._clock.monotonic_s()
-        minute = self._minutes.get(subject)
-        if minute is None or now_s - minute.began_s >= MINUTE_S:
-            if minute is not None:
-                self._summarise(subject, minute)
-            minute = self._minutes[subject] = _Minute(now_s)
-            if len(self._minutes) > SUBJECTS_MAX:
-                self._summarise(*self._minutes.popitem(last=False))
-        if minute.noted >= limit:
-            minute.left_out += 1
-            return False
-        minute.noted += 1
-        return True
+    def _has_room(self, subject: str) -> bool:
+        minute = self._minutes[subject] = self._present(subject, self._minutes.get(subject))
+        if len(self._minutes) > SUBJECTS_MAX:
+            self._summarise(*self._minutes.popitem(last=False))
+        return minute.takes(EVENTS_MAX)
+
+    def _present(self, subject: str, minute: _Minute | None) -> _Minute:
+        """Return the minute that runs: this one, or another after it."""
+        if minute is not None and not self._is_over(minute):
+            return minute
+        if minute is not None:
+            self._summarise(subject, minute)
+        return _Minute(self._clock.monotonic_s())
+
+    def _is_over(self, minute: _Minute) -> bool:
+        return self._clock.monotonic_s() - minute.began_s >= MINUTE_S
 
     def _summarise(self, subject: str, minute: _Minute) -> None:
-        if minute.left_out:
-            about = "from everywhere" if subject == _ALL else subject
-            about_zh = "所有来源" if subject == _ALL else subject
-            self._put(
-                EventKind.REFUSED,
-                "",
-                Reason(
-                    f"{minute.left_out} more within a minute: {about}", f"一分钟内另有 {minute.left_out} 次：{about_zh}"
-                ),
-            )
+        if count := minute.left_out:
+            about, about_zh = (subject, subject) if subject else ("from everywhere", "所有来源")
+            why = Reason(f"{count} more within a minute: {about}", f"一分钟内另有 {count} 次：{about_zh}")
+            self._put(EventKind.REFUSED, "", why)
 
     def _put(self, kind: EventKind, who: str, why: Reason, time_ns: int = 0) -> None:
         self._tell(
