@@ -12,6 +12,8 @@ import structlog
 from gateway import assembly
 from gateway.alarms.book import AlarmBook
 from gateway.alarms.calibration import Wanted
+from gateway.alarms.causes import CONNECTION_ALARM
+from gateway.alarms.permits import in_service
 from gateway.api.face import Latest, Reloaded, Running, Tokens, Trend
 from gateway.calibration import CalibrationDuty
 from gateway.cases import Archive, Cases
@@ -168,6 +170,7 @@ class App:
             in_spool_thread=self._in_spool_thread,
         )
 
+            permits=assembly.permits(site),
     def _check_bind(self) -> None:
         """Refuse an address that others can reach while neither an account nor a token exists, before anything runs."""
         if not self._serve:
@@ -270,7 +273,7 @@ class App:
         self.figures.restore(now_ns)
         catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline, self._relearnt)
         refill(self.disk.spool, self.disk.history)
-        events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns)]
+        events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns), *self.book.advance(now_ns)]
         raised = self._raised_since(now_ns - self.pipeline.budgets.span_ns)
         events += self.pipeline.recall([*raised, *events], now_ns)
         still = {BUDGET_ALARM + rule for rule in self.pipeline.budgets.over}
@@ -279,12 +282,16 @@ class App:
         for alarm in self.book.alarms():
             if alarm.id.startswith("system/") and alarm.id not in still:
                 # What still ails will say so again; what no longer exists could not.
+        still |= self._upkeep.permits.restore(self.book)
+        # Until it is tried again, a dead bus is dead, and its channels' faults are no forty alarms.
+        still |= {CONNECTION_ALARM + connection.id for connection in self.site.connections}
                 events += self.book.system(alarm.id, active=False, why="the gateway was started anew", now_ns=now_ns)
         epoch, reason = self.disk.journal.epoch, self.disk.journal.epoch_reason
         events += self.book.note(f"gateway started, epoch {epoch}{': ' if reason else ''}{reason}", now_ns)
         self.recorder.take(None, self.figures.follow(self.cases.begin(events, now_ns)))
         self._upkeep.tell_damage()
 
+        events += in_service(self.book, now_ns)
     def _relearnt(self, from_: int) -> list[AlarmEvent]:
         """Return what people had learned anew from an event's number on; of more than a thousand, the newest."""
         found = self.disk.journal.read(0, EVENTS_AGAIN, kind=EventKind.RELEARNT, newest_first=True)
@@ -409,6 +416,7 @@ class App:
             self.disk.spool.change_table(after.table)
             self.disk.history.change_table(after.table.ids)
         self._connections.renumber(after.site.connections)
+        self._upkeep.permits.succeed(assembly.permits(after.site))
         self.calibrations.renew(after.site)
         events = self.figures.follow(self.cases.follow(events_of(after, now_ns, who)))
         self.figures.change(after.site.file.alarms)

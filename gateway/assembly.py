@@ -2,8 +2,10 @@
 
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gateway.alarms.book import AlarmBook
+from gateway.alarms.permits import Permits
 from gateway.alarms.policy import Policy
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
@@ -60,6 +62,11 @@ def book(site: Site) -> AlarmBook:
         suppressions=site.suppressions,
         lines={plan.id: connection.id for connection in site.connections for plan in connection.instruments},
     )
+
+
+def permits(site: Site) -> Permits:
+    """Return what watches the site's permits to be out of service."""
+    return Permits([shift.begins for shift in site.file.shifts], ZoneInfo(site.file.site.timezone))
 
 
 def drivers(site: Site, clock: Clock, only: Container[str] | None = None) -> list[tuple[Connection, Driver]]:

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from gateway import assembly
+from gateway.alarms.permits import in_service
 from gateway.api.face import Reloaded
 from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import Clock
@@ -168,7 +169,8 @@ def events_of(after: Successor, now_ns: int, who: str) -> list[AlarmEvent]:
     over = ended([alarm.id for alarm in book.alarms()], after.change, after.moves.kept, outputs, notifiers)
     for alarm, why in over.items():
         events += book.system(alarm, active=False, why=why, now_ns=now_ns)
-    return [*events, *book.note(f"site file reloaded: {after.change.words}", now_ns, who)]
+    said = book.note(f"site file reloaded: {after.change.words}", now_ns, who)
+    return [*events, *said, *in_service(book, now_ns)]
 
 
 class Reloads:

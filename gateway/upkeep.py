@@ -1,10 +1,11 @@
-"""What a running gateway looks after by the clock: shelvings that end, set clocks, damaged files, checkpoints."""
+"""What a running gateway looks after by the clock: shelvings and permits that end, set clocks, files, checkpoints."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
 
+from gateway.alarms.permits import Permits
 from gateway.checkpoint import save_checkpoint
 from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
@@ -26,6 +27,7 @@ class Upkeep:
         pipeline: Returns the pipeline that judges now.
         tell: Hands on events.
         in_spool_thread: Runs what blocks.
+        permits: Watches what is out of service.
     """
 
     def __init__(
@@ -36,21 +38,23 @@ class Upkeep:
         pipeline: Callable[[], Pipeline],
         tell: Callable[[Sequence[AlarmEvent]], None],
         in_spool_thread: Callable[[Callable[[], None]], Awaitable[None]],
+        permits: Permits,
     ) -> None:
         self._disk = disk
         self._clock = clock
         self._pipeline = pipeline
         self._tell = tell
         self._in_spool_thread = in_spool_thread
+        self.permits = permits
         self._told: set[str] = set()
 
     async def watch_time(self) -> None:
-        """End shelvings, and tell when the machine's clock was set; for ever."""
+        """End shelvings, tell of permits, and when the machine's clock was set; for ever."""
         offset_ns = self._clock.now_ns() - round(self._clock.monotonic_s() * NS_PER_S)
         while True:
             await self._clock.sleep(1.0)
             now_ns = self._clock.now_ns()
-            self._tell(self._pipeline().advance(now_ns))
+            self._tell([*self._pipeline().advance(now_ns), *self.permits.look(self._pipeline().book, now_ns)])
             self.tell_damage()
             moved_s = (now_ns - round(self._clock.monotonic_s() * NS_PER_S) - offset_ns) / NS_PER_S
             if abs(moved_s) >= CLOCK_STEP_S:

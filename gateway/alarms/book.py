@@ -92,6 +92,7 @@ class AlarmBook:
         self._open: set[str] = set()
         self._sounding: set[str] = set()
         self._out: set[str] = set()
+        self._ailing: set[str] = set()
         self._until: dict[str, int] = {}
         self._listing: list[Alarm] | None = None
 
@@ -382,9 +383,9 @@ class AlarmBook:
         """Return the last event of every alarm that is out of service, in the order of their ids."""
         return [self._last[alarm] for alarm in sorted(self._out)]
 
-    def known(self, alarm: str) -> bool:
-        """Whether there is such an alarm, also one that has never had an event."""
-        return alarm in self._sources
+    def standing(self, prefix: str) -> list[str]:
+        """Return the ids, with a prefix, of system alarms whose condition is there, in their order."""
+        return sorted(alarm for alarm in self._ailing if alarm.startswith(prefix))
 
     def alarms_of(self, *, instrument: str = "", area: str = "") -> list[str]:
         """Return the ids of the alarms of an instrument or an area, in the order of the site file.
@@ -502,6 +503,10 @@ class AlarmBook:
             self._out.add(alarm.id)
         else:
             self._out.discard(alarm.id)
+        if event.condition != "normal" and alarm.id.startswith(SYSTEM):
+            self._ailing.add(alarm.id)
+        else:
+            self._ailing.discard(alarm.id)
         if event.state is AlarmState.SHELVED:
             self._until[alarm.id] = event.until_ns
         else:
@@ -515,7 +520,7 @@ class AlarmBook:
     def _rebuild(self) -> None:
         self.condition[:] = Level.NORMAL
         self.rechecks = frozenset()
-        for derived in (self._open, self._sounding, self._out, self._until):
+        for derived in (self._open, self._sounding, self._out, self._ailing, self._until):
             derived.clear()
         for alarm, event in self._last.items():
             self._keep(self._sources[alarm], event)
