@@ -39,6 +39,7 @@ from gateway.people.people import People, show_code
 from gateway.places import FILE as PLACES
 from gateway.places import Places
 from gateway.recorder import Recorder
+from gateway.records import Records
 from gateway.reload import Prints
 from gateway.reloading import Present, Reloads, Successor, events_of
 from gateway.site.plans import Site
@@ -143,11 +144,12 @@ class App:
         self._made = made
         past, tell = Past(self.disk.journal.path), partial(self._tell, None)
         self.figures = Figures(site.file.alarms, clock, lambda: self.book, tell, past)
+        self.records = Records.of(self, data, past)
         archive = Archive(past, Photos(data / "photos"), self.recorder.committed)
         self.cases = Cases(site.file.response, clock, lambda: self.book, tell, archive)
+        self.orders = Orders(lambda: self.book, clock, tell, self.recorder.committed)
         self._outgoing = Outgoing(
             self.disk,
-        self.orders = Orders(lambda: self.book, clock, tell, self.recorder.committed)
             self.recorder,
             clock,
             site.file.site.gateway,
@@ -168,9 +170,9 @@ class App:
             pipeline=lambda: self.pipeline,
             tell=partial(self._tell, None),
             in_spool_thread=self._in_spool_thread,
+            permits=assembly.permits(site),
         )
 
-            permits=assembly.permits(site),
     def _check_bind(self) -> None:
         """Refuse an address that others can reach while neither an account nor a token exists, before anything runs."""
         if not self._serve:
@@ -188,6 +190,7 @@ class App:
         """Run until `stop` is set, then end cleanly: what was read is on disk, what was raised is in the journal."""
         try:
             self._restore()
+            await asyncio.to_thread(self.records.keep_place)
             await self._run_parts(stop)
         finally:
             try:
@@ -279,19 +282,19 @@ class App:
         still = {BUDGET_ALARM + rule for rule in self.pipeline.budgets.over}
         still |= {RULE_ALARM + rule for rule in self.pipeline.failed}
         still |= self.calibrations.alarms()
-        for alarm in self.book.alarms():
-            if alarm.id.startswith("system/") and alarm.id not in still:
-                # What still ails will say so again; what no longer exists could not.
         still |= self._upkeep.permits.restore(self.book)
         # Until it is tried again, a dead bus is dead, and its channels' faults are no forty alarms.
         still |= {CONNECTION_ALARM + connection.id for connection in self.site.connections}
+        for alarm in self.book.alarms():
+            if alarm.id.startswith("system/") and alarm.id not in still:
+                # What still ails will say so again; what no longer exists could not.
                 events += self.book.system(alarm.id, active=False, why="the gateway was started anew", now_ns=now_ns)
         epoch, reason = self.disk.journal.epoch, self.disk.journal.epoch_reason
         events += self.book.note(f"gateway started, epoch {epoch}{': ' if reason else ''}{reason}", now_ns)
+        events += in_service(self.book, now_ns)
         self.recorder.take(None, self.figures.follow(self.cases.begin(events, now_ns)))
         self._upkeep.tell_damage()
 
-        events += in_service(self.book, now_ns)
     def _relearnt(self, from_: int) -> list[AlarmEvent]:
         """Return what people had learned anew from an event's number on; of more than a thousand, the newest."""
         found = self.disk.journal.read(0, EVENTS_AGAIN, kind=EventKind.RELEARNT, newest_first=True)
@@ -403,6 +406,7 @@ class App:
                 self._outgoing.start_store(destination, sink, after.store_channels, after.store_table, alarmed=alarmed)
         await self.notifications.change(after.site, after.notifiers)
         await self._upkeep.save_checkpoint()
+        await asyncio.to_thread(self.records.keep_place)
 
     def _exchange(self, after: Successor, who: str) -> None:
         """Put everything on the new channel table in one turn of the loop: each reading belongs to one of the two."""
@@ -412,11 +416,11 @@ class App:
         after.pipeline.book.succeed(before.book)
         self.pipeline, self.site, self._prints, self._former = after.pipeline, after.site, after.prints, after.former
         self.table += 1
+        self._upkeep.permits.succeed(assembly.permits(after.site))
         if after.table != self.disk.spool.table:
             self.disk.spool.change_table(after.table)
             self.disk.history.change_table(after.table.ids)
         self._connections.renumber(after.site.connections)
-        self._upkeep.permits.succeed(assembly.permits(after.site))
         self.calibrations.renew(after.site)
         events = self.figures.follow(self.cases.follow(events_of(after, now_ns, who)))
         self.figures.change(after.site.file.alarms)

@@ -137,6 +137,10 @@ class Recorder:
         """Events that were published but are not on disk."""
         return len(self._unsaved)
 
+    def unsaved_events(self) -> list[AlarmEvent]:
+        """Return published events that are not on disk, the oldest first."""
+        return [event for event in self._unsaved if event.seq <= self.published]
+
     def take(self, batch: Batch | None, events: Sequence[AlarmEvent]) -> None:
         """Take what a pipeline pass read and made; call it in the event loop."""
         if batch is not None:

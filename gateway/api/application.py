@@ -9,21 +9,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api import cases as case_routes
 from gateway.api import commissioning_payloads as asked
-from gateway.api import instruments, payloads, people, plans, problems, session
+from gateway.api import handover as handover_routes
+from gateway.api import instruments, notifiers, orders, payloads, people, plans, problems, session
 from gateway.api.access import COOKIE, Access, Role
 from gateway.api.cases import CaseRoutes
 from gateway.api.commands import ROLES, Commands, Order
 from gateway.api.commissioning import Commissioning
 from gateway.api.face import Gateway
+from gateway.api.handover import HandoverRoutes
 from gateway.api.hub import Hub
 from gateway.api.instruments import InstrumentRoutes
 from gateway.api.limits import Limits
+from gateway.api.notifiers import NotifierRoutes
+from gateway.api.orders import OrderRoutes
 from gateway.api.pages import PAGE, load_pages
 from gateway.api.people import PeopleRoutes
 from gateway.api.plans import PlanRoutes
 from gateway.api.problems import ProblemError
 from gateway.api.reads import Reads
 from gateway.api.replies import needs
+from gateway.api.reports import ReportRoutes
 from gateway.api.session import Route, SessionRoutes
 from gateway.api.setpoints import SetPointColumns
 from gateway.api.site import SiteView, installed_version
@@ -65,9 +70,7 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
         open_read: Reading needs neither session nor token, from wherever the gateway can be reached.
         local_operator: While neither account nor token exists, people at this machine may give commands as `local`.
     """
-    access = Access(
-        gateway.tokens, gateway.clock, gateway.people, open_read=open_read, local_operator=local_operator
-    )
+    access = Access(gateway.tokens, gateway.clock, gateway.people, open_read=open_read, local_operator=local_operator)
     hub = Hub(gateway)
     app = FastAPI(
         title="Hazgate",
@@ -81,10 +84,13 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     problems.install(app)
     _add_reads(app, Reads(gateway, access, hub), access)
     _add_commands(app, Commands(gateway), access)
+    _add_orders(app, OrderRoutes(gateway), access)
     commission = Commissioning(gateway)
     _add_commissioning(app, commission, access)
     _add_plans(app, PlanRoutes(gateway), access)
     _add_instruments(app, InstrumentRoutes(gateway), access)
+    _add_records(app, HandoverRoutes(gateway), ReportRoutes(gateway), access)
+    _add_notifiers(app, NotifierRoutes(gateway), access)
     _add_cases(app, CaseRoutes(gateway), access)
     _add_people(app, [*SessionRoutes(gateway, access).all(), *PeopleRoutes(gateway, access).all()], access)
     _add_pages(app)
@@ -205,6 +211,15 @@ def _add_instruments(app: FastAPI, routes: InstrumentRoutes, access: Access) -> 
         _add(app, access, f"{PREFIX}/{path}", call, role, **more)
 
 
+def _add_notifiers(app: FastAPI, routes: NotifierRoutes, access: Access) -> None:
+    for path, call, role, answer, order in routes.all():
+        more: dict[str, Any] = {"answers": (answer,)}
+        if order is not None:
+            more |= {"methods": ["POST"], "refusals": {404: "There is no such notifier."}}
+            more["extra"] = {"requestBody": {"required": True, "content": _json(order)}}
+        _add(app, access, f"{PREFIX}/{path}", call, role, **more)
+
+
 def _add_cases(app: FastAPI, routes: CaseRoutes, access: Access) -> None:
     for path, call, role, answer, order in routes.all():
         more: dict[str, Any] = {"refusals": {404: "There is no such case."}}
@@ -212,6 +227,18 @@ def _add_cases(app: FastAPI, routes: CaseRoutes, access: Access) -> None:
         if order is not None:
             more |= {"methods": ["POST"], "extra": {"requestBody": {"required": True, "content": _json(order)}}}
         _add(app, access, f"{PREFIX}/{path}", call, role, **more)
+
+
+def _add_records(app: FastAPI, handover: HandoverRoutes, reports: ReportRoutes, access: Access) -> None:
+    """Add the shift handover, the reports, and the journal as a file."""
+    for method, path, call, role, answer, order in handover.all():
+        more: dict[str, Any] = {"methods": [method], "answers": (answer,)}
+        more |= {"refusals": {404: "There is no such handover."}} if "{" in path or order is not None else {}
+        if order is not None:
+            more["extra"] = {"requestBody": {"required": True, "content": _json(order)}}
+        _add(app, access, f"{PREFIX}/{path}", call, role, **more)
+    for path, call, role, media_type, refusals in reports.all():
+        _add(app, access, f"{PREFIX}/{path}", call, role, media_type=media_type, refusals=refusals)
 
 
 def _add_people(app: FastAPI, routes: list[Route], access: Access) -> None:
@@ -224,6 +251,15 @@ def _add_people(app: FastAPI, routes: list[Route], access: Access) -> None:
         more: dict[str, Any] = {"methods": [method], "answers": (answer,), "refusals": refusals}
         if order is not None:
             more["extra"] = {"requestBody": {"required": True, "content": _json(order)}}
+        _add(app, access, f"{PREFIX}/{path}", call, role, **more)
+
+
+def _add_orders(app: FastAPI, routes: OrderRoutes, access: Access) -> None:
+    """Add orders about many alarms at once."""
+    for path, call, role, order in routes.all():
+        more: dict[str, Any] = {"methods": ["POST"], "answers": (orders.OrdersDone,)}
+        more["refusals"] = {404: "There is none of that name, or it has no alarm."}
+        more["extra"] = {"requestBody": {"required": True, "content": _json(order)}}
         _add(app, access, f"{PREFIX}/{path}", call, role, **more)
 
 
@@ -296,6 +332,13 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         payloads.StreamEventView,
         problems.Problem,
         Order,
+        orders.BulkOrder,
+        orders.ServiceOrder,
+        orders.OrdersDone,
+        *notifiers.ANSWERS,
+        *notifiers.ORDERS,
+        *handover_routes.ANSWERS,
+        *handover_routes.ORDERS,
         *instruments.ANSWERS,
         *instruments.ORDERS,
         *case_routes.ANSWERS,

@@ -14,11 +14,11 @@ from gateway.core.model import Channel, Float64, Int64, Rule, UInt8
 from gateway.core.plugin import Driver
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.figures import Figures
-from gateway.people.people import People
-from gateway.figures import Figures
 from gateway.notifications import Notifications
 from gateway.orders import Orders
+from gateway.people.people import People
 from gateway.places import Places
+from gateway.records import Records
 from gateway.site.schema import SiteFile
 
 
@@ -105,14 +105,24 @@ class Gateway(Protocol):
     """How alarms load people."""
     people: People
     """Accounts, sessions, and what is noted of people in the journal."""
+    orders: Orders
+    """Orders about many alarms, and questions about single ones."""
     table: int
     """Number of the channel table; another one after each start and each change of the site."""
 
     @property
+    def notifications(self) -> Notifications:
+        """The ways to tell people."""
+        ...
+
+    @property
+    def records(self) -> Records:
+        """What can be asked of the past: searches, past lists, exports, reports, handovers."""
+        ...
+
+    @property
     def calibrations(self) -> CalibrationDuty:
         """The instruments' tests."""
-    orders: Orders
-    """Orders about many alarms, and questions about single ones."""
         ...
 
     @property

@@ -43,16 +43,16 @@ from gateway.api.replies import reply
 from gateway.api.setpoints import SetPoints
 from gateway.api.site import site_view
 from gateway.api.stream import LiveStream
+from gateway.api.times import time_of
 from gateway.core.alarm import AlarmState, EventKind
-from gateway.core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from gateway.core.clock import NS_PER_S, rfc3339
 from gateway.core.model import Int32
+from gateway.store.search import Query as JournalQuery
 
 RAW_SPAN_MAX_S = 24 * 3600
 MINUTE_SPAN_MAX_S = 92 * 24 * 3600
 AUTOMATIC_RAW_S = 2 * 3600
 SEQ_MAX = 2**62
-TIME_MAX_S = 253_402_300_799
-"""The last second of the year 9999, beyond which RFC 3339 has no words."""
 HEALTH_S = 1.0
 UNACKNOWLEDGED = frozenset({AlarmState.UNACKED, AlarmState.RETURNED, AlarmState.LATCHED_UNACKED})
 SYSTEM = "system/"
@@ -186,24 +186,21 @@ class Reads:
 
     def _time(self, name: str, text: str) -> int:
         """Return a time in nanoseconds from RFC 3339 or seconds ago. Raises ProblemError."""
-        try:
-            ago_s = float(text)
-        except ValueError:
-            ago_s = math.nan
-        now_ns = self._gateway.clock.now_ns()
-        try:
-            # A `+` in a query arrives as a blank.
-            time_ns = parse_rfc3339(text.replace(" ", "+")) if math.isnan(ago_s) else now_ns - round(ago_s * NS_PER_S)
-        except (ValueError, OverflowError) as error:
-            raise ProblemError(422, f"{name}: {text!r} is neither RFC 3339 with offset nor seconds ago") from error
-        if not 0 <= time_ns <= TIME_MAX_S * NS_PER_S:
-            raise ProblemError(422, f"{name}: {text!r} lies before 1970 or after 9999")
-        return time_ns
+        return time_of(name, text, self._gateway.clock.now_ns())
 
-    async def alarms(self, request: Request) -> Response:
-        """List every alarm that is not normal, most urgent first."""
-        views = [alarm_view(alarm) for alarm in self._gateway.alarms()]
-        return await reply(request, Alarms(time=self._now(), audible=self._gateway.audible(), alarms=views))
+    async def alarms(
+        self,
+        request: Request,
+        at: Annotated[str, Query(max_length=40, description="As it stood then: RFC 3339, or seconds ago.")] = "",
+    ) -> Response:
+        """List every alarm that is not normal, most urgent first; now, or as the list stood at a time."""
+        if not at:
+            views = [alarm_view(alarm) for alarm in self._gateway.alarms()]
+            return await reply(request, Alarms(time=self._now(), audible=self._gateway.audible(), alarms=views))
+        time_ns = self._time("at", at)
+        alarms, audible = await self._gateway.records.alarms_at(time_ns)
+        views = [alarm_view(alarm) for alarm in alarms]
+        return await reply(request, Alarms(time=rfc3339(time_ns), audible=audible, alarms=views))
 
     async def events(  # noqa: PLR0917 - query parameters; the web framework names them
         self,
@@ -211,14 +208,31 @@ class Reads:
         after: Annotated[int, Query(ge=0, le=SEQ_MAX, description="The number of the last one you have.")] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         alarm: Annotated[str, Query(max_length=500, description="Only this alarm's.")] = "",
-        kind: EventKind | None = None,
+        kind: Annotated[tuple[EventKind, ...], Query(max_length=30, description="Only of these kinds.")] = (),
         newest_first: bool = False,  # noqa: FBT001, FBT002 - a query parameter; callers name it
+        start: Annotated[str, Query(max_length=40, description="Not before: RFC 3339, or seconds ago.")] = "",
+        end: Annotated[str, Query(max_length=40, description="Before: RFC 3339, or seconds ago.")] = "",
+        area: Annotated[str, Query(max_length=200, description="Only of this area.")] = "",
+        who: Annotated[str, Query(max_length=200, description="Only what this person or part did.")] = "",
+        q: Annotated[str, Query(max_length=200, description="Only where these words stand.")] = "",
     ) -> Response:
-        """Read the journal by parts: events after a number, or, newest first, before it."""
-        found = await self._gateway.events(
-            after, limit, alarm=alarm, kind=kind.value if kind else "", newest_first=newest_first
-        )
-        following = found[-1].seq if len(found) == limit else None
+        """Read the journal by parts: events after a number, or, newest first, before it.
+
+        Where much has to be looked through, a part may hold fewer events than asked for, and `next` says where to go
+        on; null only at the end.
+        """
+        if start or end or area or who or q or len(kind) > 1:
+            start_ns = self._time("start", start) if start else 0
+            end_ns = self._time("end", end) if end else 0
+            query = JournalQuery(
+                after=after, limit=limit, newest_first=newest_first, alarm=alarm, kinds=tuple(kind), area=area,
+                who=who, text=q, start_ns=start_ns, end_ns=end_ns,
+            )  # fmt: skip
+            found, following = await self._gateway.records.search(query)
+        else:
+            only = kind[0].value if kind else ""
+            found = await self._gateway.events(after, limit, alarm=alarm, kind=only, newest_first=newest_first)
+            following = found[-1].seq if len(found) == limit else None
         views = [event_view(event) for event in found]
         return await reply(request, Events(epoch=self._gateway.epoch, events=views, next=following))
 

@@ -113,14 +113,21 @@ def read_place(data: Path) -> Place:
     return Place()
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut. Raises StorageError."""
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut. Raises StorageError.
+
+    Args:
+        path: The file; its folder is made where it is absent.
+        content: What is in it.
+        mode: Who may do what with it from then on.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with part.open("wb") as file:
             file.write(content)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         part.replace(path)
         sync_folder(path.parent)

@@ -190,6 +190,17 @@ class Past:
         with self.read("reading the present state") as connection:
             return list(_state(connection, _SEQ_END))
 
+    def kept(self, kind: EventKind) -> list[AlarmEvent]:
+        """Return what is kept of one kind as the last word on something, such as every open case, in no order.
+
+        Raises:
+            StorageError: The disk refuses.
+        """
+        with self.read("reading the present state") as connection:
+            rows = connection.execute("SELECT seq, body, code FROM latest").fetchall()
+        events = (event_of(*row) for row in rows)
+        return [event for event in events if event is not None and event.kind is kind]
+
     def rows(self, after: int, last: int, limit: int) -> list[tuple[int, bytes, bytes]]:
         """Return number, bytes and hash of stored events in order, `after < number <= last`. Raises StorageError."""
         with self.read("reading events") as connection:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,17 @@ from gateway.core.errors import StorageError
 from gateway.core.model import Channel, Level, Quality, Reason, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
-from gateway.places import Places
 from gateway.orders import Orders
+from gateway.places import Places
+from gateway.records import Records
 from gateway.site.document import Document
 from gateway.site.drawings import Drawings
 from gateway.site.plans import Site
 from gateway.site.schema import SiteFile, SiteSection
 from tests.integration.memory_cases import cases_and_figures
+from tests.integration.memory_notifications import notifications_of
 from tests.integration.memory_people import MemoryPeople
+from tests.integration.memory_records import records_of
 
 KINDS = (("ch4", "%LEL", 1, 10.0), ("temperature", "°C", 1, 60.0), ("co", "ppm", 0, 24.0))
 AREAS = (("Tank farm", "储罐区"), ("Boiler room", "锅炉房"), ("Loading bay", "装卸站台"), ("Workshop", "车间"))
@@ -106,15 +110,14 @@ class MemoryGateway:
         self.channels: Sequence[Channel] = tuple(channel(row) for row in range(channels))
         self.book = AlarmBook([rule(each) for each in self.channels])
         self.journal: list[AlarmEvent] = []
+        self.orders = Orders(lambda: self.book, self.clock, self.publish, self._on_disk)
+        self.notifications = notifications_of(self.site_file, self.journal, self.book, self.clock)
         self.cases, self.figures = cases_and_figures(self, responds=responds)
         self.value = np.full(channels, 1.0)
         self.quality = np.zeros(channels, np.uint8)
         self.time_ns = np.full(channels, self.clock.now_ns())
         self.places = Places(None, Drawings)
         self.delay_s = 0.0
-        self.orders = Orders(lambda: self.book, self.clock, self.publish, self._on_disk)
-        self.notifications = notifications_of(self.site_file, self.journal, self.book, self.clock)
-        self.cases, self.figures = cases_and_figures(self, responds=responds)
         self.silent = False
         self.running: list[Running] = []
         self._news = asyncio.Event()
@@ -161,6 +164,10 @@ class MemoryGateway:
         self.table += 1
 
     # What the API sees
+
+    @cached_property
+    def records(self) -> Records:
+        return records_of(self)
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -228,6 +235,10 @@ class MemoryGateway:
     def statistics(self) -> Mapping[str, float]:
         return {"readings_total": 42, "uptime_s": 3.5, "events_not_on_disk": 0}
 
+    @staticmethod
+    async def _on_disk(_: int) -> None:
+        """Everything is on this disk at once."""
+
     async def command(self, command: Command) -> list[AlarmEvent]:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
@@ -237,10 +248,6 @@ class MemoryGateway:
         return self.publish([self.book.number(event)])[0]
 
     async def reload(self, who: str = "") -> Reloaded:
-    @staticmethod
-    async def _on_disk(_: int) -> None:
-        """Everything is on this disk at once."""
-
         self.reloaded_by.append(who)
         return self.reloaded
 

@@ -39,6 +39,14 @@ ROLES = {
     ("GET", f"{V1}/alarms"): Role.VIEWER,
     ("GET", f"{V1}/events"): Role.VIEWER,
     ("GET", f"{V1}/instruments"): Role.VIEWER,
+    ("GET", f"{V1}/handover"): Role.VIEWER,
+    ("POST", f"{V1}/handover/notes"): Role.OPERATOR,
+    ("POST", f"{V1}/handover/sign"): Role.OPERATOR,
+    ("POST", f"{V1}/handover/accept"): Role.OPERATOR,
+    ("GET", f"{V1}/handovers"): Role.VIEWER,
+    ("GET", f"{V1}/handovers/{{handover_id}}"): Role.VIEWER,
+    ("GET", f"{V1}/reports/{{kind}}"): Role.VIEWER,
+    ("GET", f"{V1}/export/journal"): Role.VIEWER,
     ("GET", f"{V1}/uplinks"): Role.VIEWER,
     ("GET", f"{V1}/outputs"): Role.VIEWER,
     ("GET", f"{V1}/statistics"): Role.VIEWER,
@@ -58,6 +66,8 @@ ROLES = {
     ("POST", f"{V1}/commissioning/scan/stop"): Role.ENGINEER,
     ("POST", f"{V1}/commissioning/read"): Role.ENGINEER,
     ("POST", f"{V1}/commissioning/guess"): Role.ENGINEER,
+    ("GET", f"{V1}/notifiers"): Role.VIEWER,
+    ("POST", f"{V1}/notifiers/{{notifier_id}}/test"): Role.ENGINEER,
     ("GET", f"{V1}/session"): Role.NOBODY,
     ("POST", f"{V1}/session"): Role.NOBODY,
     ("DELETE", f"{V1}/session"): Role.NOBODY,
@@ -128,7 +138,7 @@ async def test_every_route_times_every_role_gives_what_the_table_says(site: Site
     names = {"accounts": "li", "tokens": "plc"}
     for (method, path), least in ROLES.items():
         named = next((name for group, name in names.items() if group in path), "")
-        where = path.format(alarm_id=ALARM, channel_id="gd-00.ch4", name=named)
+        where = path.format(alarm_id=ALARM, channel_id="gd-00.ch4", name=named, notifier_id="duty")
         for role in Role:
             answer = await site.client.request(
                 method, where, headers=site.headers(role), json={} if method in ("POST", "PATCH") else None
