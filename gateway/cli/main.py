@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "account": "Make and change the accounts of people.",
     "token": "Make, list and revoke access tokens of machines.",
     "replay": "Judge a recording as fast as the machine can, and print its events.",
+    "report": "Write the report of a shift, a day or a month.",
     "export": "Write the journal into a file.",
     "verify": "Prove that a journal, or an exported one, is as it was written.",
 }
