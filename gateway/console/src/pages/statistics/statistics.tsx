@@ -2,13 +2,14 @@
 import type { ComponentChildren } from "preact";
 import { go, href } from "../../app/route";
 import { now, site, table } from "../../live/state";
+import type { AlarmEvent } from "../../live/types";
 import { useAsk } from "../../parts/ask";
 import { FilterChip } from "../../parts/chip";
 import { Icon } from "../../parts/icon";
 import { Mark } from "../../parts/mark";
 import { reason, Refused } from "../../parts/order";
 import { clock, hours, spoken } from "../../parts/time";
-import { areaName, channelName, rowOf } from "../../parts/words";
+import { about, areaName, channelName, isSystem, rowOf } from "../../parts/words";
 import { either, lang } from "../../text";
 import { Chart } from "./chart";
 import type { AlarmStatistics, Aside } from "./types";
@@ -169,7 +170,7 @@ function AlarmLink({ alarm, brief = false }: { alarm: string; brief?: boolean })
   const cut = alarm.indexOf(":");
   const channel = cut > 0 ? alarm.slice(cut + 1) : "";
   const row = rowOf(channel);
-  if (row < 0) return <a class="stat-alarm" href={href("journal", "", { alarm })}><b class="clip">{alarm.replace(/^system\//, "").replaceAll("/", " · ")}</b></a>;
+  if (row < 0) return <a class="stat-alarm" href={href("journal", "", { alarm })}><b class="clip">{isSystem({ alarm }) ? about({ alarm, area: "", why: "", why_zh: "" } as AlarmEvent).what : alarm}</b></a>;
   return <a class="stat-alarm" href={href("point", channel)}><b class="clip">{channelName(channel)}</b>{!brief && <span class="dim small clip">{[areaOf(row), alarm].filter(Boolean).join(" · ")}</span>}</a>;
 }
 
