@@ -1,9 +1,11 @@
 """How alarms load the people of a running gateway: the flood of this moment, and figures of any span of the journal."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from gateway.alarms.book import AlarmBook
 from gateway.alarms.flood import SPAN_NS, Flood, FloodWatch
+from gateway.alarms.statistics import AlarmFigures, Tally
 from gateway.core.alarm import AlarmEvent, EventKind
 from gateway.core.clock import Clock
 from gateway.core.model import Reason
@@ -11,6 +13,8 @@ from gateway.site.operation import AlarmsSection
 from gateway.store.search import Past, Query
 
 LOOK_S = 1.0
+PART_EVENTS = 2_000
+"""Events read at once."""
 
 
 class Figures:
@@ -38,6 +42,7 @@ class Figures:
         self._book = book
         self._tell = tell
         self._past = past
+        self._turn = asyncio.Lock()
 
     def follow(self, events: Sequence[AlarmEvent]) -> Sequence[AlarmEvent]:
         """Return the events; behind them a note where a flood begins or has ended."""
@@ -67,6 +72,24 @@ class Figures:
     def flood(self) -> Flood:
         """Return how the last ten minutes stand."""
         return self._watch.now()
+
+    async def of(self, start_ns: int, end_ns: int) -> AlarmFigures:
+        """Return the figures of a span; reads the journal in a thread, one question at a time. Raises StorageError."""
+        async with self._turn:
+            return await asyncio.to_thread(self.compute, start_ns, end_ns)
+
+    def compute(self, start_ns: int, end_ns: int) -> AlarmFigures:
+        """Return the figures of a span; blocks. Raises StorageError."""
+        section = self._section
+        before = self._past.at(start_ns - 1)
+        tally = Tally(start_ns, end_ns, before, begins=section.flood_begins, ends=section.flood_ends)
+        first, last = self._past.span(start_ns - SPAN_NS, end_ns)
+        query = Query(after=first - 1, limit=PART_EVENTS, newest_first=False)
+        for event in self._past.events(query):
+            if event.seq > last:
+                break
+            tally.take(event)
+        return tally.figures()
 
     def _noted(self, notes: Iterable[Reason]) -> list[AlarmEvent]:
         return [event for note in notes for event in self._book().note(note, self._clock.now_ns())]

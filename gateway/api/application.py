@@ -7,11 +7,12 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.api import alarm_statistics, instruments, notifiers, orders, payloads, people, plans, problems, session
 from gateway.api import cases as case_routes
 from gateway.api import commissioning_payloads as asked
 from gateway.api import handover as handover_routes
-from gateway.api import instruments, notifiers, orders, payloads, people, plans, problems, session
 from gateway.api.access import COOKIE, Access, Role
+from gateway.api.alarm_statistics import AlarmStatisticsRoutes
 from gateway.api.cases import CaseRoutes
 from gateway.api.commands import ROLES, Commands, Order
 from gateway.api.commissioning import Commissioning
@@ -92,6 +93,8 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     _add_records(app, HandoverRoutes(gateway), ReportRoutes(gateway), access)
     _add_notifiers(app, NotifierRoutes(gateway), access)
     _add_cases(app, CaseRoutes(gateway), access)
+    for path, call, role, answer in AlarmStatisticsRoutes(gateway).all():
+        _add(app, access, f"{PREFIX}/{path}", call, role, answers=(answer,))
     _add_people(app, [*SessionRoutes(gateway, access).all(), *PeopleRoutes(gateway, access).all()], access)
     _add_pages(app)
     return Api(app, hub, commission)
@@ -341,6 +344,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         *handover_routes.ORDERS,
         *instruments.ANSWERS,
         *instruments.ORDERS,
+        *alarm_statistics.ANSWERS,
         *case_routes.ANSWERS,
         *case_routes.ORDERS,
         *session.ANSWERS,

@@ -129,7 +129,7 @@ class Commands:
 
     def _truth(self, alarm: str) -> AlarmView | None:
         found = self._gateway.orders.alarm(alarm) if alarm else None
-        return None if found is None else alarm_view(found)
+        return None if found is None else alarm_view(found, self._gateway.cases.open_case_of(found.id))
 
 
 def note_refusal(gateway: Gateway, caller: Caller, verb: Verb, reason: str) -> None:

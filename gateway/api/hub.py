@@ -13,7 +13,9 @@ import msgspec
 import numpy as np
 import structlog
 
+from gateway.alarms.flood import Flood
 from gateway.api.access import Caller
+from gateway.api.alarm_statistics import FloodNow, flood_view
 from gateway.api.face import Gateway
 from gateway.api.payloads import (
     KNOWN_QUALITIES,
@@ -47,6 +49,7 @@ class Frame(View):
     time: str
     audible: bool
     alarms: int
+    flood: FloodNow
     values: Values
 
 
@@ -74,6 +77,7 @@ class Snapshot(View):
     qualities: dict[str, str]
     audible: bool
     alarms: list[AlarmView]
+    flood: FloodNow
     values: Values
 
 
@@ -122,6 +126,7 @@ class Hub:
         self._quality = np.empty(0, np.uint8)
         self._changed: Int64 = np.empty(0, np.int64)
         self._counts = (False, 0)
+        self._flood = flood_view(Flood())
         self._frames: dict[tuple[int, bytes], bytes] = {}
         self.readers = 0
         self.closed = False
@@ -185,7 +190,8 @@ class Hub:
             del self._seqs[:RECENT_EVENTS], self._messages[:RECENT_EVENTS]
 
     def _encode(self, event: AlarmEvent) -> bytes:
-        return message("alarm", stream_event_view(event, self._fixed.get(event.alarm, UNKNOWN)), event.seq)
+        case = self._gateway.cases.open_case_of(event.alarm)
+        return message("alarm", stream_event_view(event, self._fixed.get(event.alarm, UNKNOWN), case), event.seq)
 
     def _learn(self) -> None:
         if len(self._fixed) > FIXED_MAX:
@@ -211,6 +217,7 @@ class Hub:
             self._changed[~same | (latest.quality != self._quality)] = self._tick
         self._value, self._quality = value, latest.quality
         self._counts = (self._gateway.audible(), len(self._gateway.alarms()))
+        self._flood = flood_view(self._gateway.figures.flood())
 
     def _renew(self) -> None:
         """Forget what was known of the channels and alarms of an earlier table."""
@@ -255,7 +262,8 @@ class Hub:
             role=caller.role.name.lower(),
             qualities=KNOWN_QUALITIES,
             audible=self._gateway.audible(),
-            alarms=[alarm_view(alarm) for alarm in alarms],
+            alarms=[alarm_view(alarm, self._gateway.cases.open_case_of(alarm.id)) for alarm in alarms],
+            flood=flood_view(self._gateway.figures.flood()),
             values=self._values(0, cursor.rows),
         )
         cursor.tick, cursor.table = self._tick, self._table
@@ -292,7 +300,8 @@ class Hub:
             audible, alarms = self._counts
             now = rfc3339(self._gateway.clock.now_ns())
             values = self._values(cursor.tick, cursor.rows)
-            self._frames[key] = message("values", Frame(time=now, audible=audible, alarms=alarms, values=values))
+            frame = Frame(time=now, audible=audible, alarms=alarms, flood=self._flood, values=values)
+            self._frames[key] = message("values", frame)
         return self._frames[key]
 
     def _values(self, since: int, wanted: Int32 | None) -> Values:

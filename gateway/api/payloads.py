@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from gateway.api.case_views import CaseView, case_view
 from gateway.core.alarm import Alarm, AlarmEvent
 from gateway.core.clock import rfc3339
 from gateway.core.model import Channel, Float64, Int64, Quality, UInt8, quality_name
@@ -33,7 +34,11 @@ class View(msgspec.Struct, kw_only=True):
 
 
 class EventView(View):
-    """One event of the journal. Times are RFC 3339 with offset; null where there is none."""
+    """One event of the journal. Times are RFC 3339 with offset; null where there is none.
+
+    `case` is the whole case in an event of kind `case`; on the stream and in lists of alarms it is the id of the
+    alarm's open case.
+    """
 
     seq: int
     time: str
@@ -67,6 +72,7 @@ class EventView(View):
     permit_for: str
     suppressed_by: str
     follows: str
+    case: CaseView | str | None = None
 
 
 class StreamEventView(EventView):
@@ -329,6 +335,7 @@ def _event_fields(event: AlarmEvent) -> dict[str, Any]:
     fields["value"], fields["limit"] = number(event.value), number(event.limit)
     fields["raised_at"], fields["acked_at"] = moment(event.raised_ns), moment(event.acked_ns)
     fields["until"] = moment(event.until_ns)
+    fields["case"] = None if event.case is None else case_view(event.case)
     return fields
 
 
@@ -337,15 +344,18 @@ def event_view(event: AlarmEvent) -> EventView:
     return EventView(**_event_fields(event))
 
 
-def stream_event_view(event: AlarmEvent, fixed: Fixed) -> StreamEventView:
-    """Return an event as the stream says it."""
-    return StreamEventView(**_event_fields(event), **fixed._asdict())
+def stream_event_view(event: AlarmEvent, fixed: Fixed, case: str = "") -> StreamEventView:
+    """Return an event as the stream says it; `case` is the id of its alarm's open case, or empty."""
+    view = StreamEventView(**_event_fields(event), **fixed._asdict())
+    if event.alarm:
+        view.case = case or None
+    return view
 
 
-def alarm_view(alarm: Alarm) -> AlarmView:
-    """Return an alarm as the API says it."""
+def alarm_view(alarm: Alarm, case: str = "") -> AlarmView:
+    """Return an alarm as the API says it; `case` is the id of its open case, or empty."""
     own = {name: getattr(alarm, name) for name in ("id", "silenced", *Fixed._fields)}
-    return AlarmView(**_event_fields(alarm.event), **own)
+    return AlarmView(**{**_event_fields(alarm.event), "case": case or None}, **own)
 
 
 def channel_columns(

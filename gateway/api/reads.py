@@ -195,7 +195,7 @@ class Reads:
     ) -> Response:
         """List every alarm that is not normal, most urgent first; now, or as the list stood at a time."""
         if not at:
-            views = [alarm_view(alarm) for alarm in self._gateway.alarms()]
+            views = [alarm_view(alarm, self._gateway.cases.open_case_of(alarm.id)) for alarm in self._gateway.alarms()]
             return await reply(request, Alarms(time=self._now(), audible=self._gateway.audible(), alarms=views))
         time_ns = self._time("at", at)
         alarms, audible = await self._gateway.records.alarms_at(time_ns)
