@@ -10,6 +10,12 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
+    rolldownOptions: {
+      output: {
+        // What every page has is one file: many small ones compress worse.
+        codeSplitting: { groups: [{ name: "base", test: /node_modules\/(preact|@preact)\/|src\/(live\/(state|orders|types)|text|api|app\/(route|selection|asking|counts)|parts\/(time|words|mark|icon|media|order|lazily|chip|virtual))\./ }] },
+      },
+    },
   },
   worker: { format: "es" },
 });

@@ -1,14 +1,16 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useSignalEffect } from "@preact/signals";
+import { flood } from "../live/state";
+import { lazily } from "../parts/lazily";
 import { phone } from "../parts/media";
 import { Toasts } from "../parts/toast";
 import { DoorHost } from "../pages/signin/host";
 import { texts } from "../text";
-import { asking } from "./asking";
-import { Banner, FloodStrip, LinkBar } from "./bars";
+import { asking, helping } from "./asking";
+import { Banner, LinkBar } from "./bars";
 import { counts, title } from "./counts";
-import { Header, helping, hush, Tabs, words as headerWords } from "./header";
+import { Header, hush, Tabs, words as headerWords } from "./header";
 import { bind } from "./keys";
 import { FIRST, LATER, type Page } from "./pages";
 import { route } from "./route";
@@ -18,6 +20,8 @@ const words = texts({
   en: { skip: "To the content", said: (all: string) => `Unacknowledged alarms: ${all}`, none: "No unacknowledged alarms", missing: "This page could not be loaded.", again: "Load again" },
   zh: { skip: "跳到内容", said: (all: string) => `未确认报警：${all}`, none: "无未确认报警", missing: "页面未能加载。", again: "重新加载" },
 });
+
+const FloodStrip = lazily<object>(() => import("./flood").then((found) => found.FloodStrip), "shell-flood");
 
 /** The whole page: header, bars, and the page that the address names. */
 export function App() {
@@ -32,7 +36,7 @@ export function App() {
       {!wall && <Header />}
       <LinkBar />
       {!wall && <Banner />}
-      {!wall && <FloodStrip />}
+      {!wall && flood.value.active && <FloodStrip />}
       <main id="main" class={`shell-main shell-main-${page}`} tabIndex={-1}>
         {Shown ? <Shown rest={rest} query={query} /> : failed && <div class="empty"><strong>{words().missing}</strong><button type="button" onClick={() => location.reload()}>{words().again}</button></div>}
       </main>

@@ -18,3 +18,6 @@ export function ask(verb: Verb, ids: readonly string[], done: () => void = () =>
   const found = alarms.value.filter(({ id }) => wanted.has(id));
   if (found.length) asking.value = { verb, alarms: found, seen: newest.value, done };
 }
+
+/** The list of keys is shown. */
+export const helping = signal(false);

@@ -1,17 +1,16 @@
-// What must not be overlooked, above every page: a link that cannot be trusted, the foremost alarm, a flood.
-import { flood, lastTime, link, now, open, skew, trusted, unacked } from "../live/state";
-import type { Alarm, FloodArea } from "../live/types";
+// What must not be overlooked, above every page: a link that cannot be trusted, and the foremost alarm.
+import { lastTime, link, now, skew, trusted, unacked } from "../live/state";
+import type { Alarm } from "../live/types";
 import { Icon } from "../parts/icon";
 import { Mark } from "../parts/mark";
 import { canOrder } from "../parts/order";
 import { Age, clock, spoken } from "../parts/time";
-import { about, areaName, alarmOf, isSystem, limitText, phoneOf, responseOf, shownValue, side } from "../parts/words";
+import { about, isSystem, limitText, phoneOf, responseOf, shownValue, side } from "../parts/words";
 import { texts } from "../text";
 import { ask } from "./asking";
 import { foremost } from "./counts";
 import { go } from "./route";
 import { select } from "./selection";
-import { area, filterArea } from "../pages/now/model";
 
 const words = texts({
   en: {
@@ -19,14 +18,12 @@ const words = texts({
     lost: (at: string) => `Disconnected from the gateway · last data ${at}. What is shown may be out of date: look at the controllers on site.`,
     never: "never", skew: (s: string) => `This computer's clock differs from the gateway's by ${s}. All times here are the gateway's.`,
     acknowledge: "Acknowledge", more: (n: string) => `+${n} more`, first: "first-out", test: "TEST",
-    flood: (n: string) => `Alarm flood: ${n} in 10 minutes`, began: "first",
   },
   zh: {
     stale: (age: string) => `数据陈旧：${age}未收到数据，数值可能已变化。`,
     lost: (at: string) => `与网关断开 · 最后数据 ${at}，页面内容可能已过时，请查看现场控制器。`,
     never: "无", skew: (s: string) => `本机时钟与网关相差 ${s}。页面时间均为网关时间。`,
     acknowledge: "确认", more: (n: string) => `另有 ${n} 条`, first: "首发", test: "测试",
-    flood: (n: string) => `报警洪泛：10 分钟 ${n} 条`, began: "首发",
   },
 });
 const SKEW_MS = 5000;
@@ -75,38 +72,4 @@ function Figure({ alarm }: { alarm: Alarm }) {
   const { text } = shownValue(alarm);
   const limit = limitText(alarm);
   return text ? <span class="shell-banner-figure"><b>{text}</b> {alarm.unit}{limit && ` ${side(alarm)} ${limit}`}</span> : null;
-}
-
-/** More alarms than a person can read: by area, the first of each, most urgent first. */
-export function FloodStrip() {
-  const t = words();
-  const { active, count, areas } = flood.value;
-  if (!active || !trusted.value) return null;
-  const shown = areas.length ? areas : counted();
-  return (
-    <section class="shell-flood" aria-label={t.flood(String(count))}>
-      <b class="shell-flood-title">{t.flood(String(count))}</b>
-      <div class="shell-flood-areas">{shown.map((one) => (
-        <button key={one.area} type="button" class="shell-flood-area" aria-pressed={area.value === one.area} onClick={() => filterArea(one.area)}>
-          <Mark priority={one.priority} size={18} /><b>{areaName(one.area) || "—"}</b><span>{one.count}</span>
-          {one.first && <small>{t.began} {firstWord(one)}</small>}
-        </button>
-      ))}</div>
-    </section>
-  );
-}
-
-function firstWord(one: FloodArea): string {
-  const alarm = alarmOf(one.first);
-  return `${alarm ? about(alarm).what : one.first} ${one.first_at ? clock(one.first_at) : ""}`;
-}
-
-function counted(): FloodArea[] {
-  const found = new Map<string, FloodArea>();
-  for (const alarm of open.value) {
-    const one = found.get(alarm.area);
-    if (!one) found.set(alarm.area, { area: alarm.area, priority: alarm.priority, count: 1, first: alarm.id, first_at: alarm.raised_at ?? "" });
-    else { one.count++; if (alarm.priority < one.priority) one.priority = alarm.priority; }
-  }
-  return [...found.values()];
 }

@@ -1,19 +1,17 @@
 // The one row that every page has: pages, how many alarms of which level, sound, link, person.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { get, session } from "../api";
-import { caller, lastTime, link, now, site, siteName } from "../live/state";
+import { get } from "../api";
+import { lastTime, link, now, site, siteName } from "../live/state";
 import { silence } from "../live/orders";
 import { Icon, type IconName } from "../parts/icon";
 import { Mark } from "../parts/mark";
+import { lazily } from "../parts/lazily";
 import { phone } from "../parts/media";
-import { Menu } from "../parts/menu";
-import { canOrder, may, useOrder } from "../parts/order";
+import { canOrder, useOrder } from "../parts/order";
 import { hours } from "../parts/time";
-import { openDoor } from "../pages/signin/door";
-import { either, lang, speak, texts } from "../text";
+import { either, texts } from "../text";
 import { aside, counts } from "./counts";
-import { look, wear, type Look } from "./look";
 import { href, route } from "./route";
 import { hushed, loudest, offline, sound, turn } from "./sound";
 import { filterLevel, level } from "../pages/now/model";
@@ -22,18 +20,14 @@ export const words = texts({
   en: {
     now: "Now", channels: "Channels", journal: "Journal", handover: "Handover", system: "System", pages: "Pages", unacked: "unacknowledged", of: "of", open: "open",
     aside: (s: string, o: string, u: string) => `Put aside: ${s} shelved, ${o} out of service, ${u} suppressed`,
-    on: "Sound on", off: "Sound off", blocked: "Turn sound on", silence: "Silence", silenced: "Silenced",
-    live: "live", stale: "stale", lost: "offline", waiting: "connecting", signIn: "Sign in", account: "Account", statistics: "Statistics", commissioning: "Commissioning",
-    people: "People", wall: "Wall display", keys: "Keyboard", auto: "Follow this computer", night: "Night", day: "Day", look: "Appearance", language: "中文", role: (r: string) => r,
-    nobody: "nobody", viewer: "viewer", operator: "operator", engineer: "engineer", administrator: "administrator", more: "More",
+    on: "Sound on", off: "Sound off", blocked: "Turn sound on", silence: "Silence",
+    live: "live", stale: "stale", lost: "offline", waiting: "connecting",
   },
   zh: {
     now: "值守", channels: "测点", journal: "日志", handover: "交接班", system: "系统", pages: "页面", unacked: "未确认", of: "/", open: "未结束",
     aside: (s: string, o: string, u: string) => `不在列表：搁置 ${s}，停用 ${o}，抑制 ${u}`,
-    on: "声音开", off: "声音关", blocked: "点此启用报警声", silence: "消音", silenced: "已消音",
-    live: "在线", stale: "陈旧", lost: "离线", waiting: "连接中", signIn: "登录", account: "账号", statistics: "报警统计", commissioning: "调试",
-    people: "人员", wall: "大屏", keys: "键盘", auto: "跟随系统", night: "夜间", day: "日间", look: "外观", language: "English", role: (r: string) => r,
-    nobody: "未登录", viewer: "查看", operator: "值班员", engineer: "工程师", administrator: "管理员", more: "更多",
+    on: "声音开", off: "声音关", blocked: "点此启用报警声", silence: "消音",
+    live: "在线", stale: "陈旧", lost: "离线", waiting: "连接中",
   },
 });
 
@@ -41,7 +35,7 @@ export const TABS: readonly { page: "now" | "channels" | "journal" | "handover" 
   { page: "now", icon: "now" }, { page: "channels", icon: "list" }, { page: "journal", icon: "journal" }, { page: "handover", icon: "shift" }, { page: "system", icon: "system" },
 ];
 const ON_TAB: Record<string, string> = { point: "channels", instrument: "channels", case: "journal", statistics: "system", commissioning: "system", people: "system" };
-export const helping = signal(false);
+const Person = lazily<object>(() => import("./person").then((found) => found.Person), "shell-person");
 /** How many stores, uplinks and notifiers do not deliver; asked now and then. */
 const down = signal(0);
 const ASK_MS = 10_000;
@@ -77,12 +71,12 @@ export function Tabs() {
 
 function useDown(): void {
   useEffect(() => {
-    const look_ = (): void => {
+    const ask = (): void => {
       if (document.hidden || link.value !== "live") return;
       void get<{ uplinks: { up: boolean }[] }>("uplinks").then(({ uplinks }) => { down.value = uplinks.filter(({ up }) => !up).length; }).catch(() => undefined);
     };
-    const timer = setInterval(look_, ASK_MS);
-    setTimeout(look_, 1000);
+    const timer = setInterval(ask, ASK_MS);
+    setTimeout(ask, 1000);
     return () => clearInterval(timer);
   }, []);
 }
@@ -141,27 +135,5 @@ function Link() {
       <Icon name={state === "live" ? "link" : "cut"} size={16} /><span class="shell-word">{t[state]}</span>
       <span class="shell-clock">{at ? hours(at) : "--:--:--"}</span>
     </div>
-  );
-}
-
-function Person() {
-  const t = words();
-  const who = session.value;
-  const name = who.signed_in ? who.display_name || who.name : caller.value.name;
-  const next: Record<Look, Look> = { auto: "day", day: "night", night: "auto" };
-  return (
-    <Menu label={name ? `${t.account}: ${name}` : t.more} face={<><Icon name="user" /><span class="shell-word clip shell-name">{name || t.signIn}</span><Icon name="down" size={14} /></>}>
-      <div class="menu-head"><b>{name || t.nobody}</b> <small class="dim">{t[caller.value.role]}</small></div>
-      <button type="button" onClick={() => openDoor()}><Icon name={who.signed_in ? "user" : "key"} />{who.signed_in ? t.account : t.signIn}</button>
-      <hr />
-      <a class="button" href={href("statistics")}><Icon name="chart" />{t.statistics}</a>
-      {may("engineer") && <a class="button" href={href("commissioning")}><Icon name="tools" />{t.commissioning}</a>}
-      {may("administrator") && <a class="button" href={href("people")}><Icon name="people" />{t.people}</a>}
-      <a class="button" href={href("wall")}><Icon name="chart" />{t.wall}</a>
-      <hr />
-      <button type="button" lang={lang.value === "zh" ? "en" : "zh-CN"} onClick={() => speak(lang.value === "zh" ? "en" : "zh")}><Icon name="globe" />{t.language}</button>
-      <button type="button" onClick={() => wear(next[look.value])}><Icon name={look.value === "day" ? "sun" : "moon"} />{t.look}: {t[look.value]}</button>
-      <button type="button" onClick={() => { helping.value = true; }}><Icon name="help" />{t.keys} <kbd>?</kbd></button>
-    </Menu>
   );
 }

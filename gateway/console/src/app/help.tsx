@@ -1,7 +1,7 @@
 // Which key does what.
 import { Dialog } from "../parts/dialog";
 import { texts } from "../text";
-import { helping } from "./header";
+import { helping } from "./asking";
 
 const words = texts({
   en: {

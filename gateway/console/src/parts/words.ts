@@ -3,6 +3,8 @@ import { alarms, link, now, quality, site, table, value } from "../live/state";
 import type { Alarm, AlarmEvent } from "../live/types";
 import { either, lang, texts } from "../text";
 
+export { kindWord } from "./kinds";
+
 export const GONE = "— —";
 
 const en = {
@@ -10,12 +12,6 @@ const en = {
   states: {
     normal: "Normal", unacked: "Unacknowledged", acked: "Acknowledged", returned: "Gone, unacknowledged",
     latched_unacked: "Held, unacknowledged", latched_acked: "Held until reset", shelved: "Shelved", suppressed: "Suppressed", out_of_service: "Out of service",
-  },
-  kinds: {
-    raised: "raised", escalated: "rose", de_escalated: "fell", returned: "condition gone", cleared: "over", acknowledged: "acknowledged", reset: "reset",
-    silenced: "silenced", shelved: "shelved", unshelved: "unshelved", suppressed: "suppressed", unsuppressed: "no longer suppressed",
-    out_of_service: "out of service", returned_to_service: "back in service", case: "response", calibrated: "calibrated", refused: "refused",
-    account: "account", handover: "handover", relearnt: "learned anew", note: "note",
   },
   qualities: {
     good: "good", uncertain: "uncertain", clock_doubtful: "clock doubtful", over_range: "over range", test: "under test", maintenance: "maintenance", bad: "no value",
@@ -33,12 +29,6 @@ const zh: Tables = {
   states: {
     normal: "正常", unacked: "未确认", acked: "已确认", returned: "已恢复，未确认",
     latched_unacked: "已恢复（保持），未确认", latched_acked: "已恢复（保持），待复位", shelved: "已搁置", suppressed: "已抑制", out_of_service: "已停用",
-  },
-  kinds: {
-    raised: "报警", escalated: "升级", de_escalated: "降级", returned: "恢复", cleared: "结束", acknowledged: "确认", reset: "复位",
-    silenced: "消音", shelved: "搁置", unshelved: "取消搁置", suppressed: "抑制", unsuppressed: "解除抑制",
-    out_of_service: "停用", returned_to_service: "恢复使用", case: "处置", calibrated: "标定", refused: "拒绝",
-    account: "账号", handover: "交接班", relearnt: "重新学习", note: "记事",
   },
   qualities: {
     good: "正常", uncertain: "不确定", clock_doubtful: "时钟可疑", over_range: "超量程", test: "测试中", maintenance: "维护中", bad: "无数值",
@@ -61,7 +51,6 @@ const now_ = (): Tables => (lang.value === "zh" ? zh : en);
 const from = (words: Record<string, string>, key: string): string => words[key] ?? key.replaceAll("_", " ");
 export const levelWord = (level: string): string => from(now_().levels, level);
 export const stateWord = (state: string): string => from(now_().states, state);
-export const kindWord = (kind: string): string => from(now_().kinds, kind);
 export const qualityWord = (name: string): string => from(now_().qualities, name);
 
 /** `ch4` as `CH4`, `temperature` as `温度`. */

@@ -6,7 +6,7 @@ import { Icon } from "../../parts/icon";
 import { Mark } from "../../parts/mark";
 import { about, areaName } from "../../parts/words";
 import { area, filterArea } from "./model";
-import { words } from "./words";
+import { words } from "./side_words";
 
 /** Rows of the channels of each area, in the site's order of areas. */
 const rows = computed(() => {

@@ -10,7 +10,7 @@ import { Age, clock, Left, moment } from "../../parts/time";
 import { about, alarmOf, GONE, levelWord, limitText, phoneOf, qualityWord, responseOf, shownValue, side, stateWord } from "../../parts/words";
 import { Act } from "./list";
 import { LazySteps, LazyTrend } from "./lazy";
-import { words } from "./words";
+import { words } from "./side_words";
 
 export function Detail({ alarm, controls = true }: { alarm: Alarm; controls?: boolean }) {
   const t = words();

@@ -1,8 +1,11 @@
 // Parts that come after the alarms: the list never waits for a chart.
-import type { ComponentType } from "preact";
+import type { Alarm } from "../../live/types";
 import { lazily } from "../../parts/lazily";
 
+export const LazySide = lazily<{ alarm: Alarm | undefined }>(() => import("./side").then(({ Side }) => Side), "now-right");
+export const LazyDetail = lazily<{ alarm: Alarm }>(() => import("./side").then(({ Detail }) => Detail), "now-detail");
+export const LazyBulk = lazily<object>(() => import("./bulk").then(({ Bulk }) => Bulk), "now-bulk");
+export const LazyStart = lazily<object>(() => import("./start").then(({ Start }) => Start));
 export const LazyTrend = lazily<{ channel: string; around?: string; height?: number }>(() => import("../../parts/trend").then(({ Trend }) => Trend), "now-lazy-trend");
 export const LazySteps = lazily<{ id: string; compact?: boolean }>(() => import("../case/steps").then(({ CaseSteps }) => CaseSteps));
-const [plan] = Object.values(import.meta.glob<{ Plan: ComponentType }>("../../parts/plan.tsx"));
-export const LazyPlan = lazily<object>(() => plan ? plan().then(({ Plan }) => Plan) : Promise.reject(new Error("no plan")), "now-lazy-plan");
+export const LazyPlan = lazily<{ large?: boolean }>(() => import("../../parts/plan").then(({ Plan }) => Plan), "now-lazy-plan");

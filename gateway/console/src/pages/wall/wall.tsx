@@ -1,17 +1,17 @@
 // The same as Now for a screen on the wall: larger, without controls, and moving on by itself only while all is calm.
 import { useEffect } from "preact/hooks";
-import { Banner, FloodStrip } from "../../app/bars";
+import { Banner } from "../../app/bars";
 import { counts } from "../../app/counts";
+import { FloodStrip } from "../../app/flood";
 import { select, selected } from "../../app/selection";
 import { lastTime, link, now, open, site, siteName, table, unacked } from "../../live/state";
 import { Mark } from "../../parts/mark";
 import { hours } from "../../parts/time";
 import { either, texts } from "../../text";
-import { Areas } from "../now/areas";
-import { Detail } from "../now/detail";
 import { List } from "../now/list";
 import { area, byId, current, level, listed, view } from "../now/model";
 import { Empty } from "../now/now";
+import { Side } from "../now/side";
 import { worst, Tour } from "./tour";
 import "../now/now.css";
 import "./wall.css";
@@ -40,7 +40,7 @@ export default function Wall() {
         ) : (
           <>
             <div class="now-left"><div class="now-left-body"><List controls={false} /></div></div>
-            <div class="now-right">{table.value && <Areas />}{alarm && <Detail alarm={alarm} controls={false} />}</div>
+            <Side alarm={alarm} controls={false} />
           </>
         )}
       </div>
