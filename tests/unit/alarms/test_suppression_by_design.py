@@ -19,8 +19,6 @@ OFF = Suppression(
 TEST_RUN = Suppression(
     id="test-run", alarms=("draught",), row=6, channel="plc.test", above=0.5, max_ns=60 * SECOND, why="t"
 )
-    id="test-run", alarms=("draught",), row=6, channel="plc.test", above=0.5, max_ns=60 * SECOND, why="t"
-)
 MAINS = Suppression(id="mains", alarms=("smoke",), alarm="power", why="The mains are off.")
 NAMES = ("draught", "smoke", "power")
 
