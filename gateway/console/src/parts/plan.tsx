@@ -65,13 +65,13 @@ export function Plan({ large = false }: { large?: boolean }) {
     const worst = worstOfInstrument.value.get(id);
     if (worst && !editing) select(worst.id);
   };
-  if (!table.value) return <div class="plan" aria-busy="true" />;
+  if (!table.value) return <div class="pane plan" aria-busy="true" />;
   const drawings = data?.plans ?? [];
   const drawing = drawings.find((one) => one.id === wanted) ?? drawings[0];
   const one = instruments.value.get(picked);
   const name = drawing ? either(drawing.label, drawing.label_zh) : t.rooms;
   return (
-    <div class="plan">
+    <div class={large ? "plan plan-large" : "pane plan"}>
       <div class="plan-bar">
         <div class="grow">
           {drawings.length > 1 && drawings.map((each) => <Tab key={each.id} drawing={each} places={places} on={each.id === drawing?.id} onPress={() => setWanted(each.id)} />)}
@@ -89,7 +89,7 @@ export function Plan({ large = false }: { large?: boolean }) {
         : <Rooms values={values} chosen={picked} onPick={pick} />}
       {editing && drawing && <Tray places={places} drawings={drawings} onPut={(id) => { save(id, 0.5, 0.5, drawing.id); setPicked(id); }} />}
       {one && (
-        <div class="plan-card" style={{ position: "static" }}>
+        <div class="plan-card">
           <strong>{nameOf(one)}</strong><Values one={one} />
           {editing && places[one.id]?.moved_by && <button type="button" onClick={() => void give(async () => { await putBack(one.id); again(); })}>{t.back}</button>}
           <a href={href("point", table.value.columns.id[one.rows[0]!]!)}>{t.trend}</a>

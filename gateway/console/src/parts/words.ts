@@ -3,7 +3,6 @@ import { alarms, link, now, quality, site, table, value } from "../live/state";
 import type { Alarm, AlarmEvent } from "../live/types";
 import { either, lang, texts } from "../text";
 
-export { kindWord } from "./kinds";
 
 export const GONE = "— —";
 

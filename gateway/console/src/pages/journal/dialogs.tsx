@@ -8,7 +8,8 @@ import { Dialog } from "../../parts/dialog";
 import { Mark } from "../../parts/mark";
 import { Refused, useOrder } from "../../parts/order";
 import { clock, moment } from "../../parts/time";
-import { about, areaName, kindWord, levelWord, limitText, qualityWord, rowOf, side, stateWord, valueText } from "../../parts/words";
+import { kindWord } from "../../parts/kinds";
+import { about, areaName, levelWord, limitText, qualityWord, rowOf, side, stateWord, valueText } from "../../parts/words";
 import { texts } from "../../text";
 import { asTyped, typed, utc } from "./when";
 

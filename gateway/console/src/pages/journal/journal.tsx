@@ -11,7 +11,8 @@ import { Menu } from "../../parts/menu";
 import { reason, Refused } from "../../parts/order";
 import { day, hours, moment } from "../../parts/time";
 import { Virtual } from "../../parts/virtual";
-import { about, areaName, kindWord } from "../../parts/words";
+import { kindWord } from "../../parts/kinds";
+import { about, areaName, quantityWord } from "../../parts/words";
 import { either, texts } from "../../text";
 import { type Filter, usePages } from "./data";
 import { AsOf, Details } from "./dialogs";
@@ -22,14 +23,14 @@ const words = texts({
   en: {
     title: "Journal", find: "Words", who: "By whom", areas: "All areas", time: "Time", all: "All times", h1: "Last hour", h8: "Last 8 hours", h24: "Last 24 hours", d7: "Last 7 days", own: "From – to …", from: "From", to: "To",
     alarms: "Alarms", orders: "Orders", aside: "Put aside", cases: "Responses", duty: "Handover, calibration", refused: "Refused", accounts: "Accounts", notes: "Notes",
-    utc: "UTC", export: "Export", asOf: "As of a time …", csv: "CSV (tables)", jsonl: "JSON Lines (with the chain)", none: "No event matches.", clear: "Clear the filter", loading: "Fetching…",
-    news: (n: number) => `${n} new`, head: (seq: string) => `newest number ${seq}`, number: "No.", kind: "What", where: "Where", why: "Why", by: "By", end: "This is the beginning.", only: "Only alarm", beginning: "older ones follow",
+    more: "Filter", utc: "UTC", export: "Export", asOf: "As of a time …", csv: "CSV (tables)", jsonl: "JSON Lines (with the chain)", none: "No event matches.", clear: "Clear the filter", loading: "Fetching…",
+    news: (n: number) => `${n} new`, head: (seq: string) => `newest number ${seq}`, number: "No.", kind: "Event", where: "About", why: "Why", by: "By", end: (n: string) => `All ${n} that match.`, only: "Only alarm",
   },
   zh: {
     title: "日志", find: "关键字", who: "操作人", areas: "全部区域", time: "时间", all: "全部时间", h1: "最近 1 小时", h8: "最近 8 小时", h24: "最近 24 小时", d7: "最近 7 天", own: "自定时段…", from: "从", to: "到",
     alarms: "报警", orders: "操作", aside: "搁置/抑制/停用", cases: "处置", duty: "交接班、标定", refused: "拒绝", accounts: "账号", notes: "记事",
-    utc: "UTC", export: "导出", asOf: "查看某一时刻…", csv: "CSV（表格）", jsonl: "JSON Lines（含哈希链）", none: "没有符合条件的记录。", clear: "清除筛选", loading: "正在读取…",
-    news: (n: number) => `${n} 条新记录`, head: (seq: string) => `最新序号 ${seq}`, number: "序号", kind: "事件", where: "位置", why: "说明", by: "操作人", end: "已到最早记录。", only: "仅此报警", beginning: "继续加载更早记录",
+    more: "筛选", utc: "UTC", export: "导出", asOf: "查看某一时刻…", csv: "CSV（表格）", jsonl: "JSON Lines（含哈希链）", none: "没有符合条件的记录。", clear: "清除筛选", loading: "正在读取…",
+    news: (n: number) => `${n} 条新记录`, head: (seq: string) => `最新序号 ${seq}`, number: "序号", kind: "事件", where: "对象", why: "说明", by: "操作人", end: (n: string) => `共 ${n} 条，已全部显示。`, only: "仅此报警",
   },
 });
 const GROUPS = {
@@ -82,7 +83,7 @@ export default function Journal({ query }: { rest: string; query: URLSearchParam
         {pages.events.length
           ? <Virtual count={pages.events.length} height={height} label={t.title} onNear={pages.fetchMore} row={(k) => <Line key={pages.events[k]!.seq} event={pages.events[k]!} height={height} universal={universal} onOpen={setOne} />} />
           : <div class="empty grow">{pages.busy ? t.loading : <>{t.none}{narrowed && <a class="button" href={href("journal")} onClick={() => setWanted(NOTHING)}>{t.clear}</a>}</>}</div>}
-        {pages.events.length > 0 && !pages.busy && !pages.more && <div class="journal-foot">{t.end}</div>}
+        {pages.events.length > 0 && !pages.busy && !pages.more && <div class="journal-foot">{t.end(String(pages.events.length))}</div>}
       </div>
       {one && <Details event={one} onClose={() => setOne(null)} />}
       {asOf && <AsOf onClose={() => setAsOf(false)} />}
@@ -104,9 +105,12 @@ function Bar({ wanted, put, filter, universal, onUniversal, onAsOf }: {
     const range = new URLSearchParams({ form, ...(filter.start ? { start: new Date(filter.start).toISOString() } : {}), ...(filter.end ? { end: new Date(filter.end).toISOString() } : {}) });
     return `api/v1/export/journal?${range.toString()}`;
   };
+  const [open, setOpen] = useState(false);
+  const folded = phone.value && !open;
   return (
-    <div class="journal-bar">
+    <div class={folded ? "journal-bar folded" : "journal-bar"}>
       <label class="journal-find"><Icon name="search" size={16} /><Typed data-filter label={`${t.find}  /`} value={wanted.q} put={(q) => put({ q })} /></label>
+      {phone.value && <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>{t.more}</button>}
       <span class="journal-who"><Typed label={t.who} value={wanted.who} put={(who) => put({ who })} /></span>
       <select aria-label={t.areas} value={wanted.area} onChange={(e) => put({ area: e.currentTarget.value })}>
         <option value="">{t.areas}</option>{areas.map((id) => <option key={id} value={id}>{areaName(id)}</option>)}
@@ -158,7 +162,12 @@ function Line({ event, height, universal, onOpen }: { event: AlarmEvent; height:
 /** What an event is about, on one line. */
 export function said(event: AlarmEvent): { title: string; where: string } {
   if (event.case) return { title: either(event.case.title, event.case.title_zh), where: areaName(event.case.area) };
-  if (event.alarm) { const { what, where } = about(event); return { title: what, where: [where, event.instrument].filter(Boolean).join(" · ") }; }
+  if (event.alarm) {
+    // What is put aside, or over, has no level any more; what it was about is still to be read.
+    const level = event.level !== "normal" ? event.level : event.condition;
+    const { what, where } = about({ ...event, level });
+    return { title: level === "normal" && event.quantity ? quantityWord(event.quantity) : what, where: [where, event.instrument].filter(Boolean).join(" · ") };
+  }
   return { title: event.channel || event.instrument || "", where: areaName(event.area) };
 }
 

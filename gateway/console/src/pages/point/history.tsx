@@ -6,7 +6,8 @@ import type { AlarmEvent } from "../../live/types";
 import { href } from "../../app/route";
 import { Mark } from "../../parts/mark";
 import { clock, moment } from "../../parts/time";
-import { kindWord, limitText, rowOf, side, valueText } from "../../parts/words";
+import { kindWord } from "../../parts/kinds";
+import { limitText, rowOf, side, valueText } from "../../parts/words";
 import { either, texts } from "../../text";
 
 const words = texts({
