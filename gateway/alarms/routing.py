@@ -13,9 +13,8 @@ from gateway.site.operation import RouteSection
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAYS_LOOKED = 15
 """A window of one day a week that falls into the hour which a change of the clocks leaves out comes a week later."""
-_MINUTES_LOOKED = 240
-"""More than any change of a zone's offset."""
 _MINUTE_NS = 60 * NS_PER_S
+_DAY_NS = 24 * 3600 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +50,27 @@ class Window:
         if self.open_at(time_ns, zone):
             return time_ns
         today = datetime.fromtimestamp(time_ns // NS_PER_S, zone).date()
-        for days in range(-1, _DAYS_LOOKED):
-            found = self._opens_on(today + timedelta(days), zone)
-            if found is not None and found >= time_ns:
+        for days in range(_DAYS_LOOKED):
+            found = self._opens_on(today + timedelta(days), time_ns, zone)
+            if found is not None:
                 return found
         raise AssertionError(f"{self} opens on no day")
 
-    def _opens_on(self, day: date, zone: tzinfo) -> int | None:
-        """Return when it opens on a day, None where it does not; where the clocks leave that time out, just after."""
-        if day.weekday() not in self.days:
-            return None
-        at = datetime.combine(day, time(self.begins // 60, self.begins % 60), zone)
-        begin_ns = min(round(at.replace(fold=fold).timestamp()) for fold in (0, 1)) * NS_PER_S
-        for minute in range(_MINUTES_LOOKED):
-            if self.open_at(begin_ns + minute * _MINUTE_NS, zone):
-                return begin_ns + minute * _MINUTE_NS
-        return None
+    def _opens_on(self, day: date, from_ns: int, zone: tzinfo) -> int | None:
+        """Return when it opens on a day, at a time or later; None where it does not."""
+        midnight, next_midnight = (_moment(day + timedelta(days), 0, zone) for days in (0, 1))
+        if next_midnight - midnight != _DAY_NS:
+            # The clocks change: an hour is left out or comes twice, and a window may open twice or at no round time.
+            begin = -(-max(midnight, from_ns) // _MINUTE_NS) * _MINUTE_NS
+            minutes = range(begin, next_midnight, _MINUTE_NS)
+            return next((minute for minute in minutes if self.open_at(minute, zone)), None)
+        begin = _moment(day, self.begins, zone)
+        return begin if day.weekday() in self.days and begin >= from_ns else None
+
+
+def _moment(day: date, minute: int, zone: tzinfo) -> int:
+    """Return the first moment at which the clocks show a time of a day."""
+    return round(datetime.combine(day, time(minute // 60, minute % 60), zone).timestamp()) * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
