@@ -16,6 +16,9 @@ LARGE_MAX: Final = {
 """Bodies that may be larger: a photo of 48 KiB in base64, with what was seen; a list of 20,000 alarms, which is read
 only when it is known who sends it."""
 ANSWER_S = 10.0
+LONG_S: Final = 120.0
+LONG_PATHS: Final = ("/api/v1/reports/",)
+"""What may take longer: a month's report on a small machine."""
 
 HEADERS: Final = {
     "content-security-policy": (
@@ -31,7 +34,7 @@ HEADERS: Final = {
 class Limits:
     """ASGI middleware: 413 beyond 64 KiB of body, 503 where no answer has begun after 10 s, strict headers on all.
 
-    A report with a photo may have 80 KiB.
+    A report with a photo may have 80 KiB; reports of a shift, day or month may take two minutes.
 
     Args:
         app: The application behind it.
@@ -47,11 +50,12 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        answer_s = max(self._answer_s, LONG_S) if scope["path"].startswith(LONG_PATHS) else self._answer_s
         exchange = _Exchange(receive, send, LARGE_MAX.get(scope["path"], BODY_MAX))
         try:
             if _announced(scope) > exchange.size_max:
                 raise exchange.too_large
-            async with asyncio.timeout(self._answer_s) as exchange.deadline:
+            async with asyncio.timeout(answer_s) as exchange.deadline:
                 await self._app(scope, exchange.receive, exchange.send)
         except ProblemError as error:
             await answer(error.status, error.detail, error.headers)(scope, receive, exchange.send)
@@ -59,7 +63,7 @@ class Limits:
             if exchange.begun:
                 raise
             exchange.deadline = None
-            detail = f"no answer within {self._answer_s:g} s; a command may have been carried out all the same"
+            detail = f"no answer within {answer_s:g} s; a command may have been carried out all the same"
             await answer(503, detail, {"Retry-After": "5"})(scope, receive, exchange.send)
 
 
