@@ -53,6 +53,10 @@ class MemoryPast(Past):
             chosen.reverse()
         return Found(chosen[: query.limit], chosen[query.limit - 1].seq if len(chosen) > query.limit else None)
 
+    def span(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        seqs = [e.seq for e in self._journal if start_ns <= e.time_ns < end_ns]
+        return (min(seqs), max(seqs)) if seqs else (1, 0)
+
     def at(self, time_ns: int) -> list[AlarmEvent]:
         last = {e.alarm: e for e in self._journal if e.alarm and e.time_ns <= time_ns}
         return sorted(last.values(), key=lambda e: e.seq)
