@@ -1,6 +1,7 @@
 """Signing in, sessions, accounts and tokens through the API, and those who try without."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -222,16 +223,16 @@ async def test_an_unknown_name_a_wrong_password_and_a_disabled_account_answer_al
     assert all("set-cookie" not in answer.headers for answer in answers)
 
 
-@pytest.mark.parametrize("form", ["LI", "ｌｉ", " li ", "ＬＩ", "Lİ".replace("İ", "I")])
-async def test_a_name_has_one_lock_whatever_its_form(staffed: Place, form: str) -> None:
+async def test_a_name_has_one_lock_whatever_its_form(staffed: Place) -> None:
     """Otherwise each way of writing a name would give a guesser five more tries."""
-    for number in range(5):
-        assert (await staffed.browser(f"198.51.100.{number}").sign_in("li", "wrong")).status_code == 401
-    locked = await staffed.browser("198.51.100.99").sign_in(form, GOOD)
-    assert locked.status_code == 429
-    assert int(locked.headers["retry-after"]) >= 1
-    staffed.clock.advance(2)
-    assert (await staffed.browser("198.51.100.99").sign_in(form, GOOD)).status_code == 200
+    for number, form in enumerate(("li", "LI", "ｌｉ", " li ", "Ｌi")):
+        assert (await staffed.browser(f"198.51.100.{number}").sign_in(form, "wrong")).status_code == 401
+    for form in ("li", "LI", "ｌｉ", " li\t"):
+        locked = await staffed.browser("198.51.100.99").sign_in(form, GOOD)
+        assert locked.status_code == 429
+        assert int(locked.headers["retry-after"]) >= 1
+    staffed.clock.advance(8)
+    assert (await staffed.browser("198.51.100.98").sign_in("ＬＩ", GOOD)).status_code == 200
     assert any("locked for 1 s after 5 wrong" in why for _, why in staffed.noted(EventKind.ACCOUNT))
 
 
@@ -299,33 +300,34 @@ async def test_no_order_goes_by_the_cookie_alone(staffed: Place) -> None:
     assert (await browser.get("session")).json()["signed_in"]
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"origin": "http://evil.example"},
-        {"origin": "http://gw.example:9090"},
-        {"origin": "http://gw.example.evil.example"},
-        {"origin": "null"},
-        {"sec_fetch_site": "same-site"},
-        {"sec_fetch_site": "cross-site"},
-    ],
+OTHER_PAGES = (
+    {"origin": "http://evil.example"},
+    {"origin": "http://gw.example:9090"},
+    {"origin": "http://gw.example.evil.example"},
+    {"origin": "null"},
+    {"sec_fetch_site": "same-site"},
+    {"sec_fetch_site": "cross-site"},
 )
-async def test_no_page_of_another_origin_signs_in_or_orders(staffed: Place, headers: dict[str, str]) -> None:
+
+
+async def test_no_page_of_another_origin_signs_in_or_orders(staffed: Place) -> None:
     """Another port of this host is another origin, though it is sent the same cookies."""
     browser = await staffed.signed_in("li")
-    assert (await browser.give("POST", "silence", **headers)).status_code == 403
-    assert (await browser.give("POST", "session", {"name": "guest", "password": GOOD}, **headers)).status_code == 403
-    assert (await browser.give("POST", "setup", {}, **headers)).status_code == 403
-    assert (
-        await browser.get("session", headers={k.replace("_", "-"): v for k, v in headers.items()})
-    ).status_code == 403
+    for headers in OTHER_PAGES:
+        assert (await browser.give("POST", "silence", **headers)).status_code == 403
+        sign_in = await browser.give("POST", "session", {"name": "guest", "password": GOOD}, **headers)
+        assert sign_in.status_code == 403
+        assert (await browser.give("POST", "setup", {}, **headers)).status_code == 403
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        assert (await browser.get("session", headers=told)).status_code == 403
+    assert (await browser.give("POST", "silence")).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-async def test_what_a_form_can_send_signs_nobody_in(staffed: Place, kind: str) -> None:
+async def test_what_a_form_can_send_signs_nobody_in(staffed: Place) -> None:
     body = json.dumps({"name": "li", "password": GOOD})
-    answer = await staffed.browser().http.post(f"{V1}/session", content=body, headers={"content-type": kind})
-    assert answer.status_code == 415
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
+        answer = await staffed.browser().http.post(f"{V1}/session", content=body, headers={"content-type": kind})
+        assert answer.status_code == 415
 
 
 async def test_a_token_needs_no_csrf_and_goes_before_a_cookie(staffed: Place) -> None:
@@ -497,39 +499,39 @@ async def test_who_was_known_a_moment_ago_acts_on_while_the_disk_cannot_be_read(
     assert (await staffed.browser().sign_in("guest", GOOD)).status_code == 503
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"[" * 30_000,
-        b'{"name":' * 8_000,
-        b'{"name":"' + b"x" * 60_000 + b'","password":"x"}',
-        b'{"name":"li","password":"' + b"x" * 60_000 + b'"}',
-        b'{"name":"li"}',
-        b'{"name":null,"password":1}',
-        b'{"name":"li","password":"x","role":"administrator"}',
-        b'{"name":"\xff","password":"x"}',
-        b"null",
-        b'"' + b"\\ud800" * 100 + b'"',
-    ],
-)
-async def test_a_body_that_is_a_bomb_is_refused_and_counts_as_no_try(staffed: Place, body: bytes) -> None:
+BOMBS = [
+    b"[" * 30_000,
+    b'{"name":' * 8_000,
+    b'{"name":"' + b"x" * 60_000 + b'","password":"x"}',
+    b'{"name":"li","password":"' + b"x" * 60_000 + b'"}',
+    b'{"name":"li"}',
+    b'{"name":null,"password":1}',
+    b'{"name":"li","password":"x","role":"administrator"}',
+    b'{"name":"\xff","password":"x"}',
+    b"null",
+    b'"' + b"\\ud800" * 100 + b'"',
+]
+
+
+async def test_a_body_that_is_a_bomb_is_refused_and_counts_as_no_try(staffed: Place) -> None:
     browser = staffed.browser()
-    for path in ("session", "setup"):
-        for _ in range(6):
-            answer = await browser.http.post(f"{V1}/{path}", content=body, headers={"content-type": "application/json"})
-            assert answer.status_code == 422, answer.text
-            assert len(answer.content) < 500
+    for body, path in itertools.product(BOMBS, ("session", "setup")):
+        answer = await browser.http.post(f"{V1}/{path}", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 422, answer.text
+        assert len(answer.content) < 500
     assert (await browser.sign_in("li", GOOD)).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "name", ["a\r\nSet-Cookie: x=y", "a\x00", "a\u2028b", "<script>", "x" * 65, "", "local", "../x"]
-)
-async def test_a_name_that_breaks_out_of_anything_makes_no_account(staffed: Place, name: str) -> None:
+BREAKING = ("a\r\nSet-Cookie: x=y", "a\x00", "a\u2028b", "<script>", "x" * 65, "", "local", "../x")
+
+
+async def test_a_name_that_breaks_out_of_anything_makes_no_account(staffed: Place) -> None:
     admin = await staffed.signed_in("王敏")
-    answer = await admin.give("POST", "accounts", {"name": name, "password": GOOD})
-    assert answer.status_code == 422
-    assert set(answer.headers) == set((await admin.give("POST", "accounts", {"name": "", "password": ""})).headers)
+    for name in BREAKING:
+        answer = await admin.give("POST", "accounts", {"name": name, "password": GOOD})
+        assert answer.status_code == 422
+        assert "set-cookie" not in answer.headers
+    assert len(staffed.people.store.accounts()) == 3
 
 
 async def test_no_password_token_or_secret_reaches_a_log_an_event_or_an_answer(staffed: Place) -> None:
