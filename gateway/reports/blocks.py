@@ -185,9 +185,9 @@ def axis_top(values: Sequence[int], limit: float = 0.0) -> int:
     """Return the count at the upper end of a chart: 1, 2 or 5 times a power of ten.
 
     >>> axis_top([3, 7]), axis_top([120], 10), axis_top([]), axis_top([0], 10)
-    (10, 200, 1, 10)
+    (10, 200, 2, 10)
     """
-    most = max([*values, limit, 1])
+    most = max([*values, limit, 2])
     step = 1
     while True:
         for factor in (1, 2, 5):

@@ -44,7 +44,7 @@ def compose(report: Report, lang: Lang, standing: Handed | None = None, *, alter
         banner=banner,
         banner_tone="bad" if tone == "bad" else "warn",
         blocks=tuple(blocks),
-        foot=f"{site} · {title} · {period_of(report, say)}",
+        foot=" · ".join(filter(None, (site, title, period_of(report, say)))),
         proof=proof,
     )
 

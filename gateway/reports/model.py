@@ -1,6 +1,6 @@
 """What a report holds, before it is said in a language: the same for the page, the PDF and the API."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -200,6 +200,3 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     days: tuple[Count, ...] = ()
 
 
-def figures_from(statistics: Any) -> Figures:
-    """Return statistics, as structures or plain values of the same names, as a report holds them."""
-    return msgspec.convert(msgspec.to_builtins(statistics), Figures, strict=False)
