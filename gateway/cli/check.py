@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gateway.commissioning.live import Looked
+    from gateway.core.alarm import Suppression
     from gateway.site.load import Site
 
 FULL = 0.8
@@ -73,6 +74,7 @@ def _counts(site: "Site") -> dict[str, Any]:
         "channels_total": len(site.channels),
         "rules": len(site.file.rules),
         "alarms": len(site.rules),
+        "suppressions": len(site.suppressions),
         "tests": len(site.file.tests),
         "outputs": sum(len(connection.outputs) for connection in site.connections),
         "stores": len(site.stores),
@@ -149,13 +151,13 @@ def _print(path: Path, site: "Site", remarks: list[Remark], looked: list["Looked
         console.print(_marked(remarks, short=live))
     if looked:
         console.print(_table(looked))
-    elif any(rule.group for rule in site.rules):
+    elif site.suppressions or any(rule.group for rule in site.rules):
         console.print(_groups(site))
     _say_total(console, path, site, remarks, looked)
 
 
 def _groups(site: "Site") -> Any:
-    """Return a line for each rule of several channels: which of them it takes together cannot be seen in the file."""
+    """Return a line for each rule of several channels, and for each suppression: what patterns catch, nobody sees."""
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -166,7 +168,22 @@ def _groups(site: "Site") -> Any:
             more = f" and {len(names) - GROUP_SHOWN} more" if len(names) > GROUP_SHOWN else ""
             together = f"{', '.join(names[:GROUP_SHOWN])}{more}"
             grid.add_row(Text(rule.id, "bold"), Text(rule.type, "dim"), Text(f"judges together {together}"))
+    for each in site.suppressions:
+        more = f" and {len(each.alarms) - GROUP_SHOWN} more" if len(each.alarms) > GROUP_SHOWN else ""
+        what = f"puts aside {', '.join(each.alarms[:GROUP_SHOWN])}{more} {_while(each)}"
+        grid.add_row(Text(each.id, "bold"), Text("suppression", "dim"), Text(what))
     return grid
+
+
+def _while(suppression: "Suppression") -> str:
+    """Return when a suppression holds, in words."""
+    if suppression.alarm:
+        when = f"while {suppression.alarm} is active"
+    elif suppression.above is not None:
+        when = f"while {suppression.channel} is above {suppression.above:g}"
+    else:
+        when = f"while {suppression.channel} is below {suppression.below:g}"
+    return f"{when}, at most {suppression.max_ns / 1e9:g} s" if suppression.max_ns else when
 
 
 def _marked(remarks: list[Remark], *, short: bool) -> Any:
