@@ -2,8 +2,10 @@
 import { lazily } from "../../parts/lazily";
 import { ask } from "../../app/asking";
 import { href } from "../../app/route";
-import { isAside, isUnacked, site } from "../../live/state";
-import type { Alarm } from "../../live/types";
+import { useEffect } from "preact/hooks";
+import { isAside, isUnacked, onEvent, site } from "../../live/state";
+import type { Alarm, Case } from "../../live/types";
+import { useAsk } from "../../parts/ask";
 import { Chip } from "../../parts/chip";
 import { Icon } from "../../parts/icon";
 import { Mark } from "../../parts/mark";
@@ -31,7 +33,7 @@ export function AlarmCard({ alarm, whole }: { alarm: Alarm; whole: boolean }) {
   const aside = isAside(alarm);
   const todo = responseOf(alarm);
   const number = phoneOf(alarm.area);
-  const opened = `${alarm.id}#${alarm.occurrence}`;
+  const opened = useOpenCase(whole && !aside ? alarm : null);
   return (
     <section class={`pane point-alarm p${aside ? 0 : alarm.priority}`} aria-label={said.what}>
       <div class="point-alarm-top">
@@ -55,12 +57,20 @@ export function AlarmCard({ alarm, whole }: { alarm: Alarm; whole: boolean }) {
       </p>
       {whole && <p>{said.why}</p>}
       {whole && (todo || number) && (
-        <p class="point-respond"><Icon name="info" size={16} /> {todo} {number && <a href={`tel:${number.replace(/[^\d+]/g, "")}`} class="row"><Icon name="phone" size={16} />{number}</a>}</p>
+        <p class="point-respond row wrap"><Icon name="info" size={16} />{todo}{number && <a href={`tel:${number.replace(/[^\d+]/g, "")}`} class="row"><Icon name="phone" size={16} />{number}</a>}</p>
       )}
-      {whole && site.value?.response.enabled && !aside && site.value.response.priorities.includes(alarm.priority) && <Steps id={opened} compact />}
+      {opened && <Steps id={opened} compact />}
       {!whole && <a href={href("alarm", alarm.id)} class="small">{t.open}</a>}
     </section>
   );
+}
+
+/** The response that runs for an alarm, if any; one may run on over several occurrences. */
+function useOpenCase(alarm: Alarm | null): string {
+  const wanted = alarm && site.value?.response.enabled ? `cases?state=open&limit=1&alarm=${encodeURIComponent(alarm.id)}` : null;
+  const { data, again } = useAsk<{ cases: Case[] }>(wanted);
+  useEffect(() => onEvent((event) => { if (event.kind === "case" && event.case?.alarm === alarm?.id) again(); }), [alarm?.id, again]);
+  return data?.cases[0]?.id ?? "";
 }
 
 function Judged({ alarm }: { alarm: Alarm }) {

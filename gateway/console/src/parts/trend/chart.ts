@@ -196,7 +196,7 @@ export class Chart {
     }
     for (const gap of this.shown.gaps) {
       const [left, width] = this.spread(plot, gap.from, gap.to, min!, max!);
-      if (width) this.hatch(ctx, bbox, left, width, this.words.gap(gap.quality));
+      if (width) this.hatch(ctx, bbox, left, width);
     }
     ctx.restore();
   }
@@ -207,7 +207,7 @@ export class Chart {
     return [left, Math.max(2 * devicePixelRatio, plot.valToPos(Math.min(to, max), "x", true) - left)];
   }
 
-  private hatch(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, left: number, width: number, word: string): void {
+  private hatch(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, left: number, width: number): void {
     const ratio = devicePixelRatio;
     ctx.save();
     ctx.beginPath();
@@ -222,19 +222,20 @@ export class Chart {
     const first = Math.floor((left - bbox.height) / step) * step;
     for (let x = first; x < left + width; x += step) { ctx.moveTo(x, bbox.top + bbox.height); ctx.lineTo(x + bbox.height, bbox.top); }
     ctx.stroke();
-    ctx.globalAlpha = 1;
-    ctx.font = `${12 * ratio}px system-ui, sans-serif`;
-    const size = ctx.measureText(word).width;
-    if (size + 16 * ratio < width) {
-      const x = left + width / 2, y = bbox.top + bbox.height / 2;
-      ctx.fillStyle = this.colours.pane;
-      ctx.fillRect(x - size / 2 - 6 * ratio, y - 10 * ratio, size + 12 * ratio, 20 * ratio);
-      ctx.fillStyle = this.colours.ink;
-      ctx.textAlign = "center";
-      ctx.textBaseline = "middle";
-      ctx.fillText(word, x, y);
-    }
     ctx.restore();
+  }
+
+  /** Why nothing is known there, where there is room for the word. */
+  private named(ctx: CanvasRenderingContext2D, bbox: uPlot.BBox, left: number, width: number, word: string): void {
+    const ratio = devicePixelRatio;
+    const size = ctx.measureText(word).width;
+    if (size + 16 * ratio >= width) return;
+    const x = left + width / 2, y = bbox.top + bbox.height / 2;
+    ctx.fillStyle = this.colours.pane;
+    ctx.fillRect(x - size / 2 - 6 * ratio, y - 10 * ratio, size + 12 * ratio, 20 * ratio);
+    ctx.fillStyle = this.colours.ink;
+    ctx.textAlign = "center";
+    ctx.fillText(word, x, y);
   }
 
   /** Limits lie above the curve: nothing may cover them. */
@@ -254,12 +255,14 @@ export class Chart {
       ctx.setLineDash([2 * ratio, 2 * ratio]);
       ctx.beginPath(); ctx.moveTo(at, bbox.top); ctx.lineTo(at, bbox.top + bbox.height); ctx.stroke();
     }
-    let beyond = 0;
+    for (const gap of this.shown.gaps) {
+      const [left, width] = this.spread(plot, gap.from, gap.to, x.min!, x.max!);
+      if (width) this.named(ctx, bbox, left, width, this.words.gap(gap.quality));
+    }
     for (const limit of this.shown.limits) {
       const colour = this.colours[PRIORITIES[limit.priority]!];
       const text = `${limit.side === "above" ? "≥" : "≤"} ${limit.value} ${this.words.limit(limit.level)}`;
-      const inside = limit.value >= min! && limit.value <= max!;
-      if (!inside) { beyond++; continue; }
+      if (limit.value < min! || limit.value > max!) continue;
       const y = Math.round(plot.valToPos(limit.value, "y", true)) + 0.5;
       ctx.strokeStyle = colour;
       ctx.lineWidth = 1.5 * ratio;
@@ -268,7 +271,6 @@ export class Chart {
       this.tag(ctx, text, bbox.left + bbox.width, limit.side === "above" ? y - 9 * ratio : y + 9 * ratio, colour);
     }
     ctx.restore();
-    void beyond;
   }
 
   private tag(ctx: CanvasRenderingContext2D, text: string, right: number, y: number, colour: string): void {
