@@ -112,7 +112,6 @@ class Messenger:
         self._alarmed = alarmed
         self._random = random.Random(name)  # noqa: S311 - spreads retries, keeps no secret
         self._news = asyncio.Event()
-        self._again = asyncio.Event()
         self._turn = asyncio.Lock()
         self._tried_s: deque[float] = deque(maxlen=notifier.per_minute)
         self._attempts = 0
@@ -177,7 +176,7 @@ class Messenger:
                 self._reason = error.reasons[0]
                 return Tried(ok=False, detail=error.reasons[0])
             self._heard()
-        self._again.set()
+        self._news.set()
         return Tried(ok=True, detail="the channel took the message")
 
     # Listening
@@ -194,14 +193,15 @@ class Messenger:
         desk = self._desk
         async for event in self._events.follow(desk.position):
             if event is not None:
+                # What was published together is taken together: it is told as it is after all of it.
                 desk.take(event, self._clock.now_ns())
                 self._dirty = True
-            newest, urgent = desk.newest, desk.newest_urgent
-            desk.advance(self._clock.now_ns())
-            if event is not None or desk.newest != newest:
                 self._news.set()
-            if desk.newest_urgent != urgent:
-                self._again.set()
+                continue
+            newest = desk.newest
+            desk.advance(self._clock.now_ns())
+            if desk.newest != newest:
+                self._news.set()
 
     # Telling
 
@@ -287,17 +287,18 @@ class Messenger:
         longest_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0 ** min(self._attempts - 1, 10))
         begin_s = self._clock.monotonic_s()
         end_s = begin_s + (asked_s or longest_s * self._random.uniform(0.5, 1.0))
-        self._again.clear()
+        urgent = self._desk.newest_urgent
         while (now_s := self._clock.monotonic_s()) < end_s and self._attempts:
-            if self._again.is_set() and not asked_s:
+            self._news.clear()
+            self._desk.advance(self._clock.now_ns())
+            if self._desk.newest_urgent != urgent and not asked_s:
                 # A red alarm does not wait for the end of a back-off that an earlier message began.
-                end_s = min(end_s, max(now_s, begin_s + BACKOFF_MIN_S))
-            self._again.clear()
+                urgent, end_s = self._desk.newest_urgent, min(end_s, begin_s + BACKOFF_MIN_S)
             due_s = self._failing_since_s + ALARM_AFTER_S
             if now_s >= due_s:
                 self._raise(self._reason)
             until_s = end_s if self._alarmed else min(end_s, due_s)
-            await self._wait(until_s - now_s, self._again)
+            await self._wait(until_s - now_s)
             await self._save_after(self._least_s())
 
     async def _idle(self) -> None:
@@ -309,14 +310,14 @@ class Messenger:
             waits = [self._tried_s[0] + MINUTE_S - now_s]
         if self._dirty:
             waits.append(self._saved_s + self._least_s() - now_s)
-        await self._wait(max(0.05, min(waits)) if waits else None, self._news)
+        await self._wait(max(0.05, min(waits)) if waits else None)
 
-    async def _wait(self, seconds: float | None, event: asyncio.Event) -> None:
-        """Wait so long by the clock, None for ever, or until something happens."""
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait so long by the clock, None for ever, or until there is news."""
         if seconds is None:
-            await event.wait()
+            await self._news.wait()
             return
-        tasks = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(event.wait())]
+        tasks = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._news.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
