@@ -22,6 +22,7 @@ from simulators.modbus_rtu_tcp import RtuOverTcp
 from simulators.modbus_tcp import TcpEndpoint
 from simulators.modbus_udp import UdpEndpoint
 from simulators.mqtt import Publisher
+from simulators.past import run_ahead
 from simulators.registers import GATEWAY_PATH_UNAVAILABLE, NO_ANSWER_FROM_TARGET, Registers
 from simulators.scenario import BusSpec, MqttSpec, RtuSpec, RtuTcpSpec, Scenario, TcpSpec
 from simulators.truth import TruthFile
@@ -345,6 +346,8 @@ def main() -> None:
     parser.add_argument("--truth", type=Path)
     parser.add_argument("--speed", type=float)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--past", type=Path, help="run ahead first, and write what was shown into this file")
+    parser.add_argument("--past-s", type=float, default=28_800.0, help="how far")
     wanted = parser.parse_args()
 
     def say(plant: Plant) -> None:
@@ -353,6 +356,9 @@ def main() -> None:
     async def run() -> None:
         scenario = await asyncio.to_thread(load_scenario, wanted.scenario)
         plant = Plant(scenario, truth=wanted.truth, speed=wanted.speed, seed=wanted.seed)
+        if wanted.past is not None:
+            past = await asyncio.to_thread(run_ahead, plant.world, wanted.past_s)
+            await asyncio.to_thread(past.save, wanted.past)
         await _run_until_told(plant, lambda: say(plant), signal.SIGTERM, signal.SIGINT)
 
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):

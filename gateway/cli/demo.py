@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,12 @@ from gateway.cli import logs
 if TYPE_CHECKING:
     from gateway.app import App
     from gateway.cli.ledger import Deliveries
+    from gateway.core.clock import Clock
+    from gateway.site.document import Document
 
+SHIFT = "shift"
+PAST_S = 28_830.0
+"""Eight hours, and the half minute in which the last alarm has just come."""
 GRACE_S = 10.0
 """How long the last alerts may take to arrive after the end."""
 
@@ -29,7 +34,12 @@ GRACE_S = 10.0
 @click.option(
     "--instruments", default=0, help="So many more instruments, as a load; up to 1,900.", type=click.IntRange(0, 1900)
 )
-@click.option("--scenario", default="demo", show_default=True, help="Name of an example scenario.")
+@click.option(
+    "--scenario",
+    default="demo",
+    show_default=True,
+    help="Name of an example scenario; `shift` begins with eight hours that have passed already.",
+)
 @click.option("--for", "seconds", type=float, help="End by itself after so many seconds and print what was delivered.")
 @click.option("--plain", is_flag=True, help="One line an event in place of the live view.")
 def command(port: int, instruments: int, scenario: str, seconds: float | None, *, plain: bool) -> None:
@@ -68,9 +78,14 @@ async def _demo(plan: Plan) -> bool:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(peers.platform(secret))
-        plant = await stack.enter_async_context(peers.plant(plan.scenario, plan.folder))
+        past_s = PAST_S if plan.scenario == SHIFT else 0.0
+        if past_s:
+            click.echo("eight hours of a shift pass in about half a minute …", err=True)
+        plant = await stack.enter_async_context(peers.plant(plan.scenario, plan.folder, past_s))
         url = platform.said["url"]
-        document = peers.demo_site(plant.said, f"{url}/alerts", f"127.0.0.1:{plan.port}")
+        document = peers.demo_site(plan.scenario, plant.said, f"{url}/alerts", f"127.0.0.1:{plan.port}")
+        if past_s:
+            await _live_through(plan, document, clock)
         if plan.instruments:
             fleet = await stack.enter_async_context(peers.fleet(plan.instruments))
             peers.add_fleet(document, fleet.said)
@@ -87,6 +102,20 @@ async def _demo(plan: Plan) -> bool:
             await deliveries.close()
     _print_summary(deliveries)
     return deliveries.complete
+
+
+async def _live_through(plan: Plan, document: "Document", clock: "Clock") -> None:
+    """Have the gateway live through the plant's past, in a thread, as that has an event loop of its own."""
+    from copy import deepcopy  # noqa: PLC0415 - only where a shift is played
+
+    from gateway.cli import peers, shift  # noqa: PLC0415
+    from gateway.site.load import site_from  # noqa: PLC0415
+
+    past = shift.Past.load(plan.folder / peers.PAST_FILE, clock.now_ns())
+    site = site_from(replace(document, data=deepcopy(document.data)))
+    await asyncio.to_thread(shift.live_through, site, plan.folder / "data", past)
+    names = ", ".join(f"{name} ({role})" for name, _, role in shift.PEOPLE)
+    click.echo(f"sign in as {names}; password {shift.PASSWORD}", err=True)
 
 
 async def _watch(

@@ -15,8 +15,13 @@ from gateway.site.document import Document, parse
 from gateway.site.examples import shipped
 
 START_TIMEOUT_S = 20.0
+PAST_TIMEOUT_S = 240.0
+"""How long a plant may take that runs through a past first; a small machine needs a minute for eight hours."""
 END_TIMEOUT_S = 1.0
 FLEET_CHANNELS = 4
+PAST_FILE = "past.npz"
+SITES = {"shift": "works"}
+"""Example sites of scenarios; of all others `demo`."""
 
 
 class Peer:
@@ -26,10 +31,18 @@ class Peer:
         name: For messages.
         arguments: After `python -m`.
         environment: Added to our own.
+        start_s: How long it may take to start.
     """
 
-    def __init__(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        start_s: float = START_TIMEOUT_S,
+    ) -> None:
         self.name = name
+        self._start_s = start_s
         self.said: Any = None
         self._arguments = arguments
         self._environment = {**os.environ, **(environment or {})}
@@ -47,7 +60,7 @@ class Peer:
         )
         assert self._process.stdout is not None
         try:
-            async with asyncio.timeout(START_TIMEOUT_S):
+            async with asyncio.timeout(self._start_s):
                 line = await self._process.stdout.readline()
             self.said = json.loads(line)
         except (TimeoutError, ValueError) as error:
@@ -85,8 +98,13 @@ def platform(secret: str) -> Peer:
     return Peer("supervision platform", "simulators.platform", environment={"HAZGATE_PLATFORM_SECRET": secret})
 
 
-def plant(scenario: str, folder: Path) -> Peer:
+def plant(scenario: str, folder: Path, past_s: float = 0.0) -> Peer:
     """Return a plant of an example scenario, not started yet; it listens on free ports and on a line in `folder`.
+
+    Args:
+        scenario: Its name.
+        folder: For its files.
+        past_s: So many seconds it runs through first, and writes what was shown into `past.npz`.
 
     Raises:
         SiteFileError: There is no such scenario, or it cannot be read.
@@ -98,7 +116,10 @@ def plant(scenario: str, folder: Path) -> Peer:
     data["buses"] = {name: _free(name, bus, folder) for name, bus in data["buses"].items()}
     own = folder / "scenario.yaml"
     own.write_text(json.dumps(data), encoding="utf-8")
-    return Peer("simulated plant", "simulators.plant", str(own), "--truth", str(folder / "truth.jsonl"))
+    ahead = ("--past", str(folder / PAST_FILE), "--past-s", f"{past_s:g}") if past_s else ()
+    truth = ("--truth", str(folder / "truth.jsonl"))
+    start_s = PAST_TIMEOUT_S if past_s else START_TIMEOUT_S
+    return Peer("simulated plant", "simulators.plant", str(own), *truth, *ahead, start_s=start_s)
 
 
 def fleet(instruments: int) -> Peer:
@@ -138,16 +159,16 @@ def _free(name: str, bus: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**bus, "link": str(folder / name)} if bus["type"] == "modbus-rtu" else {**bus, "port": 0}
 
 
-def demo_site(endpoints: list[dict[str, Any]], platform_url: str, bind: str) -> Document:
-    """Return the example site, its connections pointed at the plant's endpoints and its alerts at the platform."""
-    document = parse(shipped("sites", "demo.yaml"))
+def demo_site(scenario: str, endpoints: list[dict[str, Any]], platform_url: str, bind: str) -> Document:
+    """Return a scenario's site, its connections pointed at the plant's endpoints and its alerts at the platform."""
+    document = parse(shipped("sites", f"{SITES.get(scenario, 'demo')}.yaml"))
     data = document.data
     found = {endpoint["bus"]: endpoint for endpoint in endpoints}
     for connection in data["connections"]:
         connection["options"].update(_where(found[connection["id"]]))
     data["uplinks"] = [{"id": "platform", "type": "webhook", "options": {"url": platform_url, "secret": "platform"}}]
     data["secrets"] = {"platform": {"env": "HAZGATE_PLATFORM_SECRET"}}
-    data["api"] = {"bind": bind, "local_operator": True}
+    data["api"] = {"bind": bind, "local_operator": True, "read": "anyone"}
     return Document(document.path, data, document.text)
 
 
