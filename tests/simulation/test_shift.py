@@ -24,9 +24,8 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
     folder = tmp_path_factory.mktemp("shift")
     past = run_ahead(World(load_scenario(shipped("scenarios", "shift.yaml"))), 28_830, every_s=2)
     past.save(folder / "past.npz")
-    live_through(
-        load_site(shipped("sites", "works.yaml")), folder / "data", Past.load(folder / "past.npz", time.time_ns())
-    )
+    site = load_site(shipped("sites", "works.yaml"))
+    live_through(site, folder / "data", Past.load(folder / "past.npz", ENDS_NS))
     return Journal.open(folder / "data" / "journal.db", "gw-1")
 
 
