@@ -83,7 +83,6 @@ class CaseBook:
         self.late_total = self.unattended = 0
         self._cases: dict[str, Case] = {}
         self._of_alarm: dict[str, str] = {}
-        self._ended_ns: dict[str, int] = {}
         self._aside: set[str] = set()
         self._open: dict[int, dict[str, None]] = {}
         self._due: list[tuple[int, str, str]] = []
@@ -139,8 +138,7 @@ class CaseBook:
     def _joins(self, event: AlarmEvent, case: Case) -> bool:
         if case.closed_ns:
             return False
-        ended_ns = self._ended_ns.get(case.id, 0)
-        return not case.over or event.time_ns - ended_ns <= JOIN_S * NS_PER_S
+        return not case.over or event.time_ns - case.over_ns <= JOIN_S * NS_PER_S
 
     def _raise_again(self, event: AlarmEvent, case: Case, told: list[AlarmEvent]) -> None:
         """Go on in the open case; its line about that is one, however often an instrument chatters."""
@@ -266,8 +264,6 @@ class CaseBook:
         for event in sorted((e for e in events if e.case is not None), key=lambda e: e.seq):
             assert event.case is not None
             self._keep(self._limited(event.case))
-            if event.case.over:
-                self._ended_ns[event.case.id] = event.time_ns
 
     def reconcile(self, alarms: Iterable[AlarmEvent], now_ns: int) -> list[AlarmEvent]:
         """Bring cases and alarms together after a restart or a change of policy.
@@ -360,8 +356,7 @@ class CaseBook:
         return case if case.closed_ns else replace(case, due_ns=due_ns(case, self.policy))
 
     def _end(self, case: Case, now_ns: int, told: list[AlarmEvent], who: str, why: Reason) -> None:
-        self._ended_ns[case.id] = now_ns
-        self._put(replace(case, over=True), now_ns, told, who, why)
+        self._put(replace(case, over=True, over_ns=now_ns), now_ns, told, who, why)
 
     def _keep(self, case: Case) -> None:
         """Make a case what is known of it, with all that follows from it."""
@@ -384,7 +379,7 @@ class CaseBook:
             self._late[case.id] = still
 
     def _forget(self, case: Case) -> None:
-        for known in (self._cases, self._late, self._untold, self._ended_ns):
+        for known in (self._cases, self._late, self._untold):
             known.pop(case.id, None)
         if self._of_alarm.get(case.alarm) == case.id:
             del self._of_alarm[case.alarm]

@@ -106,6 +106,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         closed_by: Who closed it, or empty while open.
         closed_ns: When, or 0.
         over: The alarm has ended; a case is closed only then, or with a reason.
+        over_ns: When it ended last, or 0.
         due_ns: Until when each step that has a time limit must be done: `acknowledge`, `dispatch`, `arrive`, `close`.
         overdue: Steps whose time limit passed before they were done, also where they were done later.
         photo: Name of the picture that came with the report, or empty.
@@ -135,6 +136,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     closed_by: str = ""
     closed_ns: int = 0
     over: bool = False
+    over_ns: int = 0
     due_ns: dict[str, int] = {}
     overdue: tuple[str, ...] = ()
     photo: str = ""
