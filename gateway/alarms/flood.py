@@ -176,6 +176,6 @@ def _began(count: int) -> Reason:
 def _ended(count: int, lasted_ns: int) -> Reason:
     minutes = max(1, round(lasted_ns / (60 * NS_PER_S)))
     return Reason(
-        f"the alarm flood is over: {count} alarms, {minutes} min",
-        f"报警洪泛结束：共 {count} 条报警，历时 {minutes} 分钟",
+        f"the alarm flood is over: {count} alarms in {minutes} min",
+        f"报警洪泛结束：{minutes} 分钟内共 {count} 条",
     )
