@@ -156,7 +156,7 @@ class Teller:
         level = _LEVELS.get(event.level, _LEVELS["normal"])
         mark = _mark(event)
         return Text(
-            f"{mark.zh}{head.zh}{where.zh} {what.zh} {level.zh}".replace("  ", " "),
+            f"{mark.zh}{head.zh}{' '.join(filter(None, (where.zh, what.zh, level.zh)))}",
             f"{mark.en} {head.en}{level.en}, {', '.join(filter(None, (where.en, what.en)))}",
         )
 
@@ -203,9 +203,9 @@ class Teller:
             first, last = (self._time(pick(item.at_ns for item in message.items)) for pick in (min, max))
             return Text(
                 f"{mark.zh}{first} 至 {last} 未能送达 {count} 条报警消息{more.zh}",
-                f"{mark.en} {count} alarms that could not be told from {first} to {last}{more.en}".strip(),
+                f"{mark.en} {_alarms(count)} that could not be told from {first} to {last}{more.en}".strip(),
             )
-        return Text(f"{mark.zh}{count} 条报警消息{more.zh}", f"{mark.en} {count} alarms gathered{more.en}".strip())
+        return Text(f"{mark.zh}{count} 条报警消息{more.zh}", f"{mark.en} {_alarms(count)} gathered{more.en}".strip())
 
     def _by_area(self, items: Sequence[Item], unnamed: int, now_ns: int) -> list[Text]:
         """Return a heading for each area, the one with the most urgent alarm first, and its first alarms."""
@@ -240,7 +240,7 @@ class Teller:
             *([f"确认或结束 {answers}"] if answers else ()),
         ]
         en = [
-            *([f"{len(calls)} alarms ({counted.en})"] if calls else ()),
+            *([f"{_alarms(len(calls))} ({counted.en})"] if calls else ()),
             *([f"{answers} answered"] if answers else ()),
         ]
         phone = Text(f"，电话 {place.phone}", f", phone {place.phone}") if place.phone and calls else _NOWHERE
@@ -319,3 +319,7 @@ def _figures(event: AlarmEvent) -> Text:
         f"数值：{_value(event)}" + (f"，限值：{limit}" if limit else ""),
         f"Value {_value(event)}" + (f", limit {limit}" if limit else ""),
     )
+
+
+def _alarms(count: int) -> str:
+    return f"{count} alarm" if count == 1 else f"{count} alarms"
