@@ -8,7 +8,8 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    // Lists of what else a page needs would be a tenth of the first file; only its styles must be there before it.
+    modulePreload: { polyfill: false, resolveDependencies: (_, files, { hostType }) => (hostType === "html" ? files : files.filter((file) => file.endsWith(".css"))) },
     reportCompressedSize: true,
     rolldownOptions: {
       output: {

@@ -85,20 +85,21 @@ function begin(data: Snapshot): void {
   mismatches = 0;
   if (tableNumber !== data.table || !table.value) void load(data.table, data.values);
   else fill(data.values, true);
-  step({ time: data.time, audible: data.audible, alarms: data.alarms.length, values: NO_VALUES, ...(data.flood ? { flood: data.flood } : {}) });
+  step({ time: data.time, audible: data.audible, alarms: data.alarms.length, values: NO_VALUES, ...(data.flood ? { flood: data.flood } : {}) }, true);
   sort();
 }
 
 const NO_VALUES: Values = { rows: [], value: [], quality: [] };
 
-function step(frame: Frame): void {
+function step(frame: Frame, first = false): void {
   said = Date.parse(frame.time);
   now.value = said;
   skew.value = Date.now() - said;
   lastTime.value = frame.time;
   audible.value = frame.audible;
   flood.value = frame.flood ?? NO_FLOOD;
-  link.value = "live";
+  // After a loss a snapshot is not enough: the gateway must go on speaking before it is believed again.
+  if (!first || link.value !== "lost") link.value = "live";
   fill(frame.values, false);
   // An alarm that this page has missed must not stay missing: three frames that disagree, and it asks for everything.
   // While events come, the number is of another moment than this page's list.
@@ -124,7 +125,7 @@ function change(event: AlarmEvent): void {
   if (event.alarm) {
     moved.add(event.alarm);
     if (event.state === "normal") held.delete(event.alarm);
-    else held.set(event.alarm, { ...(held.get(event.alarm) ?? {}), ...event, id: event.alarm, silenced: false } as Alarm);
+    else held.set(event.alarm, { ...(held.get(event.alarm) ?? {}), ...event, id: event.alarm, silenced: false, tick: tick.peek() } as Alarm);
   } else if (event.kind === "silenced") {
     for (const [id, alarm] of held) held.set(id, { ...alarm, silenced: true });
     alarms.value = alarms.value.map((alarm) => held.get(alarm.id) ?? alarm);

@@ -27,6 +27,8 @@ export interface Alarm extends AlarmEvent, Fixed {
   silenced: boolean;
   /** The first alarm of the area that this one follows, or empty. */
   follows?: string;
+  /** The second in which its last event came to this page. */
+  tick?: number;
 }
 
 export interface Action { at: string; by: string; text: string }

@@ -2,9 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
-/** Rows all have one `height` in px. `show` is kept in view when it changes. `role` and `label` are for screen readers. */
-export function Virtual({ count, height, row, show = -1, label, role = "list", class: name = "", onNear }: {
-  count: number; height: number; row: (index: number) => ComponentChildren; show?: number; label: string; role?: "list" | "table" | "rowgroup" | "grid";
+/** Rows all have one `height` in px. Row `show` is brought into view whenever `showKey` changes (without one: whenever it moves). `role` and `label` are for screen readers. */
+export function Virtual({ count, height, row, show = -1, showKey, label, role = "list", class: name = "", onNear }: {
+  count: number; height: number; row: (index: number) => ComponentChildren; show?: number; showKey?: string; label: string; role?: "list" | "table" | "rowgroup" | "grid";
   class?: string; /** The end is near: fetch more. */ onNear?: () => void;
 }) {
   const box = useRef<HTMLDivElement>(null);
@@ -20,7 +20,7 @@ export function Virtual({ count, height, row, show = -1, label, role = "list", c
     if (show < 0) return;
     if (show * height < at.scrollTop) at.scrollTop = show * height;
     else if ((show + 1) * height > at.scrollTop + at.clientHeight) at.scrollTop = (show + 1) * height - at.clientHeight;
-  }, [show, height]);
+  }, [showKey ?? show, height]);
   const first = Math.max(0, Math.min(Math.floor(top / height) - 4, count - 1));
   const last = Math.min(count, Math.ceil((top + seen) / height) + 4);
   useEffect(() => { if (onNear && last >= count) onNear(); }, [last >= count, count]);

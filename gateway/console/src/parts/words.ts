@@ -1,5 +1,5 @@
 // What things are called: levels, states, qualities, quantities, areas, channels, alarms.
-import { alarms, link, now, quality, site, table, value } from "../live/state";
+import { alarms, link, now, quality, site, table, tick, value } from "../live/state";
 import type { Alarm, AlarmEvent } from "../live/types";
 import { either, lang, texts } from "../text";
 
@@ -130,10 +130,14 @@ export const phoneOf = (area: string): string => site.value?.areas.find((one) =>
 /** The alarm of an id, if it is not normal. */
 export const alarmOf = (id: string): Alarm | undefined => alarms.value.find((one) => one.id === id);
 
+const JUDGED = new Set(["raised", "escalated", "de_escalated"]);
+
 /** The live value of an alarm's channel where it has the alarm's unit, else the value it was judged by. */
 export function shownValue(alarm: Alarm): { text: string; quality: string } {
   const row = rowOf(alarm.channel);
   const own = row >= 0 && table.value!.columns.unit[row] === alarm.unit;
+  // What raised it is newer than the last second's values.
+  if (own && alarm.value !== null && alarm.tick === tick.value && JUDGED.has(alarm.kind)) return { text: valueText(row, alarm.value), quality: "" };
   if (own) return { text: valueText(row), quality: quality[row] ?? "bad" };
   if (alarm.value === null || (!alarm.channel && !isSystem(alarm))) return { text: "", quality: "" };
   return { text: valueText(row, alarm.value), quality: "" };

@@ -41,8 +41,7 @@ function Tile({ id, all, bad, alarms }: { id: string; all: number; bad: number; 
   return (
     <button type="button" class={`now-tile${worst && isUnacked(worst) && worst.level !== "warning" ? ` now-tile-new now-p${worst.priority}` : ""}`} aria-pressed={area.value === id} onClick={() => filterArea(id)}>
       <span class="now-tile-head">{worst ? <Mark priority={worst.priority} level={worst.level} size={24} /> : known ? <Icon name="check" size={20} /> : <Icon name="cut" size={20} />}<b class="clip grow">{areaName(id) || "—"}</b>{alarms.length > 0 && <b>{alarms.length}</b>}</span>
-      <small class="clip">{first ? `${first.first ? `${t.first} ` : ""}${about(first).what}` : known ? t.calm : "— —"}</small>
-      <small class="clip dim">{t.channels(String(all))}{bad > 0 && <> · <b class="now-tile-bad">{t.bad(String(bad))}</b></>}</small>
+      <small class="clip">{first ? `${first.first ? `${t.first} ` : ""}${about(first).what}` : known ? t.channels(String(all)) : "— —"}{bad > 0 && <> · <b class="now-tile-bad">{t.bad(String(bad))}</b></>}</small>
     </button>
   );
 }

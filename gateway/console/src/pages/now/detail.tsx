@@ -97,7 +97,7 @@ function Who({ alarm }: { alarm: Alarm }) {
   const t = words();
   return (
     <>
-      {!isAside(alarm) && <p class="row"><Icon name="user" size={16} />{alarm.acked_by ? t.acked(alarm.acked_by, alarm.acked_at ? clock(alarm.acked_at) : "") : t.nobody}</p>}
+      {alarm.acked_by && <p class="row"><Icon name="user" size={16} />{t.acked(alarm.acked_by, alarm.acked_at ? clock(alarm.acked_at) : "")}</p>}
       {isAside(alarm) && (
         <dl class="facts">
           {alarm.until && <><dt>{stateWord(alarm.state)}</dt><dd>{t.shelvedUntil(moment(alarm.until).slice(0, 16))} · <Left until={alarm.until} /></dd></>}

@@ -1,7 +1,7 @@
 // The alarms as rows, or as cards on a phone.
 import { ask } from "../../app/asking";
 import { href } from "../../app/route";
-import { select, selected } from "../../app/selection";
+import { chosen, select, selected } from "../../app/selection";
 import { isUnacked, isAside, table, tick } from "../../live/state";
 import type { Alarm } from "../../live/types";
 import { coarse, phone } from "../../parts/media";
@@ -26,7 +26,7 @@ export function List({ controls = true }: { controls?: boolean }) {
     <div class={`now-list${controls ? "" : " now-list-wall"}`} onPointerMove={controls ? hold : undefined} onPointerLeave={(e) => { if (e.pointerType === "mouse") release(); }}>
       {!phone.value && <Head controls={controls} />}
       {news.value > 0 && <button type="button" class="now-news" onClick={takeNews}><Icon name="up" size={16} />{t.news(String(news.value))}</button>}
-      <Virtual class="now-rows" role="list" label={t.alarms} count={ids.length} height={height()} show={ids.indexOf(selected.value)}
+      <Virtual class="now-rows" role="list" label={t.alarms} count={ids.length} height={height()} show={chosen.value ? ids.indexOf(selected.value) : 0} showKey={chosen.value ? selected.value : ""}
         row={(k) => <Row key={ids[k]!} id={ids[k]!} controls={controls} />} />
     </div>
   );
