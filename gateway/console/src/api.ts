@@ -33,11 +33,8 @@ async function ask<T>(method: string, path: string, body?: unknown): Promise<T> 
   } catch {
     throw new Refusal(0, "");
   }
-  if (response.status === 401) {
-    // A wrong password locks nothing, and who may only read may go on reading.
-    if (method === "GET") locked.value = true;
-    else if (path !== "session" && path !== "setup") void lookWho().catch(() => undefined);
-  }
+  // A wrong password locks nothing, and where anyone may read, a page for engineers does not lock the others.
+  if (response.status === 401 && path !== "session" && path !== "setup") void lookWho().catch(() => undefined);
   const json = response.headers.get("content-type")?.includes("json") ? await response.json() : {};
   if (!response.ok) {
     throw new Refusal(response.status, String(json.detail ?? response.statusText), json, Number(response.headers.get("retry-after")) || 0);
