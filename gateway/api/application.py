@@ -26,6 +26,7 @@ from gateway.api.orders import OrderRoutes
 from gateway.api.pages import PAGE, load_pages
 from gateway.api.people import PeopleRoutes
 from gateway.api.plans import PlanRoutes
+from gateway.api.plain import PlainText
 from gateway.api.problems import ProblemError
 from gateway.api.reads import Reads
 from gateway.api.replies import needs
@@ -96,6 +97,7 @@ def create_api(gateway: Gateway, *, open_read: bool = False, local_operator: boo
     for path, call, role, answer in AlarmStatisticsRoutes(gateway).all():
         _add(app, access, f"{PREFIX}/{path}", call, role, answers=(answer,))
     _add_people(app, [*SessionRoutes(gateway, access).all(), *PeopleRoutes(gateway, access).all()], access)
+    _add(app, access, "/alarms.txt", PlainText(gateway).alarms_text, Role.VIEWER, media_type="text/plain")
     _add_pages(app)
     return Api(app, hub, commission)
 
