@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pydantic import Field, field_validator
 
-from gateway.core.alarm import AlarmEvent
+from gateway.core.alarm import AlarmEvent, Case
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
 from gateway.core.errors import ConfigError, RejectedError, UnavailableError
 from gateway.core.http import checked_url, retry_after_s, words
@@ -37,6 +37,46 @@ NOT_NOW = frozenset({401, 403, 404, 408, 425, 429})
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
+class ActionData(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was done in a response."""
+
+    at: Annotated[Time, msgspec.Meta(description="When.")]
+    by: Annotated[str, msgspec.Meta(description="By whom; empty where the gateway itself wrote it.")]
+    text: Annotated[str, msgspec.Meta(description="What.")]
+
+
+class CaseData(msgspec.Struct, frozen=True, kw_only=True):
+    """The response to an alarm, or to a problem that somebody reported, as it is after the event."""
+
+    id: Annotated[str, msgspec.Meta(description="`<alarm>#<occurrence>`, or `problem#<number>`.")]
+    alarm: Annotated[str, msgspec.Meta(description="The alarm's id; empty for a reported problem.")]
+    occurrence: Annotated[int, msgspec.Meta(ge=0, description="The alarm's occurrence, the last one that joined.")]
+    title: Annotated[str, msgspec.Meta(description="What it is about, in a line.")]
+    title_zh: Annotated[str, msgspec.Meta(description="The same in Chinese, or empty.")]
+    opened_at: Annotated[Time | None, msgspec.Meta(description="When the alarm was raised, the problem reported.")]
+    opened_by: Annotated[str, msgspec.Meta(description="Who reported it; empty for an alarm.")]
+    received_by: Annotated[str, msgspec.Meta(description="Who received it, or empty.")]
+    received_at: Annotated[Time | None, msgspec.Meta(description="When it was received.")]
+    assignee: Annotated[str, msgspec.Meta(description="Who was sent, or empty.")]
+    phone: Annotated[str, msgspec.Meta(description="That person's telephone number, or empty.")]
+    dispatched_by: Annotated[str, msgspec.Meta(description="Who sent them, or empty.")]
+    dispatched_at: Annotated[Time | None, msgspec.Meta(description="When somebody was sent.")]
+    arrived_at: Annotated[Time | None, msgspec.Meta(description="When somebody was there.")]
+    actions: Annotated[tuple[ActionData, ...], msgspec.Meta(max_length=100, description="What was done, in order.")]
+    outcome: Annotated[
+        str,
+        msgspec.Meta(description="`real`, `false`, `maintenance`, `test`, `instrument_fault`; empty while open."),
+    ]
+    note: Annotated[str, msgspec.Meta(description="What was found, from whoever closed it.")]
+    closed_by: Annotated[str, msgspec.Meta(description="Who closed it; empty while open.")]
+    closed_at: Annotated[Time | None, msgspec.Meta(description="When it was closed.")]
+    over: Annotated[bool, msgspec.Meta(description="The alarm has ended.")]
+    overdue: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="Steps not done in time: `acknowledge`, `dispatch`, `arrive`, `close`."),
+    ]
 
 
 class AlarmData(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +112,17 @@ class AlarmData(msgspec.Struct, frozen=True, kw_only=True):
     until: Annotated[Time | None, msgspec.Meta(description="When a shelving ends by itself.")]
     acknowledged_by: Annotated[str, msgspec.Meta(description="Who acknowledged this occurrence, or empty.")]
     acknowledged_at: Annotated[Time | None, msgspec.Meta(description="When it was acknowledged.")]
+    permit: Annotated[str, msgspec.Meta(description="The permit under which it is out of service, or empty.")]
+    suppressed_by: Annotated[
+        str, msgspec.Meta(description="What suppresses it: the site's logic by its id, or the alarm that is its cause.")
+    ]
+    case: Annotated[
+        CaseData | None,
+        msgspec.Meta(description="With kind `case`: the response, which names its alarm."),
+    ]
+
+
+_SAME = tuple(name for name in CaseData.__struct_fields__ if name in Case.__struct_fields__ and name != "actions")
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,8 +259,24 @@ class WebhookUplink:
             until=self._time(event.until_ns),
             acknowledged_by=event.acked_by,
             acknowledged_at=self._time(event.acked_ns),
+            permit=event.permit,
+            suppressed_by=event.suppressed_by,
+            case=None if event.case is None else self._case(event.case),
         )
         return self._message(f"alarm.{event.kind.value}", event.time_ns, str(event.seq), event.seq, data)
+
+    def _case(self, case: Case) -> CaseData:
+        return CaseData(
+            **{name: getattr(case, name) for name in _SAME},
+            opened_at=self._time(case.opened_ns),
+            received_at=self._time(case.received_ns),
+            dispatched_at=self._time(case.dispatched_ns),
+            arrived_at=self._time(case.arrived_ns),
+            closed_at=self._time(case.closed_ns),
+            actions=tuple(
+                ActionData(at=rfc3339(each.at_ns, self._zone), by=each.by, text=each.text) for each in case.actions
+            ),
+        )
 
     def _message(self, type_: str, time_ns: int, last: str, sequence: int, data: AlarmData | None) -> Message:
         site = self._site

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from standardwebhooks import Webhook
 
 from alerts.webhook import Options, WebhookUplink, create, key_of, schema, signature
-from gateway.core.alarm import AlarmEvent, AlarmState, EventKind
+from gateway.core.alarm import Action, AlarmEvent, AlarmState, Case, EventKind
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ConfigError
 from gateway.core.model import Channel
@@ -65,6 +65,28 @@ def test_a_site_event_without_alarm_fits_the_published_schema() -> None:
     event = AlarmEvent(seq=1, time_ns=0, kind=EventKind.NOTE, why="start")
     message = json.loads(msgspec.json.encode(uplink().message(event)))
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_bytes())).validate(message)
+
+
+def test_a_response_goes_up_whole() -> None:
+    case = Case(
+        id="co:gd-01.co#2",
+        alarm="co:gd-01.co",
+        occurrence=2,
+        opened_ns=1_700_000_000_000_000_000,
+        assignee="li",
+        dispatched_ns=1_700_000_060_000_000_000,
+        actions=(Action(at_ns=1_700_000_090_000_000_000, by="li", text="closed V3"),),
+        overdue=("arrive",),
+    )
+    message = uplink().message(AlarmEvent(seq=9, time_ns=1, kind=EventKind.CASE, who="wang", case=case))
+    told = json.loads(msgspec.json.encode(message))
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_bytes())).validate(told)
+    assert (told["type"], told["data"]["alarm"]) == ("alarm.case", "")
+    sent = told["data"]["case"]
+    assert (sent["alarm"], sent["assignee"], sent["overdue"]) == ("co:gd-01.co", "li", ["arrive"])
+    assert sent["dispatched_at"].startswith("2023-11-1")
+    assert sent["closed_at"] is None
+    assert [each["text"] for each in sent["actions"]] == ["closed V3"]
 
 
 def test_the_published_schema_is_fresh() -> None:
