@@ -80,6 +80,8 @@ class Handovers:
         self._present = present
         self._record = record
         self._signing = asyncio.Lock()
+        # A draft counts the shift's events: however many people look, one is counted at a time.
+        self._drafting = asyncio.Lock()
 
     # Looking
 
@@ -93,8 +95,9 @@ class Handovers:
 
     async def draft(self) -> Draft:
         """Return the handover of the shift that has to be signed now: as a draft, or as it was signed."""
-        present = self._present()
-        return await asyncio.to_thread(self._draft, present)
+        async with self._drafting:
+            present = self._present()
+            return await asyncio.to_thread(self._draft, present)
 
     def _draft(self, present: Present) -> Draft:
         now_ns, place, listed = self._clock.now_ns(), self._place(), self._listed()

@@ -99,7 +99,7 @@ class Records:
             data,
             app.clock,
             past,
-            place=lambda: place_of(app.site.file),
+            place=lambda: place_of(app.site.file, app.site.instruments.values()),
             present=lambda: Present(
                 alarms=tuple(app.book.alarms()), cases=tuple(app.cases.open()), calibrations=tuple(_duties(app))
             ),

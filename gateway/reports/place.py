@@ -1,6 +1,7 @@
 """What a report must know of the site beside its journal: names, time zone, shifts; kept in the data folder."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from gateway.core.clock import parse_rfc3339
 from gateway.core.errors import HazgateError, StorageError
+from gateway.site.plans import Instrument
 from gateway.site.schema import SiteFile
 from gateway.store.disk import sync_folder
 
@@ -86,8 +88,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             ) from error
 
 
-def place_of(file: SiteFile) -> Place:
-    """Return what reports must know of a site file."""
+def place_of(file: SiteFile, instruments: Iterable[Instrument] = ()) -> Place:
+    """Return what reports must know of a site file, and of its instruments."""
     return Place(
         id=file.site.id,
         gateway=file.site.gateway,
@@ -95,7 +97,7 @@ def place_of(file: SiteFile) -> Place:
         timezone=file.site.timezone,
         shifts=tuple(ShiftRule(Named(s.name, s.name_zh), s.begins) for s in file.shifts),
         areas={a.id: Named(a.label or a.id, a.label_zh) for a in file.areas},
-        labels={i.id: Named(i.label, i.label_zh) for i in file.instruments if i.label or i.label_zh},
+        labels={i.id: Named(i.label, i.label_zh) for i in instruments if i.label or i.label_zh},
         flood_begins=file.alarms.flood_begins,
         flood_ends=file.alarms.flood_ends,
     )
