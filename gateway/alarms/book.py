@@ -30,7 +30,7 @@ from gateway.alarms.words import because, one_line
 from gateway.core.alarm import Alarm, AlarmEvent, AlarmState, Command, EventKind, Suppression, Verb
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import CommandRefusedError, IncompleteOrderError, UnknownAlarmError
-from gateway.core.model import Batch, Channel, Int8, Int32, Level, Priority, Reason, Rule, Verdicts
+from gateway.core.model import BAD_FROM, Batch, Channel, Int8, Int32, Level, Priority, Reason, Rule, Verdicts
 
 SHELVE_MAX_S = 12 * 3600.0
 """Longest shelving whatever the site file says; a shift. What must stay aside for longer is out of service, with a
@@ -229,22 +229,32 @@ class AlarmBook:
         """Whether alarms wait for `settle`; usually not."""
         return bool(self._inhibition.loose)
 
-    def settle(self, rows: Int32, time_ns: int) -> list[AlarmEvent]:
+    def settle(self, batch: Batch) -> list[AlarmEvent]:
         """Let go of what a cause held down that is over, for channels that have been judged since.
 
+        A rule with an off-delay says that its fault is over only some time after the first sound reading: so long it
+        is left alone.
+
         Args:
-            rows: The rows of the channels that have just been judged.
-            time_ns: The time of their newest reading.
+            batch: Readings that have just been judged; no channel occurs twice.
         """
-        read = set(rows.tolist())
+        bad = dict(zip(batch.row.tolist(), (batch.quality >= BAD_FROM).tolist(), strict=True))
+        time_ns = int(batch.time_ns[-1])
         events: list[AlarmEvent] = []
-        for alarm in sorted(self._inhibition.loose):
+        for alarm, since_ns in sorted(self._inhibition.loose.items()):
             known = self._sources[alarm]
-            if known.index >= 0 and all(channel.row not in read for channel in self._rules[known.index].judges):
+            judges = self._rules[known.index].judges if known.index >= 0 else ()
+            read = [bad[channel.row] for channel in judges if channel.row in bad]
+            if (judges and not read) or self._inhibition.still(alarm, known.blank.instrument):
                 continue
-            if not self._inhibition.still(alarm, known.blank.instrument):
-                self._let_go(events, known, Cause(time_ns, causes.ends(self._last[alarm].suppressed_by)))
+            if read and not any(read) and time_ns - (since_ns or time_ns) < self._off_delay_ns(known):
+                self._inhibition.loose[alarm] = since_ns or time_ns
+                continue
+            self._let_go(events, known, Cause(time_ns, causes.ends(self._last[alarm].suppressed_by)))
         return events
+
+    def _off_delay_ns(self, alarm: Source) -> int:
+        return round(getattr(self._rules[alarm.index].options, "off_delay_s", 0.0) * NS_PER_S)
 
     def command(self, command: Command, now_ns: int) -> list[AlarmEvent]:
         """Carry out a person's or a platform's order.
@@ -281,14 +291,15 @@ class AlarmBook:
         keep an alarm quiet for a year by a wrong date.
         """
         events: list[AlarmEvent] = []
+        # First: what is put aside by the site's logic must not sound because its shelving ends at the same moment.
+        for turn in self._inhibition.logic.advance(now_ns):
+            self._turn(events, turn)
         longest_ns = round(min(SHELVE_MAX_S, self.policy.engineer_s) * NS_PER_S)
         due = [(t, a) for a, t in self._until.items() if t <= now_ns or t - now_ns > longest_ns]
         for until_ns, alarm in sorted(due):
             why = _SHELVED_ENOUGH if until_ns <= now_ns else _CLOCK_SET_BACK
             seen = seen_before(self._last[alarm])
             self._apply(events, self._sources[alarm], Trigger.EXPIRE, seen, Cause(now_ns, why))
-        for turn in self._inhibition.logic.advance(now_ns):
-            self._turn(events, turn)
         return events
 
     def note(self, why: str | Reason, now_ns: int, who: str = "") -> list[AlarmEvent]:

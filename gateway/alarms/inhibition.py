@@ -33,12 +33,12 @@ class Inhibition:
     Attributes:
         logic: The site's own logic.
         loose: Alarms whose cause is over and that wait for a reading of their own, so that nothing sounds which the
-            next reading would end.
+            next reading would end; with the time since when sound readings have come, or 0.
     """
 
     def __init__(self, suppressions: Sequence[Suppression], lines: Mapping[str, str]) -> None:
         self.logic = Logic(suppressions)
-        self.loose: set[str] = set()
+        self.loose: dict[str, int] = {}
         self._causes = Causes(lines)
         self._held: dict[str, set[str]] = {}
         self._under: dict[str, str] = {}
@@ -86,7 +86,7 @@ class Inhibition:
         consequences = self._causes.take(event)
         held = self._held.get(event.alarm)
         if held and not self._stands(event):
-            self.loose |= held
+            self.loose |= dict.fromkeys(held, 0)
         return consequences
 
     def is_over(self, event: AlarmEvent) -> bool:
@@ -99,7 +99,7 @@ class Inhibition:
         """Whether the cause of a loose alarm has come back; it is loose no more then."""
         if not self._causes.stands(self._under.get(alarm, ""), alarm, instrument):
             return False
-        self.loose.discard(alarm)
+        self.loose.pop(alarm, None)
         return True
 
     def restore(self, last_events: Sequence[AlarmEvent]) -> None:
@@ -113,7 +113,7 @@ class Inhibition:
             self.take(event)
         # What was held down by something that is not there any more waits for its next reading.
         self.loose = {
-            event.alarm
+            event.alarm: 0
             for event in last_events
             if (cause := self._under.get(event.alarm)) and not self._causes.stands(cause, event.alarm, event.instrument)
         }
@@ -130,7 +130,7 @@ class Inhibition:
             return
         if before:
             del self._under[alarm]
-            self.loose.discard(alarm)
+            self.loose.pop(alarm, None)
             self._held[before].discard(alarm)
             if not self._held[before]:
                 del self._held[before]

@@ -175,7 +175,7 @@ class Pipeline:
             if self.book.rechecks:
                 events += self._recheck(part)
             if self.book.unsettled:
-                events += self.book.settle(part.row, int(part.time_ns[-1]))
+                events += self.book.settle(part)
             self.latest.take(part)
         return self._counted(events) if events else events
 

@@ -164,8 +164,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(row=st.integers(0, len(NAMES) - 1))
     def a_channel_has_been_read(self, row: int) -> None:
-        rows = np.array([row], np.int32)
-        self.call(lambda book: book.settle(rows, self.now_ns))
+        batch = Batch.of([row], self.now_ns, [0.0], [Quality.COMMS_LOST])
+        self.call(lambda book: book.settle(batch))
         for alarm in self.book.alarms():
             event = alarm.event
             if alarm.id == NAMES[row] and event.state is AlarmState.SUPPRESSED and event.suppressed_by not in LOGIC:

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.alarms.book import AlarmBook
 from gateway.core.alarm import AlarmEvent, Command, Verb
-from gateway.core.model import Channel, Level, Quality, Rule, Verdicts
+from gateway.core.model import Batch, Channel, Level, Quality, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 
 T0 = 1_700_000_000_000_000_000
@@ -65,7 +65,8 @@ class Site:
         return self._after([*self.book.judge(verdicts), *self.read(rows)])
 
     def read(self, rows: list[int]) -> list[AlarmEvent]:
-        return self.book.settle(np.array(rows, np.int32), self.now_ns)
+        rows = sorted(set(rows))
+        return self.book.settle(Batch.bad(np.array(rows, np.int32), self.now_ns, Quality.COMMS_LOST))
 
     def lost(self, rows: list[int], quality: Quality = Quality.COMMS_LOST) -> list[AlarmEvent]:
         return self.say(rows, Level.FAULT, quality)
@@ -256,5 +257,22 @@ def test_ten_thousand_silent_channels_make_one_alarm_each_instrument() -> None:
     assert sounds(events) == []
     book.system(BUS, False, "well again", T0)
     assert book.unsettled
-    assert len(sounds(book.settle(everything, T0))) == n // 4, "one for each instrument that is still silent"
+    events = book.settle(Batch.bad(everything, T0, Quality.COMMS_LOST))
+    assert len(sounds(events)) == n // 4, "one for each instrument that is still silent"
     assert not book.unsettled
+
+
+def test_a_rule_with_an_off_delay_is_given_its_time_to_say_that_its_fault_is_over() -> None:
+    class Delayed(PluginOptions):
+        off_delay_s: float = 10.0
+
+    channel = Channel(row=0, id="gd-0.c0", instrument="gd-0", quantity="ch4")
+    site = Site()
+    site.book = AlarmBook([Rule(0, "fault:gd-0.c0", "fault", (channel,), Delayed())], lines=LINES)
+    site.bus(dead=True)
+    site.lost([0])
+    site.bus(dead=False)
+    for _ in range(10):
+        assert site._after(site.book.settle(Batch.of([0], site.now_ns, [1.0]))) == []
+    (event,) = site.book.settle(Batch.of([0], site.now_ns, [1.0]))
+    assert (event.kind, event.annunciate) == ("unsuppressed", True), "it says fault for longer than its delay explains"

@@ -187,7 +187,7 @@ def test_one_that_left_the_site_file_lets_go_with_the_next_reading() -> None:
     site.suppressions = ()
     site.restart()
     assert site.book.unsettled
-    events = site.book.settle(np.array([0, 1], np.int32), site.now_ns)
+    events = site.book.settle(Batch.of([0, 1], site.now_ns, [7.0, 1.0]))
     assert told(events) == ["draught unsuppressed unacked sound", "smoke unsuppressed normal"]
 
 
