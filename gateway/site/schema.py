@@ -312,7 +312,7 @@ class ApiSection(Section):
     enabled: bool = Field(default=True, description="Serve the API and the console.")
     bind: str = Field(
         "127.0.0.1:8080",
-        description="Address and port; other addresses than loopback need a token.",
+        description="Address and port; other addresses than loopback need an account or a token.",
         pattern=r".+:\d+$",
     )
     read: Literal["signed-in", "anyone"] = Field(
@@ -320,7 +320,7 @@ class ApiSection(Section):
     )
     local_operator: bool = Field(
         default=False,
-        description="Without any token, let people at this machine acknowledge, reset and silence as `local`.",
+        description="Without account and token, let people at this machine acknowledge, reset and silence as `local`.",
     )
 
 
