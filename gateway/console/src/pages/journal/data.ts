@@ -9,6 +9,8 @@ export interface Pages { events: AlarmEvent[]; /** Came while the reader was fur
 
 const PAGE = 200;
 const KEPT_MAX = 20_000;
+/** A search for words looks through part of the journal at a time; so many parts without a find, then a person says to go on. */
+const EMPTY_MAX = 20;
 
 function asked(filter: Filter, after: number): string {
   const query = new URLSearchParams({ newest_first: "true", limit: String(PAGE) });
@@ -34,7 +36,7 @@ export function usePages(filter: Filter, atTop: () => boolean): Pages {
   const [state, set] = useState<{ events: AlarmEvent[]; fresh: number; next: number | null; busy: boolean; refusal: Refusal | null }>({ events: [], fresh: 0, next: 0, busy: true, refusal: null });
   const key = JSON.stringify(filter);
   const turn = useRef(0);
-  const load = useCallback((after: number) => {
+  const load = useCallback((after: number, empty = 0) => {
     const mine = after ? turn.current : ++turn.current;
     set((now) => ({ ...now, busy: true, refusal: null, ...(after ? {} : { fresh: 0 }) }));
     get<{ events: AlarmEvent[]; next: number | null }>(asked(filter, after)).then(
@@ -42,6 +44,7 @@ export function usePages(filter: Filter, atTop: () => boolean): Pages {
         if (mine !== turn.current) return;
         set((now) => {
           const events = after ? [...now.events, ...found.events] : found.events;
+          if (found.next && !found.events.length && empty < EMPTY_MAX) { queueMicrotask(() => load(found.next!, empty + 1)); return { ...now, next: found.next }; }
           return { ...now, events, next: events.length >= KEPT_MAX ? null : found.next, busy: false };
         });
       },

@@ -1,9 +1,9 @@
 // One measured value and all that is known of it: now, its past, its limits, its alarms, where it comes from.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { part } from "../../api";
 import { href } from "../../app/route";
 import { alarms, isAside, link, onEvent, quality, table, tick } from "../../live/state";
-import type { Alarm } from "../../live/types";
+import type { Alarm, Channels } from "../../live/types";
 import { Bar } from "../../parts/bar";
 import { useAsk } from "../../parts/ask";
 import { Mark } from "../../parts/mark";
@@ -203,19 +203,30 @@ function Source({ channel, detail }: { channel: string; detail: Detail | null })
 
 const NEAR_MAX = 12;
 
+/** Rows of the same area, those in alarm first, then those that measure the same. */
+function neighbours(columns: Channels, row: number, worst: ReadonlyMap<string, Alarm>): number[] {
+  const area = columns.area[row], same = columns.quantity[row];
+  if (!area) return [];
+  const rank = (k: number): number => (worst.get(columns.id[k]!)?.priority ?? 9) * 2 + Number(columns.quantity[k] !== same);
+  const rows: number[] = [];
+  columns.area.forEach((name, k) => { if (name === area && k !== row) rows.push(k); });
+  return rows.map((k) => [rank(k), k] as const).sort((a, b) => a[0] - b[0] || a[1] - b[1]).slice(0, NEAR_MAX).map(([, k]) => k);
+}
+
+function Live({ row }: { row: number }) {
+  tick.value;
+  return <span>{isBad(quality[row] ?? "bad") ? <span class="gone">{GONE}</span> : valueText(row)} <span class="dim small">{table.value!.columns.unit[row]}</span></span>;
+}
+
 /** Other values of the same area, those in alarm first: does the neighbour see it too? */
 function Near({ channel }: { channel: string }) {
-  tick.value;
   const t = words();
   const columns = table.value!.columns;
   const row = rowOf(channel);
   const area = columns.area[row];
-  if (!area) return null;
   const worst = worstOfChannel.value;
-  const same = columns.quantity[row];
-  const rank = (k: number): number => (worst.has(columns.id[k]!) ? worst.get(columns.id[k]!)!.priority : 9) * 2 + Number(columns.quantity[k] !== same);
-  const rows = columns.area.flatMap((name, k) => (name === area && k !== row ? [k] : [])).sort((a, b) => rank(a) - rank(b) || a - b).slice(0, NEAR_MAX);
-  if (!rows.length) return null;
+  const rows = useMemo(() => neighbours(columns, row, worst), [columns, row, worst]);
+  if (!area || !rows.length) return null;
   const first = worstOfArea.value.get(area);
   return (
     <section class="pane">
@@ -227,7 +238,7 @@ function Near({ channel }: { channel: string }) {
             <a key={k} href={href("point", columns.id[k]!)}>
               {alarm ? <Mark priority={alarm.priority} level={alarm.level} size={18} hollow={isAside(alarm) || alarm.condition === "normal"} /> : <span />}
               <span class="clip">{either(columns.label[k]!, columns.label_zh[k])} <span class="dim small">{quantityWord(columns.quantity[k]!)}</span></span>
-              <span>{isBad(quality[k] ?? "bad") ? <span class="gone">{GONE}</span> : valueText(k)} <span class="dim small">{columns.unit[k]}</span></span>
+              <Live row={k} />
             </a>
           );
         })}
