@@ -1,4 +1,5 @@
 // Responses: the list of what is open or closed, and one of them with its six steps. A phone in the field shows one.
+import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { get, part, Refusal } from "../../api";
 import { href } from "../../app/route";
@@ -16,13 +17,18 @@ import { CaseSteps, Countdown, Phone, whoIsOnIt } from "./steps";
 import { t } from "./words";
 import "./case.css";
 
+const wide = signal(matchMedia("(min-width: 1001px)").matches);
+matchMedia("(min-width: 1001px)").addEventListener("change", (e) => { wide.value = e.matches; });
+
 /** `#/case` lists; `#/case/<id>` shows one, on a wide screen beside the list. */
 export default function CasePage({ rest }: { rest: string }) {
   useOpenCases();
+  // Beside the list there is room for one: the most urgent where none was chosen.
+  const shown = rest || (wide.value ? openCases.value[0]?.id ?? "" : "");
   return (
     <section class={rest ? "case-page case-one" : "case-page"}>
-      <List chosen={rest} />
-      {rest ? <One key={rest} id={rest} /> : <div class="case-none empty">{whole.value && openCases.value.length > 0 && <p>{t().choose}</p>}</div>}
+      <List chosen={shown} />
+      {shown ? <One key={shown} id={shown} /> : <div class="case-none" />}
     </section>
   );
 }

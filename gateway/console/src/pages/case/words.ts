@@ -20,7 +20,7 @@ export const t = texts({
     call: (phone: string) => `Call ${phone}`, history: "What happened", overdue: "Overdue", whole: "Open response", response: "Response", gateway: "Gateway",
     newState: "Nobody on it", receivedState: "Received", dispatchedState: "On the way", arrivedState: "On site", closedState: "Closed",
     offline: "No link: orders wait until it is back.", photo: "Photo", lateSteps: "Later than allowed", n: (n: string) => `${n} open`,
-    sort: "Most urgent first", choose: "Choose a response on the left.", area: "Area's telephone",
+    sort: "Most urgent first", area: "Area's telephone",
   },
   zh: {
     cases: "警情处置", open: "处理中", closed: "已归档", all: "全部",
@@ -40,6 +40,6 @@ export const t = texts({
     call: (phone: string) => `拨打 ${phone}`, history: "处置过程", overdue: "超时", whole: "打开处置单", response: "处置", gateway: "网关",
     newState: "无人处理", receivedState: "已接警", dispatchedState: "已派单", arrivedState: "已到场", closedState: "已归档",
     offline: "与网关断开，恢复后方可操作。", photo: "照片", lateSteps: "超过时限", n: (n: string) => `${n} 张处理中`,
-    sort: "最紧急在前", choose: "请在左侧选择处置单。", area: "区域电话",
+    sort: "最紧急在前", area: "区域电话",
   },
 });

@@ -15,6 +15,8 @@ export function Where({ place, set }: { place: Place; set: (place: Place) => voi
   const words = t();
   const { data } = useAsk<{ instruments: { connection: string; type: string }[] }>("instruments");
   const known = [...new Set(data?.instruments.filter((one) => one.type === "modbus").map((one) => one.connection))];
+  // At a gateway that runs, the first question is about what is connected already.
+  useEffect(() => { if (known[0] && !place.connection && !place.endpoint) set({ ...place, connection: known[0] }); }, [known[0]]);
   return (
     <>
       <label class="field"><span>{words.through}</span><select value={place.connection} onChange={(e) => set({ ...place, connection: e.currentTarget.value })}><option value="">{words.atEndpoint}</option>{known.map((id) => <option key={id} value={id}>{id}</option>)}</select></label>

@@ -34,7 +34,7 @@ export function Sections({ one, live, children }: { one: Handover; live: boolean
         ))}
       </Section>
       <Section id="out" title={words.out} count={one.out_of_service.length}>
-        {one.out_of_service.map((alarm) => <Line key={alarm.id} alarm={alarm} right={<Permit alarm={alarm} />}>{[alarm.permit && `${words.permit} ${alarm.permit}`, either(alarm.why, alarm.why_zh), alarm.who && words.by(alarm.who)].filter(Boolean).join(" · ")}</Line>)}
+        {one.out_of_service.map((alarm) => <Line key={alarm.id} alarm={alarm} right={<Permit alarm={alarm} />}>{reasons(alarm).join(" · ")}</Line>)}
       </Section>
       <Section id="suppressed" title={words.suppressed} count={one.suppressed.length}>
         {one.suppressed.map((alarm) => <Line key={alarm.id} alarm={alarm}>{[either(alarm.why, alarm.why_zh), alarm.suppressed_by].filter(Boolean).join(" · ")}</Line>)}
@@ -95,6 +95,12 @@ function Line({ alarm, right, children }: { alarm: Alarm; right?: ComponentChild
       <span class="handover-right">{right}</span>
     </li>
   );
+}
+
+/** The permit, why, and by whom; a permit that says why is not said twice. */
+export function reasons(alarm: Alarm): string[] {
+  const why = either(alarm.why, alarm.why_zh);
+  return [alarm.permit ? `${t().permit} ${alarm.permit}` : "", why === alarm.permit || alarm.why === alarm.permit ? "" : why, alarm.who && t().by(alarm.who)].filter(Boolean);
 }
 
 function Permit({ alarm }: { alarm: Alarm }) {

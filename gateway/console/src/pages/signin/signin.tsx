@@ -24,8 +24,8 @@ const t = texts({
     setup: "First administrator", setupWhy: "The gateway has no accounts yet. The one-time code stands on the terminal where it runs: whoever can read it there becomes its first administrator.",
     code: "One-time code", display: "Name as others read it", again: "Password once more", make: "Make the account", length: "At least 10 characters; a sentence is easier to remember than signs.",
     differ: "The two passwords are not the same.", short: "The password has fewer than 10 characters.",
-    change: "Change password", must: "Choose a password that only you know", mustWhy: "The one you came in with was given to you by somebody else.", old: "Present password", fresh: "New password", save: "Change password", changed: "Password changed",
-    me: "Your account", role: "Role", until: "Signed in until", out: "Sign out", people: "Accounts and tokens", welcome: (name: string) => `Signed in as ${name}`, gone: "Signed out", cancel: "Cancel",
+    change: "Change password", must: "Choose a password that only you know", mustWhy: "The one you came in with was given to you by somebody else. Until you have changed it you can look, but order nothing.", old: "Present password", fresh: "New password", save: "Change password", changed: "Password changed",
+    me: "Your account", role: "Role", until: "Signed in until", out: "Sign out", people: "Accounts and tokens", welcome: (name: string) => `Signed in as ${name}`, gone: "Signed out", cancel: "Cancel", later: "Later",
     roles: (role: string) => ({ nobody: "nobody", viewer: "Viewer", operator: "Operator", engineer: "Engineer", administrator: "Administrator" })[role] ?? role,
     mayDo: (role: string) => ({ viewer: "Reads everything.", operator: "Acknowledges, resets, silences, shelves, responds, hands over.", engineer: "Takes out of service, commissions, calibrates, reloads.", administrator: "Makes accounts and tokens, besides all else." })[role] ?? "",
   },
@@ -36,8 +36,8 @@ const t = texts({
     setup: "首位管理员", setupWhy: "网关尚无账号。一次性验证码显示在运行网关的终端上，能读到它的人即可成为首位管理员。",
     code: "一次性验证码", display: "显示姓名", again: "再次输入密码", make: "创建账号", length: "至少 10 个字符；用一句话比用符号更好记。",
     differ: "两次输入的密码不一致。", short: "密码少于 10 个字符。",
-    change: "修改密码", must: "请设置只有您本人知道的密码", mustWhy: "您登录所用的密码是他人设置的。", old: "当前密码", fresh: "新密码", save: "修改密码", changed: "密码已修改",
-    me: "我的账号", role: "角色", until: "登录有效至", out: "退出登录", people: "账号与令牌", welcome: (name: string) => `已登录：${name}`, gone: "已退出登录", cancel: "取消",
+    change: "修改密码", must: "请设置只有您本人知道的密码", mustWhy: "您登录所用的密码是他人设置的。修改之前只能查看，不能操作。", old: "当前密码", fresh: "新密码", save: "修改密码", changed: "密码已修改",
+    me: "我的账号", role: "角色", until: "登录有效至", out: "退出登录", people: "账号与令牌", welcome: (name: string) => `已登录：${name}`, gone: "已退出登录", cancel: "取消", later: "稍后",
     roles: (role: string) => ({ nobody: "无", viewer: "查看", operator: "值班员", engineer: "工程师", administrator: "管理员" })[role] ?? role,
     mayDo: (role: string) => ({ viewer: "可查看全部内容。", operator: "可确认、复位、消音、搁置、处置、交接班。", engineer: "可停用、调试、标定、重新加载。", administrator: "除上述外，可管理账号与令牌。" })[role] ?? "",
   },
@@ -77,7 +77,8 @@ function Enter() {
     if (await order.give(async () => { next = await post<Session>("session", { name: name.trim(), password }).catch(wrongly(words.wrong)); })) {
       arrive(next!);
       toast(words.welcome(next!.display_name || next!.name));
-      if (!next!.must_change) shutDoor(true);
+      if (next!.must_change) openDoor("password");
+      else shutDoor(true);
     } else setPassword("");
   };
   return (
@@ -211,7 +212,7 @@ function Frame({ title, told, send: act, busy, onSubmit, more, children }: {
   if (mayLeave.value) {
     return (
       <Dialog title={title} onClose={() => shutDoor()} onSubmit={onSubmit}
-        foot={<>{more}<button type="button" onClick={() => shutDoor()}>{words.cancel}</button>{press}</>}>
+        foot={<>{more}<button type="button" onClick={() => shutDoor()}>{session.value.must_change ? words.later : words.cancel}</button>{press}</>}>
         {told && <p class="dim">{told}</p>}
         {children}
       </Dialog>

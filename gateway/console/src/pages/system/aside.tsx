@@ -30,7 +30,7 @@ function Line({ one }: { one: Alarm }) {
       <Mark priority={one.priority} level={one.level} hollow={one.condition === "normal"} size={18} />
       <div class="sys-what">
         <b>{told.what}</b><span class="dim">{[told.where, told.sub].filter(Boolean).join(" · ")}</span>
-        <span>{[one.permit && `${words.permit} ${one.permit}`, one.suppressed_by && `${words.by} ${one.suppressed_by}`, either(one.why, one.why_zh), one.who].filter(Boolean).join(" · ")}</span>
+        <span>{[one.permit && `${words.permit} ${one.permit}`, one.suppressed_by && `${words.by} ${one.suppressed_by}`, one.why === one.permit ? "" : either(one.why, one.why_zh), one.who].filter(Boolean).join(" · ")}</span>
       </div>
       {one.until && <span class={over ? "sys-warn" : "dim"}>{over ? words.permitOver : one.state === "shelved" ? spoken(Date.parse(one.until) - now.value) : `${words.until} ${clock(one.until)}`}</span>}
     </li>
