@@ -1,5 +1,7 @@
 """Routes of the shift handover: the draft, notes, signing, accepting, and what was handed over before."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +14,8 @@ from gateway.api.payloads import AlarmView, View, alarm_view, moment
 from gateway.api.replies import body_of, caller_of, reply
 from gateway.core.alarm import Alarm
 from gateway.core.clock import rfc3339
+from gateway.core.errors import CommandRefusedError
+from gateway.core.model import Reason
 from gateway.handover import TEXT_MAX, Draft
 from gateway.reports.model import Duty, Figures, Handed, Signature
 
@@ -168,14 +172,27 @@ class HandoverRoutes:
     async def handover_sign(self, request: Request) -> Response:
         """Sign the shift over; its report is kept as it is now. 409 where it was signed already."""
         order = await body_of(request, _sign)
-        done = await self._gateway.records.handovers.sign(caller_of(request).name, order.why)
+        with self._journalled(request, "sign the shift over", "交班签字"):
+            done = await self._gateway.records.handovers.sign(caller_of(request).name, order.why)
         return await reply(request, handed_view(done))
 
     async def handover_accept(self, request: Request) -> Response:
         """Accept a shift that somebody else signed over. 409 where that is not what is to be accepted."""
         order = await body_of(request, _accept)
-        done = await self._gateway.records.handovers.accept(order.id, caller_of(request).name, order.why)
+        with self._journalled(request, "accept the shift", "接班确认"):
+            done = await self._gateway.records.handovers.accept(order.id, caller_of(request).name, order.why)
         return await reply(request, handed_view(done))
+
+    @contextmanager
+    def _journalled(self, request: Request, what: str, what_zh: str) -> Iterator[None]:
+        """Journal what is refused inside the block."""
+        try:
+            yield
+        except CommandRefusedError as error:
+            self._gateway.people.audit.refused(
+                caller_of(request).name, Reason(f"{what}: {error}", f"{what_zh}：{error}")
+            )
+            raise
 
     async def handovers(
         self,

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.api.access import new_token
 from gateway.api.application import create_api
+from gateway.core.alarm import EventKind
 from gateway.core.clock import NS_PER_S, ManualClock, rfc3339
 from gateway.core.model import Level
 from gateway.reports import pdf as pdf_module
@@ -144,6 +145,8 @@ async def test_a_shift_is_noted_signed_and_accepted_by_somebody_else(
     assert [one["id"] for one in (await people.get("handovers")).json()["handovers"]] == [signed["id"]]
     steps = [event.handover.step for event in gateway.journal if event.handover is not None]
     assert steps == ["note", "signed", "accepted"]
+    refused = [event for event in gateway.journal if event.kind is EventKind.REFUSED]
+    assert [event.who for event in refused if "shift" in event.why] == ["anna", "王敏", "anna", "anna"]
 
 
 async def test_a_report_is_a_page_without_script_under_a_policy_that_allows_its_style_alone(
