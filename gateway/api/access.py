@@ -224,9 +224,10 @@ class Access:
             if order and self._people:
                 why = words.not_allowed(order, caller.role.name.lower(), role.name.lower())
                 self._people.audit.refused(caller.name, why)
-            raise ProblemError(403, f"{caller.name!r} is {caller.role.name.lower()}; this needs {role.name.lower()}")
+            detail = f"{caller.name!r} is {caller.role.name.lower()}; this needs {role.name.lower()}"
+            raise ProblemError(403, detail, detail_zh=f"需要{words.ROLES_ZH[role.name.lower()]}权限")
         if role > Role.VIEWER and caller.signed and caller.signed.must_change:
-            raise ProblemError(403, f"{caller.name!r} has to change the password first")
+            raise ProblemError(403, f"{caller.name!r} has to change the password first", detail_zh="请先修改密码")
 
     async def who(self, headers: Mapping[str, str], host: str) -> Caller:
         """Return who calls and the most that is allowed; the role is NOBODY where a session or token is needed.
@@ -310,7 +311,8 @@ class Access:
         elif role is Role.VIEWER and (local or self.open_read):
             caller = ANYBODY
         else:
-            raise ProblemError(401, "this needs a session or a token; sign in", {"WWW-Authenticate": "Bearer"})
+            detail = "this needs a session or a token; sign in"
+            raise ProblemError(401, detail, {"WWW-Authenticate": "Bearer"}, detail_zh="请先登录")
         if not is_own_name(headers.get("host", "")):
             # DNS rebinding: a foreign page resolves its own name to this machine; the browser then says that name.
             detail = f"{headers.get('host', '')!r} is not this gateway; use its address, or sign in"
@@ -334,16 +336,17 @@ class Access:
 def slow_down(address: str, wait_s: float) -> ProblemError:
     """Return the refusal of an address that has tried too often."""
     seconds = str(math.ceil(wait_s))
-    return ProblemError(
-        429, f"too many wrong attempts from {address}; try again in {seconds} s", {"Retry-After": seconds}
-    )
+    detail = f"too many wrong attempts from {address}; try again in {seconds} s"
+    told = f"该地址错误次数过多，请 {seconds} 秒后再试"
+    return ProblemError(429, detail, {"Retry-After": seconds}, detail_zh=told)
 
 
 def check_csrf(headers: Mapping[str, str], caller: Caller) -> None:
     """Refuse an order that came with a session's cookie and without its CSRF token. Raises ProblemError."""
     given = headers.get(CSRF_HEADER, "")
     if not secrets.compare_digest(given.encode("utf-8", "replace"), caller.csrf.encode()):
-        raise ProblemError(403, "orders of a signed-in page carry its X-CSRF-Token; load the page again")
+        detail = "orders of a signed-in page carry its X-CSRF-Token; load the page again"
+        raise ProblemError(403, detail, detail_zh="页面已过期，请刷新后重试")
 
 
 def session_secret(headers: Mapping[str, str]) -> str:

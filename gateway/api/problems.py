@@ -22,12 +22,22 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal (RFC 9457); `detail` is one sentence for the person who asked, `alarm` how the alarm stands now."""
+    """A refusal (RFC 9457).
+
+    Attributes:
+        type: As the standard has it.
+        title: The status in words.
+        status: The HTTP status.
+        detail: One sentence for the person who asked.
+        detail_zh: The same in Chinese, where somebody has said it in Chinese.
+        alarm: How the alarm stands now, where the order was about one.
+    """
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
+    detail_zh: str | msgspec.UnsetType = msgspec.UNSET
     alarm: AlarmView | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -39,33 +49,46 @@ class ProblemError(HazgateError):
         detail: One sentence that names the thing and the value.
         headers: Headers of the answer, e.g. `Retry-After`.
         alarm: How the alarm stands that an order was about, or None.
+        detail_zh: The sentence in Chinese, or empty.
     """
 
     def __init__(
-        self, status: int, detail: str, headers: Mapping[str, str] | None = None, *, alarm: AlarmView | None = None
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        alarm: AlarmView | None = None,
+        detail_zh: str = "",
     ) -> None:
         self.alarm = alarm
+        self.detail_zh = detail_zh
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
         super().__init__(detail)
 
 
-def body(status: int, detail: str, alarm: AlarmView | None = None) -> bytes:
+def body(status: int, detail: str, alarm: AlarmView | None = None, detail_zh: str = "") -> bytes:
     """Return a problem as JSON.
 
     >>> body(404, "no channel x")
     b'{"type":"about:blank","title":"Not Found","status":404,"detail":"no channel x"}'
     """
     truth: Any = msgspec.UNSET if alarm is None else alarm
-    return msgspec.json.encode(Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, alarm=truth))
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, alarm=truth)
+    return msgspec.json.encode(msgspec.structs.replace(problem, detail_zh=detail_zh) if detail_zh else problem)
 
 
 def answer(
-    status: int, detail: str, headers: Mapping[str, str] | None = None, alarm: AlarmView | None = None
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    alarm: AlarmView | None = None,
+    detail_zh: str = "",
 ) -> Response:
     """Return a problem as a response."""
-    return Response(body(status, detail, alarm), status, dict(headers or {}), media_type=MEDIA_TYPE)
+    return Response(body(status, detail, alarm, detail_zh), status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -80,7 +103,7 @@ def install(app: FastAPI) -> None:
 
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return answer(error.status, error.detail, error.headers, error.alarm)
+    return answer(error.status, error.detail, error.headers, error.alarm, error.detail_zh)
 
 
 async def _on_refused(_: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """Signing in and out, one's own password, and the first administrator."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
@@ -16,6 +17,7 @@ from gateway.api.replies import body_of, caller_of, reply
 from gateway.api.throttle import Throttle, address_key
 from gateway.core.clock import rfc3339
 from gateway.core.errors import StorageError
+from gateway.people.names import UnfitError
 from gateway.people.people import digest_of
 from gateway.people.proving import BusyError, LockedError, WrongPasswordError
 from gateway.store.people import (
@@ -87,6 +89,13 @@ _sign_in = msgspec.json.Decoder(SignIn)
 _new_password = msgspec.json.Decoder(NewPassword)
 _setup = msgspec.json.Decoder(Setup)
 
+_STATES_ZH: Final[dict[type[Exception], str]] = {
+    NameTakenError: "该名称已被使用",
+    NotFirstError: "已有账号，请联系管理员",
+    LastAdministratorError: "这是最后一位管理员，请先设立另一位",
+    TooManyError: "账号数已达上限，请先删除不用的账号",
+}
+
 Route = tuple[str, str, Callable[..., Any], Role, type, type | None]
 
 
@@ -101,13 +110,17 @@ def as_problems(wrong: int = 403) -> Iterator[None]:
         yield
     except WrongPasswordError as error:
         challenge = {"WWW-Authenticate": "Bearer"} if wrong == 401 else {}
-        raise ProblemError(wrong, str(error), challenge) from error
+        raise ProblemError(wrong, str(error), challenge, detail_zh="账号、密码或一次性代码错误") from error
     except LockedError as error:
-        raise ProblemError(429, str(error), {"Retry-After": str(int(error.wait_s) + 1)}) from error
+        wait = str(math.ceil(error.wait_s))
+        told = f"该账号密码错误次数过多，请 {wait} 秒后再试"
+        raise ProblemError(429, str(error), {"Retry-After": wait}, detail_zh=told) from error
     except BusyError as error:
-        raise ProblemError(503, str(error), {"Retry-After": "1"}) from error
+        raise ProblemError(503, str(error), {"Retry-After": "1"}, detail_zh="同时登录的人过多，请稍后再试") from error
     except (NameTakenError, NotFirstError, LastAdministratorError, TooManyError) as error:
-        raise ProblemError(409, str(error)) from error
+        raise ProblemError(409, str(error), detail_zh=_STATES_ZH[type(error)]) from error
+    except UnfitError as error:
+        raise ProblemError(422, error.reason.en, detail_zh=error.reason.zh) from error
     except ValueError as error:
         raise ProblemError(422, str(error)) from error
 

@@ -3,6 +3,8 @@
 import unicodedata
 from typing import Final
 
+from gateway.core.model import Reason
+
 NAME_MAX: Final = 64
 _RESERVED: Final = frozenset({"local", "signal", "anybody", "gateway", "hazgate"})
 """Names that the journal uses for others than people."""
@@ -10,6 +12,18 @@ _FORBIDDEN: Final = frozenset('/\\?#%"<>')
 _INVISIBLE: Final = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0})
 """Letters and marks without a picture; format characters (category Cf) are told by their category."""
 _LOOK_ALIKE: Final = ("LATIN", "CYRILLIC", "GREEK")
+
+
+class UnfitError(ValueError):
+    """A name or a password that is not good enough.
+
+    Args:
+        reason: Why, in both languages; never the password.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason.en)
 
 
 def key_of(name: str) -> str:
@@ -27,26 +41,31 @@ def checked_name(name: str) -> str:
     """Return a name for an account as it is kept.
 
     Raises:
-        ValueError: It is none; the message says why.
+        UnfitError: It is none; the message says why.
     """
     text = unicodedata.normalize("NFC", name.strip())
     if not 1 <= len(text) <= NAME_MAX:
-        raise ValueError(f"a name has 1 to {NAME_MAX} characters, not {len(text)}")
+        long = (f"a name has 1 to {NAME_MAX} characters, not {len(text)}", f"名称须为 1 至 {NAME_MAX} 个字符")
+        raise UnfitError(Reason(*long))
     _check_characters(text, _FORBIDDEN)
     if key_of(text) in _RESERVED:
-        raise ValueError(f"{text!r} is not for people: the journal uses it")
+        raise UnfitError(
+            Reason(f"{text!r} is not for people: the journal uses it", f"{text!r} 为日志保留名称，请换一个")
+        )
     scripts = {script for script in _LOOK_ALIKE for char in text if unicodedata.name(char, "").startswith(script)}
     if len(scripts) > 1:
         # Such a name can look exactly like another person's.
-        raise ValueError(f"{text!r} mixes letters that look alike: {', '.join(sorted(scripts)).lower()}")
+        mixed = ", ".join(sorted(scripts)).lower()
+        raise UnfitError(Reason(f"{text!r} mixes letters that look alike: {mixed}", f"{text!r} 混用了形近的不同文字"))
     return text
 
 
 def checked_display_name(name: str, otherwise: str) -> str:
-    """Return a name for the screen, on one line; `otherwise` where it is empty. Raises ValueError."""
+    """Return a name for the screen, on one line; `otherwise` where it is empty. Raises UnfitError."""
     text = unicodedata.normalize("NFC", name.strip())
     if len(text) > NAME_MAX:
-        raise ValueError(f"a display name has at most {NAME_MAX} characters, not {len(text)}")
+        long = (f"a display name has at most {NAME_MAX} characters, not {len(text)}", f"显示名最多 {NAME_MAX} 个字符")
+        raise UnfitError(Reason(*long))
     _check_characters(text, frozenset())
     return text or otherwise
 
@@ -56,7 +75,8 @@ def _check_characters(text: str, forbidden: frozenset[str]) -> None:
         kind = unicodedata.category(char)
         blank = kind[0] in "CZ" and char != " "
         if blank or char in forbidden or ord(char) in _INVISIBLE or _is_variation(char):
-            raise ValueError(f"a name has no {unicodedata.name(char, f'U+{ord(char):04X}').lower()}")
+            called = unicodedata.name(char, f"U+{ord(char):04X}").lower()
+            raise UnfitError(Reason(f"a name has no {called}", f"名称中不得含有字符 U+{ord(char):04X}"))
 
 
 def _is_variation(char: str) -> bool:

@@ -6,7 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.model import Reason
-from gateway.people.names import key_of
+from gateway.people.names import UnfitError, key_of
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -38,18 +38,6 @@ COMMON: Final = frozenset(_FIRST_GUESSES.split())
 _AROUND = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 
 
-class PasswordError(ValueError):
-    """A password that is not good enough.
-
-    Args:
-        reason: Why, in both languages; never the password.
-    """
-
-    def __init__(self, reason: Reason) -> None:
-        self.reason = reason
-        super().__init__(reason.en)
-
-
 def prepared(password: str) -> str:
     """Return a password as it is hashed: the same however an input method composes or widens its characters."""
     return unicodedata.normalize("NFKC", password)
@@ -63,23 +51,23 @@ def check_password(password: str, *names: str) -> None:
         names: The person's names.
 
     Raises:
-        PasswordError: See above.
+        UnfitError: See above.
     """
     text = prepared(password)
     if len(text) < LENGTH_MIN:
-        raise PasswordError(
+        raise UnfitError(
             Reason(f"a password has at least {LENGTH_MIN} characters", f"密码至少需要 {LENGTH_MIN} 个字符")
         )
     if len(text.encode("utf-8", "surrogatepass")) > BYTES_MAX:
-        raise PasswordError(Reason(f"a password has at most {BYTES_MAX} bytes", f"密码最多 {BYTES_MAX} 字节"))
+        raise UnfitError(Reason(f"a password has at most {BYTES_MAX} bytes", f"密码最多 {BYTES_MAX} 字节"))
     if len(set(text)) < CHARACTERS_MIN:
-        raise PasswordError(Reason("the password repeats too few characters", "密码中不同的字符太少"))
+        raise UnfitError(Reason("the password repeats too few characters", "密码中不同的字符太少"))
     plain = key_of(text)
     if plain in COMMON or _AROUND.sub("", plain) in COMMON:
-        raise PasswordError(Reason("the password is among the first that are guessed", "密码过于常见，极易被猜中"))
+        raise UnfitError(Reason("the password is among the first that are guessed", "密码过于常见，极易被猜中"))
     for name in filter(None, map(key_of, names)):
         if name in plain if len(name) >= 4 else _AROUND.sub("", plain) == name:
-            raise PasswordError(Reason("the password holds the person's name", "密码中不得包含姓名或账号"))
+            raise UnfitError(Reason("the password holds the person's name", "密码中不得包含姓名或账号"))
 
 
 def new_password() -> str:

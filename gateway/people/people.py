@@ -18,8 +18,8 @@ from gateway.core.errors import StorageError
 from gateway.core.model import Reason
 from gateway.people import words
 from gateway.people.audit import Audit
-from gateway.people.names import checked_display_name, checked_name, key_of
-from gateway.people.passwords import PasswordError, Passwords, check_password, prepared
+from gateway.people.names import UnfitError, checked_display_name, checked_name, key_of
+from gateway.people.passwords import Passwords, check_password, prepared
 from gateway.people.proving import Proving, WrongPasswordError
 from gateway.people.setup_code import SetupCode
 from gateway.store.ledger import TokenRow
@@ -242,7 +242,7 @@ class People:
 
         Raises:
             WrongPasswordError: The old password is wrong.
-            PasswordError: The new one is not good enough.
+            UnfitError: The new one is not good enough.
             LockedError: It was tried too often.
             BusyError: Too many sign in at this moment.
             StorageError: The disk refuses.
@@ -251,7 +251,7 @@ class People:
         await asyncio.to_thread(self._store.settle, signed.key, address)
         check_password(new, signed.name, signed.display_name)
         if prepared(old) == prepared(new):
-            raise PasswordError(Reason("the new password is the old one", "新密码与旧密码相同"))
+            raise UnfitError(Reason("the new password is the old one", "新密码与旧密码相同"))
         hashed = await self._proving.hashed(new)
         change = partial(self._store.change, password=hashed, must_change=False, keep=signed.digest)
         await asyncio.to_thread(change, signed.key)

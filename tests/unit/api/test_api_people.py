@@ -104,6 +104,7 @@ async def test_the_first_administrator_comes_by_the_code_on_the_terminal_and_by_
     assert (await browser.give("POST", "setup", order)).status_code == 403
     weak = await browser.give("POST", "setup", order | {"code": shown[0], "password": "password123"})
     assert (weak.status_code, weak.json()["detail"]) == (422, "the password is among the first that are guessed")
+    assert weak.json()["detail_zh"] == "密码过于常见，极易被猜中"
     done = await browser.give("POST", "setup", order | {"code": shown[0].lower()})
     assert done.status_code == 200, done.text
     told = done.json()

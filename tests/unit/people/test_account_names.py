@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.people.names import NAME_MAX, checked_display_name, checked_name, hinted, key_of
+from gateway.people.names import NAME_MAX, UnfitError, checked_display_name, checked_name, hinted, key_of
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,16 @@ def test_names_of_people_are_taken_as_they_are(name: str) -> None:
     ],
 )
 def test_names_that_hide_forge_or_break_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"name|not for people|mixes"):
+    with pytest.raises(UnfitError, match=r"name|not for people|mixes") as refused:
         checked_name(name)
+    assert refused.value.reason.zh
 
 
 def test_a_display_name_is_one_line_and_falls_back_to_the_name() -> None:
     assert checked_display_name("  值班长 王敏 ", "wang") == "值班长 王敏"
     assert checked_display_name(" ", "wang") == "wang"
     for wrong in ("a\nb", "x" * 65, "a\u2028b"):
-        with pytest.raises(ValueError, match="name"):
+        with pytest.raises(UnfitError, match="name"):
             checked_display_name(wrong, "wang")
 
 

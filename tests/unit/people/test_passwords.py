@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.people.passwords import BYTES_MAX, COMMON, PasswordError, Passwords, check_password, new_password
+from gateway.people.names import UnfitError
+from gateway.people.passwords import BYTES_MAX, COMMON, Passwords, check_password, new_password
 
 QUICK = Passwords(memory_kib=64, passes=1)
 
@@ -32,7 +33,7 @@ QUICK = Passwords(memory_kib=64, passes=1)
     ],
 )
 def test_passwords_that_are_guessed_first_are_refused(password: str) -> None:
-    with pytest.raises(PasswordError) as refused:
+    with pytest.raises(UnfitError) as refused:
         check_password(password, "WangMin")
     assert password not in str(refused.value)
     assert refused.value.reason.zh
@@ -49,7 +50,7 @@ def test_at_least_a_hundred_common_passwords_are_known() -> None:
 
 def test_a_short_name_does_not_forbid_its_letters_everywhere() -> None:
     check_password("limestone quarry", "li")
-    with pytest.raises(PasswordError):
+    with pytest.raises(UnfitError):
         check_password("12345678li!!", "li")
 
 
