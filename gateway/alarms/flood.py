@@ -8,7 +8,7 @@ begin a flood above ten in ten minutes and end it below five. Both numbers are t
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.alarms.level import BY_NAME, SEVERITY
 from gateway.core.alarm import AlarmEvent, EventKind
@@ -21,7 +21,26 @@ KEPT_MAX: Final = 50_000
 """Alarms of the last ten minutes that are remembered one by one; of more, the newest, and the count says so many."""
 
 
-def counts(event: AlarmEvent) -> bool:
+class Heard(Protocol):
+    """What is asked of an event."""
+
+    @property
+    def kind(self) -> EventKind:
+        """What happened."""
+        ...
+
+    @property
+    def annunciate(self) -> bool:
+        """It starts the sound."""
+        ...
+
+    @property
+    def test(self) -> bool:
+        """Made under test."""
+        ...
+
+
+def counts(event: Heard) -> bool:
     """Whether an event is an alarm put before the operator: raised and heard.
 
     Faults and the gateway's own alarms count like gas and fire: each asks for somebody's attention. Warnings, which

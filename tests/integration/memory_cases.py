@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from gateway.alarms.book import AlarmBook
 from gateway.cases import Archive, Cases
 from gateway.core.alarm import AlarmEvent
@@ -56,6 +58,10 @@ class MemoryPast(Past):
     def span(self, start_ns: int, end_ns: int) -> tuple[int, int]:
         seqs = [e.seq for e in self._journal if start_ns <= e.time_ns < end_ns]
         return (min(seqs), max(seqs)) if seqs else (1, 0)
+
+    def rows(self, after: int, last: int, limit: int) -> list[tuple[int, bytes, bytes]]:
+        found = [e for e in self._journal if after < e.seq <= last]
+        return [(e.seq, msgspec.json.encode(e), b"") for e in found[:limit]]
 
     def at(self, time_ns: int) -> list[AlarmEvent]:
         last = {e.alarm: e for e in self._journal if e.alarm and e.time_ns <= time_ns}
