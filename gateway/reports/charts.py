@@ -65,7 +65,6 @@ def shares_svg(chart: Shares) -> str:
         name = f"{PRIORITY_SHAPES[priority]} {priority} {escape(label)}"
         parts.append(
             f'<rect x="{x:.1f}" y="24" width="10" height="10" fill="{colour}" stroke="#1b1f23" stroke-width="0.5"/>'
-            f'<text x="{x + 15:.1f}" y="33" class="on">{name}</text>'
-            f'<text x="{x + 75:.1f}" y="33">{count} · {share}</text>'
+            f'<text x="{x + 15:.1f}" y="33"><tspan class="on">{name}</tspan>&#160;&#160;{count} · {share}</text>'
         )
     return "".join([*parts, "</svg>"])

@@ -233,7 +233,7 @@ def stale(report: Report, say: Say) -> Iterator[Block]:
     rows: list[tuple[Cell, ...]] = []
     for one in report.figures.stale:
         since_ns = parse_rfc3339(one.since)
-        length = say.length((min(report.made_ns, report.period.end_ns) - since_ns) / NS_PER_S)
+        length = say.length(max(0, min(report.made_ns, report.period.end_ns) - since_ns) / NS_PER_S)
         rows.append((Cell(one.alarm), Cell(say.moment(since_ns)), Cell(length)))
     yield _table(say, columns, rows, "stale_none")
 

@@ -198,5 +198,3 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[Note, ...] = ()
     handovers: tuple[Handed, ...] = ()
     days: tuple[Count, ...] = ()
-
-
