@@ -11,6 +11,7 @@ from gateway.alarms.flood import SPAN_NS, Flood, FloodWatch
 from gateway.alarms.statistics import AlarmFigures, Line, Tally
 from gateway.core.alarm import AlarmEvent, EventKind
 from gateway.core.clock import Clock
+from gateway.core.errors import HazgateError
 from gateway.core.model import Reason
 from gateway.site.operation import AlarmsSection
 from gateway.store.search import Past, Query
@@ -18,8 +19,14 @@ from gateway.store.search import Past, Query
 _decode = msgspec.json.Decoder(Line).decode
 
 LOOK_S = 1.0
+EVENTS_MAX = 500_000
+"""Events that one question over the API may be about: some seconds of work."""
 PART_EVENTS = 2_000
 """Events read at once."""
+
+
+class TooManyEventsError(HazgateError):
+    """A span with more events than one question may be about."""
 
 
 class Figures:
@@ -79,8 +86,16 @@ class Figures:
         return self._watch.now()
 
     async def of(self, start_ns: int, end_ns: int) -> AlarmFigures:
-        """Return the figures of a span; reads the journal in a thread, one question at a time. Raises StorageError."""
+        """Return the figures of a span; reads the journal in a thread, one question at a time.
+
+        Raises:
+            TooManyEventsError: The span has more than `EVENTS_MAX`.
+            StorageError: The disk refuses.
+        """
         async with self._turn:
+            first, last = await asyncio.to_thread(self._past.span, start_ns, end_ns)
+            if last - first >= EVENTS_MAX:
+                raise TooManyEventsError(f"the span has {last - first + 1} events; at most {EVENTS_MAX} at a time")
             return await asyncio.to_thread(self.compute, start_ns, end_ns)
 
     def compute(self, start_ns: int, end_ns: int) -> AlarmFigures:

@@ -13,7 +13,7 @@ from gateway.api.problems import ProblemError
 from gateway.api.replies import reply
 from gateway.api.times import time_of
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
-from gateway.figures import Figures
+from gateway.figures import Figures, TooManyEventsError
 
 SPAN_MAX_S: Final = 92 * 24 * 3600
 
@@ -190,7 +190,11 @@ class AlarmStatisticsRoutes:
         span_s = (end_ns - start_ns) / NS_PER_S
         if not 0 < span_s <= SPAN_MAX_S:
             raise ProblemError(422, f"{start!r} to {end!r}: a span is more than 0 and at most {SPAN_MAX_S} s")
-        return await reply(request, alarm_statistics_view(await self._gateway.figures.of(start_ns, end_ns)))
+        try:
+            figures = await self._gateway.figures.of(start_ns, end_ns)
+        except TooManyEventsError as error:
+            raise ProblemError(422, f"{error}; ask for less") from error
+        return await reply(request, alarm_statistics_view(figures))
 
 
 def alarm_statistics_view(figures: AlarmFigures) -> AlarmStatistics:

@@ -206,7 +206,7 @@ async def test_limits_are_told_until_a_step_is_done(room: Room) -> None:
     assert (told["due"]["acknowledge"], told["due"]["arrive"]) == (None, "2023-11-14T22:16:20.000+00:00")
 
 
-async def test_figures_of_the_last_day(room: Room) -> None:
+async def test_figures_of_the_last_day(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     for level in (Level.HIGH, Level.NORMAL):
         room.gateway.judge(1, level)
     told = (await room.get(f"{V1}/statistics/alarms")).json()
@@ -216,4 +216,7 @@ async def test_figures_of_the_last_day(room: Room) -> None:
     assert (told["raised"], told["by_priority"]["2"], told["cases"]["opened"]) == (1, 1, 1)
     assert told["fleeting"] == [{"alarm": "high:gd-01.temperature", "count": 1, "raised": 1}]
     assert (await room.get(f"{V1}/statistics/alarms?start=0&end=600")).status_code == 422
+    monkeypatch.setattr("gateway.figures.EVENTS_MAX", 2)
+    answer = await room.get(f"{V1}/statistics/alarms?start=600")
+    assert (answer.status_code, "at most 2" in answer.json()["detail"]) == (422, True)
     assert (await room.get(f"{V1}/statistics/alarms?start=yesterday")).status_code == 422
