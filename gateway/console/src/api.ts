@@ -1,6 +1,7 @@
 // Questions and orders to the gateway.
 import { signal } from "@preact/signals";
 import type { Session } from "./live/types";
+import { either } from "./text";
 
 export const NOBODY: Session = {
   signed_in: false, name: "", display_name: "", role: "nobody", csrf: "", expires_at: null, must_change: false,
@@ -37,7 +38,7 @@ async function ask<T>(method: string, path: string, body?: unknown): Promise<T> 
   if (response.status === 401 && path !== "session" && path !== "setup") void lookWho().catch(() => undefined);
   const json = response.headers.get("content-type")?.includes("json") ? await response.json() : {};
   if (!response.ok) {
-    throw new Refusal(response.status, String(json.detail ?? response.statusText), json, Number(response.headers.get("retry-after")) || 0);
+    throw new Refusal(response.status, either(String(json.detail ?? response.statusText), json.detail_zh), json, Number(response.headers.get("retry-after")) || 0);
   }
   return json as T;
 }

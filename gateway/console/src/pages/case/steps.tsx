@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { post, part } from "../../api";
 import { href } from "../../app/route";
-import { alarms, isUnacked, site, trusted } from "../../live/state";
+import { alarms, isAside, isUnacked, site, trusted } from "../../live/state";
 import type { Case, Outcome, Step } from "../../live/types";
 import { reason, Refused, useOrder, type Ordering } from "../../parts/order";
 import { clock, span } from "../../parts/time";
@@ -210,15 +210,18 @@ function Close({ one, off, done, shut }: FormProps<{ outcome: Outcome; note: str
   const [outcome, choose] = useState<Outcome>("");
   const [note, set] = useState("");
   const stands = !one.over && one.alarm !== "";
+  const alarm = alarms.value.find((each) => each.id === one.alarm);
+  // What is real is dealt with first: its alarm must be over, or put aside under a permit.
+  const early = stands && !(alarm && isAside(alarm));
   return (
     <Entry button={words.close} off={off || !outcome || (stands && !note.trim())} done={() => done({ outcome, note })} shut={shut}>
       <fieldset class="case-outcomes case-wide">
         <legend>{words.outcome}</legend>
         {OUTCOMES.map((each) => (
-          <label key={each} class="case-choice"><input type="radio" name="outcome" checked={outcome === each} onChange={() => choose(each)} /><span>{words[each || "unnamed"]}</span></label>
+          <label key={each} class="case-choice"><input type="radio" name="outcome" checked={outcome === each} disabled={early && each === "real"} onChange={() => choose(each)} /><span>{words[each || "unnamed"]}</span></label>
         ))}
       </fieldset>
-      {stands && <p class="case-stands case-wide">{words.closeStands}</p>}
+      {stands && <p class="case-stands case-wide">{early ? words.closeEarly : words.closeStands}</p>}
       <label class="field case-wide"><span>{words.found}</span><textarea rows={3} value={note} placeholder={words.foundHint} maxLength={2000} onInput={(e) => set(e.currentTarget.value)} /></label>
     </Entry>
   );
