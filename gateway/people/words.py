@@ -55,7 +55,7 @@ def signed_out(name: str, by: str, count: int) -> Reason:
     """Return the words for sessions that a person ended."""
     if by == name:
         return Reason("signed out", "退出登录")
-    return Reason(f"{count} sessions of {name!r} ended", f"结束 {name!r} 的 {count} 个会话")
+    return Reason(f"{count} session{'' if count == 1 else 's'} of {name!r} ended", f"结束 {name!r} 的 {count} 个会话")
 
 
 def locked(name: str, failures: int, wait_s: int, address: str) -> Reason:

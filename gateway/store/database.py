@@ -94,6 +94,9 @@ class Database:
         self._reading = threading.Lock()
         self._synchronous = synchronous
         self._wal_bytes_max = wal_bytes_max
+        if not path.exists():
+            # It holds hashes of passwords, or will; SQLite gives its log and index the same mode.
+            path.touch(mode=0o600)
         self._writer = self._connect()
         try:
             with transaction(self._writer):

@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import json
+import random
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -423,7 +425,7 @@ async def test_an_administrator_keeps_accounts(staffed: Place) -> None:
         "signed in from 192.0.2.7",
         "account 'li' is now engineer",
         "account 'li' is shown as '李伟'",
-        "1 sessions of 'li' ended",
+        "1 session of 'li' ended",
         "password of 'li' set anew; all sessions ended",
         "account 'li' disabled; all sessions ended",
         "account 'li' removed",
@@ -533,6 +535,42 @@ async def test_a_name_that_breaks_out_of_anything_makes_no_account(staffed: Plac
         assert answer.status_code == 422
         assert "set-cookie" not in answer.headers
     assert len(staffed.people.store.accounts()) == 3
+
+
+ODD = (
+    None, True, 0, -1, 1e308, [], {}, [[]], {"a": {}}, "", " ", "\ud800", "\x00", "\r\n", "' OR 1=1 --", "%00",
+    "x" * 257, "x" * 2000, "𝕏" * 200, "\u202e", "administrator", GOOD, "li", "../..", "\N{PILE OF POO}" * 16,
+)  # fmt: skip
+
+
+async def test_odd_orders_and_odd_names_are_refused_and_break_nothing(staffed: Place) -> None:
+    admin = await staffed.signed_in("王敏")
+    chance = random.Random(20261122)
+    paths = openapi_document(staffed.api.app)["paths"]
+    bodies = {
+        "accounts": ("name", "password", "role", "display_name", "more"),
+        "accounts/{name}": ("role", "display_name", "password", "enabled"),
+        "accounts/{name}/sign-out": ("all",),
+        "tokens": ("name", "role"),
+        "tokens/{name}": (),
+        "session/password": ("old", "new"),
+        "setup": ("code", "name", "password"),
+    }
+    for _ in range(150):
+        path = chance.choice(list(bodies))
+        methods = [method for method in paths[f"{V1}/{path}"] if method != "get"]
+        body = {key: chance.choice(ODD) for key in bodies[path] if chance.random() < 0.8}
+        name = quote(str(chance.choice(ODD)), errors="replace")
+        where = f"{V1}/{path.format(name=name)}"
+        answer = await admin.http.request(
+            chance.choice(methods).upper(),
+            where,
+            content=json.dumps(body),
+            headers={"X-CSRF-Token": admin.csrf, "content-type": "application/json"},
+        )
+        assert answer.status_code < 500, (path, body, name, answer.text)
+    told = (await admin.get("session")).json()
+    assert (told["name"], told["role"]) == ("王敏", "administrator")
 
 
 async def test_no_password_token_or_secret_reaches_a_log_an_event_or_an_answer(staffed: Place) -> None:

@@ -316,3 +316,11 @@ def test_accounts_are_taken_over_from_a_damaged_journal(tmp_path: Path) -> None:
         assert [row.key for row in PeopleStore(journal.database).accounts()] == ["wang"]
     finally:
         journal.close()
+
+
+def test_only_the_gateways_own_user_reads_the_file(tmp_path: Path) -> None:
+    with open_people(tmp_path / "journal.db") as (store, _):
+        store.add(account("wang"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes
+    assert set(modes.values()) == {0o600}, modes
