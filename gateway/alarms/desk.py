@@ -200,9 +200,13 @@ class Desk:
         self.position = max(self.position, event.seq)
         if not event.alarm or event.alarm == self._own:
             return
+        known = self._standing.get(event.alarm)
+        if known is not None and event.seq <= known.event.seq:
+            # `find` was told by the alarm book, which is ahead of the journal.
+            return
         if event.kind in _NEWS and event.state in UNACKNOWLEDGED:
             self._news(event, min(event.time_ns, now_ns), _OCCASION[event.kind])
-        elif (known := self._standing.get(event.alarm)) is not None:
+        elif known is not None:
             self._changed(known, event, now_ns)
 
     def find(self, alarms: Iterable[Alarm], now_ns: int) -> None:

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from gateway.api.face import Gateway
 from gateway.core.alarm import Alarm
 from gateway.core.clock import NS_PER_S
-from gateway.core.status import InstrumentStatus, OutputStatus, UplinkStatus
+from gateway.core.status import InstrumentStatus, NotifierStatus, OutputStatus, UplinkStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _NAME = re.compile(r"[^a-zA-Z0-9_]")
@@ -27,6 +27,7 @@ class Figures(Collector):
     instruments: Sequence[InstrumentStatus]
     uplinks: Sequence[UplinkStatus]
     outputs: Sequence[OutputStatus]
+    notifiers: Sequence[NotifierStatus]
     statistics: Mapping[str, float]
     streams: int
 
@@ -40,6 +41,7 @@ class Figures(Collector):
             gateway.instruments(),
             gateway.uplinks(),
             gateway.outputs(),
+            gateway.notifications.status(),
             gateway.statistics(),
             streams,
         )
@@ -57,6 +59,7 @@ class Figures(Collector):
         yield from self._instruments()
         yield from self._uplinks()
         yield from self._outputs()
+        yield from self._notifiers()
         yield from self._statistics()
 
     def _alarms(self) -> Metric:
@@ -108,6 +111,19 @@ class Figures(Collector):
             wanted.add_metric((one.id,), one.wanted)
             follows.add_metric((one.id,), one.shown is one.wanted)
         yield from (wanted, follows)
+
+    def _notifiers(self) -> Iterator[Metric]:
+        labels = ["notifier"]
+        up = GaugeMetricFamily("hazgate_notifier_up", "1 unless the last attempt failed.", labels=labels)
+        waiting = GaugeMetricFamily("hazgate_notifier_waiting", "What still has to be told.", labels=labels)
+        sent = CounterMetricFamily("hazgate_notifier_sent", "Messages that the channel took.", labels=labels)
+        failed = CounterMetricFamily("hazgate_notifier_failed", "Messages refused for ever.", labels=labels)
+        for one in self.notifiers:
+            up.add_metric((one.id,), one.up)
+            waiting.add_metric((one.id,), one.waiting)
+            sent.add_metric((one.id,), one.sent)
+            failed.add_metric((one.id,), one.failed)
+        yield from (up, waiting, sent, failed)
 
     def _statistics(self) -> Iterator[Metric]:
         for name, value in self.statistics.items():

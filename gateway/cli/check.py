@@ -79,6 +79,7 @@ def _counts(site: "Site") -> dict[str, Any]:
         "outputs": sum(len(connection.outputs) for connection in site.connections),
         "stores": len(site.stores),
         "uplinks": len(site.uplinks),
+        "notifiers": len(site.notifiers),
     }
 
 
@@ -116,7 +117,20 @@ def _remarks(site: "Site") -> Iterator[Remark]:
     for first, second, where in twins(site):
         check = "give each instrument a unit address of its own, or take one of them out"
         yield Remark(f"{first}, {second}", "", f"both read the same registers of {where}", check)
+    yield from _untold(site)
     yield from _doubts(site)
+
+
+def _untold(site: "Site") -> Iterator[Remark]:
+    """Yield whom a site means to tell and does not."""
+    from gateway.commissioning.reach import unreached, unused  # noqa: PLC0415
+
+    for name in unused(site):
+        yield Remark(name, "", "no route leads to this notifier", "name it in a route, or take it out")
+    for each in unreached(site):
+        where, what = each.area or "alarms without an area", f"alarms of priority {each.priority} reach nobody"
+        hours = "" if each.when == "at any time" else f" and {len(each.hours) - 1} more hours of the week"
+        yield Remark(where, "", f"{what} {each.when}{hours}", "add a route, or make it no promise")
 
 
 def _doubts(site: "Site") -> Iterator[Remark]:

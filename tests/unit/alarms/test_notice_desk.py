@@ -351,6 +351,17 @@ def test_a_new_notifier_is_told_of_what_stands_unacknowledged() -> None:
     assert stage.said() == [("000", "raised")]
 
 
+def test_what_the_book_told_already_is_not_told_again_by_the_journal() -> None:
+    stage = Stage()
+    stage.judge(Level.LOW, 0)
+    stage.judge(Level.HIGH, 0)
+    stage.desk = stage.make()
+    stage.desk.find(stage.book.alarms(), stage.now)
+    stage.hear(list(stage.journal.values()))
+    assert stage.said() == [("000", "raised")]
+    assert stage.desk.position == max(stage.journal)
+
+
 def test_routes_decide_who_is_told() -> None:
     stage = Stage({"areas": ["area-1"], "priorities": [3]})
     stage.judge(Level.HIGH, 0, 1, 2)
