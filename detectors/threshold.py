@@ -1,9 +1,10 @@
 """Fixed set points in two steps, against a rise, a fall or both: the judge that no statistics overrule.
 
 A reading at or beyond a set point raises, after the on-delay; one clear of it by more than the deadband clears, after
-the off-delay. A BAD reading does neither: an on-delay that runs goes on and ends with the next reading that agrees,
-an off-delay starts again. A reading marked OVER_RANGE counts as at least the end of the instrument's range, as
-catalytic instruments read low above it, and clears nothing; against a fall it says nothing.
+the off-delay. With `count`, so many readings at or beyond it within `window_s` raise, and fewer are let pass. A BAD
+reading does neither: an on-delay that runs goes on and ends with the next reading that agrees, an off-delay starts
+again. A reading marked OVER_RANGE counts as at least the end of the instrument's range, as catalytic instruments read
+low above it, and clears nothing; against a fall it says nothing.
 
     >>> import numpy as np
     >>> from gateway.core.model import Batch, Channel, Level, Rule
@@ -50,6 +51,8 @@ from gateway.core.status import SetPoint
 from gateway.core.units import Ceilings, ceilings
 
 DELAY_S_MAX = 3600.0
+COUNT_MAX = 20
+NEVER = np.iinfo(np.int64).min
 
 
 class Steps(PluginOptions):
@@ -72,6 +75,7 @@ class Options(PluginOptions):
                 {"low": 25.0, "high": 50.0, "deadband": 2.0},
                 {"below": {"low": 19.5, "high": 18.0}, "above": {"low": 23.5}, "deadband": 0.2, "off_delay_s": 10.0},
                 {"side": "below", "low": 15.0, "high": 10.0, "on_delay_s": 5.0},
+                {"low": 60.0, "count": 3, "window_s": 30.0},
             ]
         }
     )
@@ -123,6 +127,21 @@ class Options(PluginOptions):
         description="How long a value must stand clear of a set point before the step is over, in seconds.",
         examples=[10.0],
     )
+    count: int = Field(
+        default=1,
+        ge=1,
+        le=COUNT_MAX,
+        description="How many readings at or beyond a set point within `window_s` raise the step, a count without a "
+        "unit; 1 for gas and fire, and where more, the delay is shown with the alarm.",
+        examples=[3],
+    )
+    window_s: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=DELAY_S_MAX,
+        description="Within which time `count` readings must come, in seconds.",
+        examples=[30.0],
+    )
     above_ceiling_because: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = Field(
         default=None,
         description="Why the set points may lie beyond those that GB/T 50493-2019 5.5.2 allows, in words and without a "
@@ -133,6 +152,10 @@ class Options(PluginOptions):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_form()
+        if (self.count > 1) != (self.window_s is not None):
+            raise ValueError("count above 1 and window_s belong together")
+        if self.count > 1 and self.on_delay_s > 0:
+            raise ValueError("give either on_delay_s or count with window_s: each waits in its own way")
         rising, falling = self.rising, self.falling
         if None not in (rising.low, rising.high) and not rising.low < rising.high:  # type: ignore[operator]  # not None
             raise ValueError(f"against a rise, low ({rising.low}) must be below high ({rising.high})")
@@ -156,6 +179,11 @@ class Options(PluginOptions):
             raise ValueError(f"side {self.side} takes low and high, not the blocks above and below")
         if self.side == "both" and len(blocks) < 2:
             raise ValueError("side both needs the blocks above and below")
+
+    @property
+    def keeps(self) -> int:
+        """How many times of past readings are kept for each step; rules that keep as many are judged together."""
+        return self.count if self.count > 1 else 0
 
     @property
     def rising(self) -> Steps:
@@ -256,6 +284,9 @@ class Threshold(Judge):
             durations(rules, lambda rule: _options(rule).off_delay_s),
         )
         self.columns |= self._ladder.columns()
+        self._counts = _Counts(rules)
+        if self._counts.kept:
+            self.columns["times_ns"] = self._counts.times_ns
         self._above: Float64 = shared(
             np.stack(
                 [
@@ -301,10 +332,11 @@ class Threshold(Judge):
         value = np.where(is_bad(quality), np.nan, batch.value[at])
         judged = np.where(over_range, np.fmax(value, self._range_high[slots]), value)
         before = self._bank.levels[slots]
+        over = _either(judged >= self._above[:, slots], judged <= self._below[:, slots])
         after = self._ladder.step(
             slots,
             batch.time_ns[at],
-            _either(judged >= self._above[:, slots], judged <= self._below[:, slots]),
+            self._counts.enough(slots, batch.time_ns[at], over) if self._counts.kept else over,
             _neither(judged >= self._above_clear[:, slots], judged <= self._below_clear[:, slots]),
             over_range | is_bad(quality),
         )
@@ -333,6 +365,36 @@ class Threshold(Judge):
 
     def _restored(self) -> None:
         self._ladder.restored()
+
+
+class _Counts:
+    """The newest readings beyond each step's set point, as many as the rules of one detector count.
+
+    Args:
+        rules: The rules.
+
+    Attributes:
+        kept: How many, 0 where one reading is enough for every rule.
+        times_ns: int64[rules + 1, 2, kept], their times, the oldest first.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.kept = max((_options(rule).keeps for rule in rules), default=0)
+        self._first = np.array([self.kept - _options(rule).count for rule in rules] + [0], np.intp)
+        self.times_ns: NDArray[np.int64] = np.full((len(rules) + 1, 2, self.kept), NEVER, np.int64)
+        self._window_ns = durations(rules, lambda rule: _options(rule).window_s or 0.0)
+
+    def enough(self, slots: Slots, time_ns: NDArray[np.int64], over: tuple[Mask, Mask]) -> tuple[Mask, Mask]:
+        """Take readings and return where each step has enough of them beyond its set point."""
+        found: list[Mask] = []
+        for step, beyond in enumerate(over):
+            # A clock that was set back makes what was newer as old as what comes now.
+            times = np.minimum(self.times_ns[slots, step], time_ns[:, None])
+            times = np.where(beyond[:, None], np.column_stack((times[:, 1:], time_ns)), times)
+            self.times_ns[slots, step] = times
+            oldest = times[np.arange(len(slots)), self._first[slots]]
+            found.append(beyond & (oldest != NEVER) & (oldest >= time_ns - self._window_ns[slots]))
+        return found[0], found[1]
 
 
 def _either(above: NDArray[np.bool_], below: NDArray[np.bool_]) -> tuple[Mask, Mask]:

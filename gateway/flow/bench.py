@@ -59,8 +59,9 @@ def _print(rule: Rule, options: str) -> bytes:
 def arrange(rules: Sequence[Rule]) -> list[tuple[str, list[Rule]]]:
     """Sort rules into sets of one type in which no judged channel occurs twice; a detector judges one set.
 
-    Rules of groups share a set only with groups of as many channels: what a detector keeps of each is then of one
-    shape, and a head more in one area changes nothing for the others.
+    Rules of groups share a set only with groups of as many channels, and rules that count readings (`options.keeps`)
+    only with those that count as many: what a detector keeps of each is then of one shape, and a head more in one area
+    changes nothing for the others.
 
     Returns:
         Pairs of name (`threshold-0`) and rules in the order of the site file.
@@ -69,7 +70,7 @@ def arrange(rules: Sequence[Rule]) -> list[tuple[str, list[Rule]]]:
     for rule in rules:
         rows = {channel.row for channel in rule.judges}
         mine = sets.setdefault(rule.type, [])
-        size = len(rule.channels) if rule.group else 0
+        size = len(rule.channels) if rule.group else 0, int(getattr(rule.options, "keeps", 0))
         found = next((each for each in mine if each.size == size and each.rows.isdisjoint(rows)), None)
         if found is None:
             found = _Set(size, set(), [])
@@ -80,7 +81,7 @@ def arrange(rules: Sequence[Rule]) -> list[tuple[str, list[Rule]]]:
 
 
 class _Set(NamedTuple):
-    size: int
+    size: tuple[int, int]
     rows: set[int]
     rules: list[Rule]
 
