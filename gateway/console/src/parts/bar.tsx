@@ -1,11 +1,12 @@
 // A value within its range, with its limits: how far it is from an alarm, at a glance.
-import { link, quality, table, value } from "../live/state";
+import { link, quality, table, tick, value } from "../live/state";
 import { limits } from "./setpoints";
 import { isBad } from "./trend/data";
 import "./bar.css";
 
 /** `priority`: of the alarm that its value has raised, 0 for none. */
 export function Bar({ row, priority }: { row: number; priority: number }) {
+  tick.value;
   const columns = table.value?.columns;
   const own = limits.value.get(row) ?? [];
   const low = columns?.range_low[row] ?? 0;

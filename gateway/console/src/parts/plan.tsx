@@ -84,18 +84,20 @@ export function Plan({ large = false }: { large?: boolean }) {
       </div>
       {editing && <p class="note small">{t.drag}</p>}
       <Refused text={refused} />
-      {drawing
-        ? <Sheet drawing={drawing} name={name} places={places} values={values} chosen={picked} editing={editing && canOrder()} onPick={pick} onMove={(id, x, y) => save(id, x, y, drawing.id)} />
-        : <Rooms values={values} chosen={picked} onPick={pick} />}
+      <div class="plan-body">
+        {drawing
+          ? <Sheet drawing={drawing} name={name} places={places} values={values} chosen={picked} editing={editing && canOrder()} onPick={pick} onMove={(id, x, y) => save(id, x, y, drawing.id)} />
+          : <Rooms values={values} chosen={picked} onPick={pick} />}
+        {one && (
+          <div class="plan-card">
+            <strong>{nameOf(one)}</strong><Values one={one} />
+            {editing && places[one.id]?.moved_by && <button type="button" onClick={() => void give(async () => { await putBack(one.id); again(); })}>{t.back}</button>}
+            <a href={href("point", table.value.columns.id[one.rows[0]!]!)}>{t.trend}</a>
+            <button type="button" class="quiet icon" aria-label={t.close} onClick={() => setPicked("")}><Icon name="close" /></button>
+          </div>
+        )}
+      </div>
       {editing && drawing && <Tray places={places} drawings={drawings} onPut={(id) => { save(id, 0.5, 0.5, drawing.id); setPicked(id); }} />}
-      {one && (
-        <div class="plan-card">
-          <strong>{nameOf(one)}</strong><Values one={one} />
-          {editing && places[one.id]?.moved_by && <button type="button" onClick={() => void give(async () => { await putBack(one.id); again(); })}>{t.back}</button>}
-          <a href={href("point", table.value.columns.id[one.rows[0]!]!)}>{t.trend}</a>
-          <button type="button" class="quiet icon" aria-label={t.close} onClick={() => setPicked("")}><Icon name="close" /></button>
-        </div>
-      )}
       {asked && <Lines text={asLines(places)} onClose={() => setAsked(false)} />}
     </div>
   );

@@ -56,7 +56,7 @@ export const qualityWord = (name: string): string => from(now_().qualities, name
 export function quantityWord(name: string): string {
   const known = QUANTITIES[name];
   if (known) return known[lang.value === "zh" ? 1 : 0];
-  return name.length <= 4 ? name.toUpperCase() : name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
+  return name.length <= 4 || /^(?:[bcfhnops]\d*)*[bcfhnops]\d+(?:[bcfhnops]\d*)*$/.test(name) ? name.toUpperCase() : name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 }
 
 /** An area as people call it; its id where nobody has named it. */
@@ -77,6 +77,8 @@ export function channelName(channel: string): string {
 
 /** A number with the channel's decimals; `— —` where there is none, or none that may be believed. */
 export function valueText(row: number, given: number | null = null): string {
+  // The values are no signal: whoever shows one is drawn again with each second's frame.
+  void tick.value;
   const shown = given ?? value[row] ?? NaN;
   if (link.value === "lost" || link.value === "waiting" || !Number.isFinite(shown)) return GONE;
   return shown.toFixed(table.value?.columns.decimals[row] ?? 1);
@@ -135,9 +137,10 @@ const JUDGED = new Set(["raised", "escalated", "de_escalated"]);
 /** The live value of an alarm's channel where it has the alarm's unit, else the value it was judged by. */
 export function shownValue(alarm: Alarm): { text: string; quality: string } {
   const row = rowOf(alarm.channel);
+  const second = tick.value;
   const own = row >= 0 && table.value!.columns.unit[row] === alarm.unit;
   // What raised it is newer than the last second's values.
-  if (own && alarm.value !== null && alarm.tick === tick.value && JUDGED.has(alarm.kind)) return { text: valueText(row, alarm.value), quality: "" };
+  if (own && alarm.value !== null && alarm.tick === second && JUDGED.has(alarm.kind)) return { text: valueText(row, alarm.value), quality: "" };
   if (own) return { text: valueText(row), quality: quality[row] ?? "bad" };
   if (alarm.value === null || (!alarm.channel && !isSystem(alarm))) return { text: "", quality: "" };
   return { text: valueText(row, alarm.value), quality: "" };

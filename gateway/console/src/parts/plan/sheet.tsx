@@ -57,7 +57,7 @@ export function Sheet({ drawing, name, places, values, chosen, editing, onPick, 
     if (editing && id && arrow(e.key)) {
       const [dx, dy] = arrow(e.key)!, step = e.shiftKey ? STEP / 5 : STEP, at = places[id]!;
       onMove(id, Math.min(1, Math.max(0, at.x + dx * step)), Math.min(1, Math.max(0, at.y + dy * step)));
-    } else if (arrow(e.key)) { const [dx, dy] = arrow(e.key)!; setView((now) => held(size, sheet, { ...now, x: now.x - dx * 60, y: now.y - dy * 60 })); }
+    } else if (arrow(e.key)) { const [dx, dy] = arrow(e.key)!; setView((now) => held(sheet, { ...now, x: now.x - dx * 60, y: now.y - dy * 60 })); }
     else if (e.key === "+" || e.key === "=") zoom(1.5);
     else if (e.key === "-") zoom(1 / 1.5);
     else if (e.key === "0") setView(WHOLE);
@@ -112,7 +112,7 @@ function useGestures(box: { current: HTMLDivElement | null }, size: Size, sheet:
       const at = place(e);
       const other = [...fingers.current].find(([id]) => id !== e.pointerId)?.[1];
       fingers.current.set(e.pointerId, at);
-      if (!other) { setView(held(size, sheet, { ...view, x: view.x + at.x - last.x, y: view.y + at.y - last.y })); return; }
+      if (!other) { setView(held(sheet, { ...view, x: view.x + at.x - last.x, y: view.y + at.y - last.y })); return; }
       const before = Math.hypot(last.x - other.x, last.y - other.y), after = Math.hypot(at.x - other.x, at.y - other.y);
       if (before > 0) setView(zoomed(size, sheet, view, after / before, { x: (at.x + other.x) / 2, y: (at.y + other.y) / 2 }));
     },

@@ -16,12 +16,11 @@ export function corner(box: Size, sheet: Size, view: View): { left: number; top:
   return { left: (box.width - sheet.width * view.zoom) / 2 + view.x, top: (box.height - sheet.height * view.zoom) / 2 + view.y };
 }
 
-/** Keep some of the drawing in the window. */
-export function held(box: Size, sheet: Size, view: View): View {
+/** Keep the middle of the window over the drawing. */
+export function held(sheet: Size, view: View): View {
   const zoom = Math.min(ZOOM_MAX, Math.max(1, view.zoom));
-  const room = (wide: number, size: number): number => Math.max(0, (size * zoom - wide) / 2 + 24);
   const within = (v: number, limit: number): number => Math.min(limit, Math.max(-limit, v));
-  return zoom === 1 ? WHOLE : { zoom, x: within(view.x, room(box.width, sheet.width)), y: within(view.y, room(box.height, sheet.height)) };
+  return zoom === 1 ? WHOLE : { zoom, x: within(view.x, (sheet.width * zoom) / 2), y: within(view.y, (sheet.height * zoom) / 2) };
 }
 
 /** Zoom by a factor so that what lies under a place of the window stays there. */
@@ -29,7 +28,7 @@ export function zoomed(box: Size, sheet: Size, view: View, factor: number, at: {
   const zoom = Math.min(ZOOM_MAX, Math.max(1, view.zoom * factor));
   const by = zoom / view.zoom;
   const dx = at.x - box.width / 2, dy = at.y - box.height / 2;
-  return held(box, sheet, { zoom, x: dx - (dx - view.x) * by, y: dy - (dy - view.y) * by });
+  return held(sheet, { zoom, x: dx - (dx - view.x) * by, y: dy - (dy - view.y) * by });
 }
 
 /** A place of the window as shares of the drawing, 0 to 1. */
