@@ -37,8 +37,9 @@ class PlainView:
 
     def event(self, event: AlarmEvent) -> None:
         """Print an event."""
+        level, name = ("", event.case.id) if event.case else (event.level, event.alarm)
         print(
-            f"{_clock_time(event.time_ns)}  {event.kind.value:<12} {event.level:<7} {event.alarm:<26} {event.why}",
+            f"{_clock_time(event.time_ns)}  {event.kind.value:<12} {level:<7} {name:<26} {event.why}",
             flush=True,
         )
 
