@@ -18,13 +18,13 @@ import { filterLevel, level } from "../pages/now/model";
 
 export const words = texts({
   en: {
-    now: "Now", channels: "Channels", journal: "Journal", handover: "Handover", system: "System", pages: "Pages", unacked: "unacknowledged", of: "of", open: "open",
+    now: "Now", channels: "Channels", journal: "Journal", handover: "Handover", system: "System", pages: "Pages", unacked: "unacknowledged", open: "open",
     aside: (s: string, o: string, u: string) => `Put aside: ${s} shelved, ${o} out of service, ${u} suppressed`,
     on: "Sound on", off: "Sound off", blocked: "Turn sound on", silence: "Silence",
     live: "live", stale: "stale", lost: "offline", waiting: "connecting",
   },
   zh: {
-    now: "值守", channels: "测点", journal: "日志", handover: "交接班", system: "系统", pages: "页面", unacked: "未确认", of: "/", open: "未结束",
+    now: "值守", channels: "测点", journal: "日志", handover: "交接班", system: "系统", pages: "页面", unacked: "未确认", open: "未结束",
     aside: (s: string, o: string, u: string) => `不在列表：搁置 ${s}，停用 ${o}，抑制 ${u}`,
     on: "声音开", off: "声音关", blocked: "点此启用报警声", silence: "消音",
     live: "在线", stale: "陈旧", lost: "离线", waiting: "连接中",
@@ -89,9 +89,8 @@ function Counts() {
   return (
     <div class="shell-counts" title={t.aside(String(put.shelved), String(put.out_of_service), String(put.suppressed))}>
       {counts.value.map(({ priority, unacked, open }) => (
-        <button key={priority} type="button" class={`shell-count${unacked ? " shell-count-new" : ""}${open ? "" : " shell-count-none"}`} aria-pressed={level.value === priority}
-          aria-label={`${priority}: ${unacked} ${t.unacked} ${t.of} ${open} ${t.open}`} onClick={() => filterLevel(priority)}>
-          <Mark priority={priority} size={20} silent /><b>{lost ? "—" : phone.value && unacked > 99 ? "99+" : unacked}</b><small>/{lost ? "—" : open}</small>
+        <button key={priority} type="button" class={`shell-count${unacked ? " shell-count-new" : ""}${open ? "" : " shell-count-none"}`} aria-pressed={level.value === priority} onClick={() => filterLevel(priority)}>
+          <Mark priority={priority} size={20} /><b>{lost ? "—" : phone.value && unacked > 99 ? "99+" : unacked}</b><small>/{lost ? "—" : open}</small><span class="hidden-text">{t.unacked}/{t.open}</span>
         </button>
       ))}
     </div>

@@ -5,7 +5,7 @@ type Keys = Record<string, (event: KeyboardEvent) => void>;
 const layers: Keys[] = [];
 const PLACES: Record<string, string> = { n: "now", c: "channels", j: "journal", h: "handover", s: "system", w: "wall" };
 const SEQUENCE_MS = 1500;
-let going = 0;
+let going = -Infinity;
 
 /** Take keys (`a`, `A` with shift, `ArrowDown`, `/`) until the returned function is called; who comes later goes first. */
 export function bind(keys: Keys): () => void {
@@ -25,7 +25,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (performance.now() - going < SEQUENCE_MS && PLACES[event.key]) {
-    going = 0;
+    going = -Infinity;
     go(PLACES[event.key]!);
     return;
   }
