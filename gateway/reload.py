@@ -60,6 +60,7 @@ class Prints:
         }
         facts = _print(*about.values(), msgspec.json.encode(site.channels))
         about |= {name: _print(repr(getattr(site.file, name))) for name in RUN_BY}
+        about["plans"] = _print(*(repr((d.id, d.label, d.label_zh, d.tag)) for d in site.drawings.all))
         # Whoever is sent readings or events may name channels: a sink is told of all of them, and made anew for them.
         sections = {
             (kind, one.id): _section(one)
@@ -176,6 +177,7 @@ _ABOUT = {
     "site": "the site's own section",
     "alarms": "how alarms are run",
     "response": "how responses are run",
+    "plans": "drawings",
 }
 
 

@@ -127,6 +127,17 @@ def test_a_changed_secret_is_told_and_reaches_the_sinks(
     assert not found.gone
 
 
+def test_a_drawing_that_was_drawn_anew_is_a_change_that_restarts_nothing(
+    loaded: Callable[[dict[str, Any]], Site], tmp_path: Path
+) -> None:
+    picture = tmp_path / "floor.svg"
+    picture.write_text('<svg viewBox="0 0 4 3"/>', encoding="utf-8")
+    data = site_data() | {"plans": [{"id": "floor", "image": "floor.svg"}]}
+    before = Prints.of(loaded(data))
+    picture.write_text('<svg viewBox="0 0 4 3"><rect/></svg>', encoding="utf-8")
+    assert compare(before, Prints.of(loaded(data))) == Change("drawings changed")
+
+
 def test_many_names_are_counted(loaded: Callable[[dict[str, Any]], Site]) -> None:
     found = changed(loaded, lambda d: d["instruments"].extend(head(f"x-{n}{n % 9 + 1}", "a") for n in range(12)))
     assert found.words.startswith("12 instruments added (x-01, x-12, ")

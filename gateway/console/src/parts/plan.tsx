@@ -46,6 +46,8 @@ export function Plan({ large = false }: { large?: boolean }) {
   // Others place points too: each move is told on the stream as a note that names the instrument.
   useEffect(() => onEvent((event) => { if (event.kind === "note" && event.instrument) again(); }), [again]);
   useEffect(() => setMoved({}), [data]);
+  // Another site file may have other drawings.
+  useEffect(again, [table.value]);
   const places = { ...data?.places, ...moved };
   const about = alarms.value.find((alarm) => alarm.id === selected.value);
   const followed = useRef("");
