@@ -6,6 +6,7 @@ import { Icon } from "../../parts/icon";
 import { Mark } from "../../parts/mark";
 import { may } from "../../parts/order";
 import { span } from "../../parts/time";
+import { qualityWord } from "../../parts/words";
 import { count, Part } from "./system";
 import type { Instrument } from "./types";
 import { t } from "./words";
@@ -55,7 +56,7 @@ function Connection({ id, some }: { id: string; some: Instrument[] }) {
               <a href={href("instrument", one.id)} class="clip">{one.id}</a>
               <span class="sys-when">{one.last ? span(now.value - Date.parse(one.last)) : words.never}</span>
               <span class="dim sys-num">{count(one.readings)}{one.bad > 0 && ` · ${count(one.bad)} ${words.bad}`}</span>
-              <span class="sys-reason">{one.online ? "" : one.reason || words.off}</span>
+              <span class="sys-reason">{one.online ? "" : one.reason ? qualityWord(one.reason) : words.off}</span>
             </li>
           ))}
           {rows.length > seen.length && <li class="sys-rest"><button type="button" class="quiet" onClick={() => showAll(true)}>{words.more(String(rows.length - seen.length))}</button></li>}

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { href } from "../../app/route";
 import { test } from "../../app/sound";
-import { alarms, epoch, now, site, skew } from "../../live/state";
+import { alarms, epoch, isAside, now, site, skew } from "../../live/state";
 import { useAsk } from "../../parts/ask";
 import { Icon } from "../../parts/icon";
 import { Mark } from "../../parts/mark";
@@ -92,7 +92,7 @@ interface Line { key: string; priority: number; what: string; why: string }
 /** All that is not as it should be: the gateway's own alarms, then what no alarm tells. */
 function troubles({ instruments, uplinks, outputs, notifiers, figures }: Found): Line[] {
   const words = t();
-  const own = alarms.value.filter((one) => isSystem({ alarm: one.id }) && one.condition !== "normal");
+  const own = alarms.value.filter((one) => isSystem({ alarm: one.id }) && one.condition !== "normal" && !isAside(one));
   const told = (id: string): boolean => own.some((one) => one.id.endsWith(`/${id}`));
   const lines: Line[] = own.map((one) => { const { what, why } = about(one); return { key: one.id, priority: one.priority, what, why }; });
   const add = (key: string, what: string, why = "", priority = 3): void => { lines.push({ key, priority, what, why }); };
