@@ -24,6 +24,7 @@ class _Minute:
     """One address or person's minute."""
 
     began_s: float
+    kind: EventKind = EventKind.REFUSED
     noted: int = 0
     left_out: int = 0
 
@@ -56,10 +57,11 @@ class Audit:
         Args:
             who: By whom.
             why: What.
-            subject: Whose minute it counts in; `who` where empty.
+            subject: Whose minute it counts in. Empty for what must never be left out, whatever comes with it: an
+                account that was made, changed or removed, a token.
             time_ns: When, 0 for now.
         """
-        if self._has_room(subject or f"account {who}"):
+        if not subject or self._has_room(subject, EventKind.ACCOUNT):
             self._put(EventKind.ACCOUNT, who, why, time_ns)
 
     def refused(self, who: str, why: Reason, subject: str = "") -> None:
@@ -70,7 +72,7 @@ class Audit:
             why: What, and the reason. Never a password or a token.
             subject: Whose minute it counts in: an address, or `who` where empty.
         """
-        if not self._has_room(subject or f"refused {who}"):
+        if not self._has_room(subject or f"refused {who}", EventKind.REFUSED):
             return
         # The minute of all comes last, so that one loud address does not use it up.
         self._everywhere = self._present(_ALL, self._everywhere)
@@ -83,19 +85,19 @@ class Audit:
             self._summarise(subject, self._minutes.pop(subject))
         self._everywhere = self._present(_ALL, self._everywhere)
 
-    def _has_room(self, subject: str) -> bool:
-        minute = self._minutes[subject] = self._present(subject, self._minutes.get(subject))
+    def _has_room(self, subject: str, kind: EventKind) -> bool:
+        minute = self._minutes[subject] = self._present(subject, self._minutes.get(subject), kind)
         if len(self._minutes) > SUBJECTS_MAX:
             self._summarise(*self._minutes.popitem(last=False))
         return minute.takes(EVENTS_MAX)
 
-    def _present(self, subject: str, minute: _Minute | None) -> _Minute:
+    def _present(self, subject: str, minute: _Minute | None, kind: EventKind = EventKind.REFUSED) -> _Minute:
         """Return the minute that runs: this one, or another after it."""
         if minute is not None and not self._is_over(minute):
             return minute
         if minute is not None:
             self._summarise(subject, minute)
-        return _Minute(self._clock.monotonic_s())
+        return _Minute(self._clock.monotonic_s(), kind)
 
     def _is_over(self, minute: _Minute) -> bool:
         return self._clock.monotonic_s() - minute.began_s >= MINUTE_S
@@ -104,7 +106,7 @@ class Audit:
         if count := minute.left_out:
             about, about_zh = (subject, subject) if subject else ("from everywhere", "所有来源")
             why = Reason(f"{count} more within a minute: {about}", f"一分钟内另有 {count} 次：{about_zh}")
-            self._put(EventKind.REFUSED, "", why)
+            self._put(minute.kind, "", why)
 
     def _put(self, kind: EventKind, who: str, why: Reason, time_ns: int = 0) -> None:
         self._tell(

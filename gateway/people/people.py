@@ -167,7 +167,7 @@ class People:
             self.setup.renew()
         notes = await asyncio.to_thread(self._store.notes, self._noted)
         for note in notes:
-            self.audit.account(note.who, Reason(note.why, note.why_zh), f"note {note.id}", note.time_ns)
+            self.audit.account(note.who, Reason(note.why, note.why_zh), time_ns=note.time_ns)
             self._noted = note.id
         if notes:
             await asyncio.to_thread(self._store.forget_notes, self._noted)
@@ -222,14 +222,14 @@ class People:
             self._unsaved[session.digest] = (session, account)
             while len(self._unsaved) > UNSAVED_MAX:
                 del self._unsaved[next(iter(self._unsaved))]
-        self.audit.account(account.name, words.signed_in(address))
+        self.audit.account(account.name, words.signed_in(address), f"session {account.name}")
         return secret, _signed(session, account)
 
     async def sign_out(self, signed: Signed) -> None:
         """End one session. Raises StorageError."""
         self._unsaved.pop(signed.digest, None)
         await asyncio.to_thread(self._store.end_session, signed.digest)
-        self.audit.account(signed.name, words.signed_out(signed.name, signed.name, 1))
+        self.audit.account(signed.name, words.signed_out(signed.name, signed.name, 1), f"session {signed.name}")
 
     async def end_session(self, digest: str) -> None:
         """End a session that another one takes the place of, whosever it is; nothing where there is none."""

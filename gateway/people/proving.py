@@ -23,6 +23,9 @@ HASHINGS: Final = 2
 WAITING_MAX: Final = 24
 WAITING_EACH_MAX: Final = 4
 """Of these, from one address."""
+WAITING_KNOWN: Final = 8
+"""More places, for addresses where a password was right lately: a crowd of guessers keeps no operator out."""
+KNOWN_MAX: Final = 100
 NICE: Final = 10
 NAMES_MAX: Final = 50
 _TOLD: Final = (FREE_FAILURES, FREE_FAILURES + 9)
@@ -66,6 +69,7 @@ class Proving:
         self._audit = audit
         self._threads = ThreadPoolExecutor(HASHINGS, "passwords", initializer=_yield_to_others)
         self._waiting: dict[str, int] = {}
+        self._known: dict[str, None] = {}
         self._failures: dict[str, tuple[int, float]] = {}
 
     def close(self) -> None:
@@ -89,6 +93,10 @@ class Proving:
         with self._turn(address):
             charge, right = await self._checked(key_of(name), password, address)
         if right and charge.account is not None:
+            self._known.pop(address, None)
+            self._known[address] = None
+            if len(self._known) > KNOWN_MAX:
+                del self._known[next(iter(self._known))]
             return charge.account
         known = charge.account.name if charge.account else ""
         said = repr(known) if known else hinted(name)
@@ -133,7 +141,8 @@ class Proving:
     def _turn(self, address: str) -> Iterator[None]:
         """Take a place among those who wait. Raises BusyError where there is none."""
         mine = self._waiting.get(address, 0)
-        if mine >= WAITING_EACH_MAX or sum(self._waiting.values()) >= WAITING_MAX:
+        places = WAITING_MAX + (WAITING_KNOWN if address in self._known else 0)
+        if mine >= WAITING_EACH_MAX or sum(self._waiting.values()) >= places:
             raise BusyError("too many people sign in at this moment; try again in a second")
         self._waiting[address] = mine + 1
         try:

@@ -59,6 +59,19 @@ def test_refusals_leave_room_for_what_was_done_with_accounts() -> None:
     assert (told[-1].who, told[-1].seq) == ("wang", 0)
 
 
+def test_changes_of_accounts_are_never_left_out_and_sign_ins_are_counted() -> None:
+    """Else whoever has taken over an administrator could hide one account behind ten others."""
+    audit, clock, told = made()
+    for number in range(50):
+        audit.account("wang", Reason(f"account 'p{number}' made", "新建账号"))
+        audit.account("wang", Reason("signed in", "登录"), "session wang")
+    assert sum("made" in event.why for event in told) == 50
+    assert sum("signed in" in event.why for event in told) == EVENTS_MAX
+    clock.advance(61)
+    audit.sweep()
+    assert (told[-1].kind, told[-1].why) == (EventKind.ACCOUNT, "40 more within a minute: session wang")
+
+
 def test_a_note_is_one_line_of_bounded_length() -> None:
     audit, _, told = made()
     audit.refused("a\r\nb", Reason("x\n" * 5000, "字" * 5000), "s")
