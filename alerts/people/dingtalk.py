@@ -63,7 +63,7 @@ def create(options: Options, site: SiteInfo, clock: Clock) -> "DingTalkNotifier"
     """Return the notifier; connects with the first message. Raises ConfigError where a secret is missing."""
     token = parameter_of(secret_of(site, "token", options.token), "access_token")
     if not token:
-        raise ConfigError(("token",), f"secret {options.token!r} is an address without access_token=")
+        raise ConfigError(("options", "token"), f"secret {options.token!r} is an address without access_token=")
     signing = secret_of(site, "secret", options.secret) if options.secret else ""
     return DingTalkNotifier(options, token, signing, clock)
 

@@ -63,7 +63,9 @@ def create(options: Options, site: SiteInfo, clock: Clock) -> "FeishuNotifier":
     """Return the notifier; connects with the first message. Raises ConfigError where a secret is missing."""
     token = parameter_of(secret_of(site, "token", options.token), "")
     if not token:
-        raise ConfigError(("token",), f"secret {options.token!r} is an address that ends without the robot's part")
+        raise ConfigError(
+            ("options", "token"), f"secret {options.token!r} is an address that ends without the robot's part"
+        )
     signing = secret_of(site, "secret", options.secret) if options.secret else ""
     return FeishuNotifier(options, token, signing, clock)
 

@@ -165,7 +165,7 @@ def secret_of(site: SiteInfo, key: str, name: str) -> str:
     """
     found = site.secrets.get(name, "").strip()
     if not found:
-        raise ConfigError((key,), f"there is no secret {name!r}; there are {sorted(site.secrets) or 'none'}")
+        raise ConfigError(("options", key), f"there is no secret {name!r}; there are {sorted(site.secrets) or 'none'}")
     return found
 
 

@@ -87,7 +87,9 @@ def create(options: Options, site: SiteInfo, clock: Clock) -> "SmsNotifier":
         checked_url(request.url)
     except ValueError as error:
         # Which secrets it was made of must not be told.
-        raise ConfigError(("url",), f"the template makes no URL; it begins with {request.url[:8]!r}") from error
+        raise ConfigError(
+            ("options", "url"), f"the template makes no URL; it begins with {request.url[:8]!r}"
+        ) from error
     return notifier
 
 
@@ -116,7 +118,7 @@ class SmsNotifier:
             self._body = environment.from_string(options.body)
             self._headers = {name: environment.from_string(text) for name, text in options.headers.items()}
         except TemplateError as error:
-            raise ConfigError((), f"a template cannot be read: {error}") from error
+            raise ConfigError(("options",), f"a template cannot be read: {error}") from error
 
     async def send(self, notice: Notice) -> None:
         """Send to each telephone that has not got it yet. Raises UnavailableError and RejectedError."""
@@ -160,7 +162,7 @@ class SmsNotifier:
             headers = {name: _line(template.render(values)) for name, template in self._headers.items()}
             url, body = _line(self._url.render(values)), self._body.render(values)
         except (TemplateError, TypeError, ValueError) as error:
-            raise ConfigError((), f"a template fails: {error}") from error
+            raise ConfigError(("options",), f"a template fails: {error}") from error
         return _Request(url, {"Content-Type": self._options.content_type, **headers}, body)
 
     def _refusal(self, answer: Answer, where: str) -> str:

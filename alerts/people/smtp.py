@@ -74,19 +74,19 @@ def create(options: Options, site: SiteInfo, _: Clock) -> "MailNotifier":
         ConfigError: A secret does not exist, an address is none, or a password would go over an open line.
     """
     if bool(options.user) != (options.password is not None):
-        raise ConfigError(("user",), "give both user and password, or neither")
+        raise ConfigError(("options", "user"), "give both user and password, or neither")
     if options.user and options.security == "none":
-        raise ConfigError(("security",), "a password does not go over an open line; use tls or starttls")
+        raise ConfigError(("options", "security"), "a password does not go over an open line; use tls or starttls")
     try:
         sender = address_of(options.sender)
     except ValueError as error:
-        raise ConfigError(("sender",), str(error)) from error
+        raise ConfigError(("options", "sender"), str(error)) from error
     recipients = []
     for index, one in enumerate(options.to):
         try:
             recipients.append(address_of(one))
         except ValueError as error:
-            raise ConfigError(("to", index), str(error)) from error
+            raise ConfigError(("options", "to", index), str(error)) from error
     password = secret_of(site, "password", options.password) if options.password else ""
     return MailNotifier(
         options, sender=sender, recipients=tuple(recipients), password=password, site=site.name or site.id

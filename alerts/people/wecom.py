@@ -61,9 +61,9 @@ def create(options: Options, site: SiteInfo, clock: Clock) -> "WeComNotifier":
     """
     key = parameter_of(secret_of(site, "key", options.key), "key")
     if not key:
-        raise ConfigError(("key",), f"secret {options.key!r} is an address without key=")
+        raise ConfigError(("options", "key"), f"secret {options.key!r} is an address without key=")
     if options.call_all and options.format != "text":
-        raise ConfigError(("call_all",), "WeCom calls everybody in messages of format text only")
+        raise ConfigError(("options", "call_all"), "WeCom calls everybody in messages of format text only")
     return WeComNotifier(options, key, clock)
 
 

@@ -221,4 +221,4 @@ async def test_when_nobody_is_taken_the_mail_is_kept(postbox: Postbox) -> None:
 def test_a_mistake_in_the_options_stops_the_start(options: dict[str, Any], path: tuple[str | int, ...]) -> None:
     with pytest.raises(ConfigError) as caught:
         notifier_at(25, **options)
-    assert caught.value.path == path
+    assert caught.value.path == ("options", *path)

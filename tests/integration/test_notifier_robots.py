@@ -167,7 +167,7 @@ def test_a_secret_that_does_not_exist_is_a_mistake_of_the_site_file(way: str) ->
     first = next(iter(own))
     with pytest.raises(ConfigError, match="no secret 'nothing'") as caught:
         module.create(module.Options(**{**own, first: "nothing"}), SITE, ManualClock())
-    assert caught.value.path == (first,)
+    assert caught.value.path == ("options", first)
 
 
 # Text messages
