@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway import assembly
-from gateway.core.alarm import AlarmEvent, AlarmState, Command
+from gateway.core.alarm import AlarmEvent, AlarmState, Command, Verb
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import CommandRefusedError
 from gateway.core.model import Batch, Channel, Float64, Int32, Quality, UInt8
@@ -181,7 +181,10 @@ class _Trial:
 
     def _act(self, act: ActSection) -> None:
         now_ns = self.begin_ns + round(act.at_s * NS_PER_S)
-        order = Command(verb=act.verb, alarm=act.alarm, who=WHO, why=WHO, duration_s=act.duration_s)
+        # A permit needs an end, which a test of rules has seldom a reason to write.
+        permit_s = self._pipeline.book.policy.out_of_service_max_s if act.verb is Verb.OUT_OF_SERVICE else 0.0
+        duration_s = act.duration_s or permit_s
+        order = Command(verb=act.verb, alarm=act.alarm, who=WHO, why=WHO, duration_s=duration_s)
         self._note(act.at_s, self._pipeline.advance(now_ns))
         try:
             self._note(act.at_s, self._pipeline.command(order, now_ns))

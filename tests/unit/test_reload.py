@@ -86,6 +86,11 @@ EDITS: list[tuple[Edit, str, set[str]]] = [
     (lambda d: d["site"].update(name="Works"), "the site's own section changed", set()),
     (lambda d: d["stores"][0]["options"].update(database="y"), "store db changed", set()),
     (lambda d: d.update(uplinks=[]), "uplink park removed", set()),
+    # How people run the site touches no bus, and a change of it alone is a change.
+    (lambda d: d.update(areas=[{"id": "hall", "phone": "119"}]), "areas changed", set()),
+    (lambda d: d.update(alarms={"first_out_s": 10}), "how alarms are run changed", set()),
+    (lambda d: d.update(shifts=[{"name": "day", "begins": "08:00"}]), "shifts changed", set()),
+    (lambda d: d["instruments"][0].update(checklist=[{"id": "f", "text": "Clean?"}]), "instrument gd-1 changed", set()),
 ]
 
 

@@ -131,3 +131,36 @@ def test_a_site_without_tests_says_how_to_write_them(tmp_path: Path):
     ran = CliRunner().invoke(command, [str(path)])
     assert ran.exit_code == 0
     assert "docs/how-to/test-the-rules.md" in ran.output
+
+
+def test_the_sites_own_logic_has_its_part_in_a_test(tmp_path: Path):
+    test = """
+  - id: no-draught-while-the-burner-is-off
+    readings: {plc.burner: 1x3 0x5 1x3, plc.draught: 9x4 2x20}
+    acts: [{at_s: 9, verb: out-of-service, alarm: "draught"}]
+    expect:
+      - {at_s: 2, alarms: {}}
+      - {at_s: 6, alarms: {draught: {level: normal, state: suppressed}}}
+      - {at_s: 8, alarms: {draught: {level: low, state: unacked}}}
+      - {at_s: 10, alarms: {draught: {level: low, state: out_of_service}}}
+"""
+    path = tmp_path / "site.yaml"
+    path.write_text(
+        """
+site: {id: plant}
+connections: [{id: c, type: modbus, options: {endpoint: "tcp://127.0.0.1:502"}}]
+instruments:
+  - id: plc
+    connection: c
+    channels:
+      - {id: burner, quantity: status, options: {address: 0}}
+      - {id: draught, quantity: pressure, options: {address: 1}}
+rules:
+  - {id: draught, type: threshold, channels: [plc.draught], options: {side: below, low: 5}}
+suppressions:
+  - {id: burner-off, alarms: [draught], channel: plc.burner, below: 1, why: No draught.}
+tests:"""
+        + test
+    )
+    site = load_site(path)
+    assert trial.run(site, site.file.tests[0]).failures == ()
