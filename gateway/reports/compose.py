@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from gateway.alarms.words import one_line
 from gateway.core.alarm import AlarmState
 from gateway.core.clock import parse_rfc3339
 from gateway.reports import lists
@@ -210,8 +211,8 @@ def _signatures(say: Say, standing: Handed | None) -> Block:
     out, into = standing.signed, standing.accepted
     return Signatures(
         (
-            Signed(say("outgoing"), out.by, say.moment(out.at_ns), out.why),
-            Signed(say("incoming"), into.by, say.moment(into.at_ns), into.why)
+            Signed(say("outgoing"), one_line(out.by), say.moment(out.at_ns), one_line(out.why)),
+            Signed(say("incoming"), one_line(into.by), say.moment(into.at_ns), one_line(into.why))
             if into
             else Signed(say("incoming"), empty=say("unaccepted")),
         )

@@ -34,6 +34,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "cases_none": ("No case is open.", "无未归档的处置。"),
     "cases_period_none": ("No case was opened.", "本期无处置。"),
     "calibrations": ("Calibrations and bump tests due", "到期的标定与通气测试"),
+    "calibrations_now": (
+        "Calibrations and bump tests due when this was made", "到期的标定与通气测试（截至本报告生成时）"
+    ),
     "calibrations_tile": ("Tests due", "到期的标定与测试"),
     "calibrations_none": ("None is due.", "无到期项。"),
     "notes": ("Notes of the shift", "本班记事"),

@@ -174,7 +174,8 @@ def _outcome(case: Case, say: Say) -> Cell:
 
 def calibrations(report: Report, say: Say) -> Iterator[Block]:
     """Yield the tests of instruments that are due or overdue."""
-    yield Heading(say("calibrations"), len(report.calibrations))
+    title = "calibrations" if report.kind == "handover" else "calibrations_now"
+    yield Heading(say(title), len(report.calibrations))
     columns = (Column(say("instrument"), 40), Column(say("duty"), 20), Column(say("due"), 20), Column(say("state"), 20))
     rows = [
         (

@@ -293,7 +293,7 @@ class _Drawing:
                 for row in block.rows
             ]
             widths = [WIDTH * column.width / whole for column in block.columns]
-            table = kit.Table([head, *rows], colWidths=widths, repeatRows=1)
+            table = kit.Table([head, *rows], colWidths=widths, repeatRows=1, splitInRow=1)
             table.setStyle(
                 kit.TableStyle(
                     [
@@ -331,7 +331,7 @@ class _Drawing:
                 f'<br/><font size="7" color="{DIM}">{rich(one.small)}</font>' if one.small else ""
             )
             rows.append([self._text(str(k), 8, DIM, bold=True), kit.Paragraph(words, self._style(9))])
-        table = kit.Table(rows, colWidths=[16, WIDTH - 16])
+        table = kit.Table(rows, colWidths=[16, WIDTH - 16], splitInRow=1)
         table.setStyle(
             kit.TableStyle(
                 [

@@ -240,3 +240,18 @@ def test_an_empty_report_says_so_and_is_drawn(kind: str) -> None:
     page = compose(empty, "en")
     assert "No alarm is open." in html(page)
     assert pdf(page).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * 1500 + "end", "W" * 2000, "字" * 2000, "a\x00b\x0b\x1b[31m\ufffe🔥\u202e", "&nbsp;<br/><font", "%s {} \\"],
+)
+def test_whatever_people_write_is_drawn(text: str) -> None:
+    odd = alarm("gas:" + text[:300], AlarmState.UNACKED, why=text[:500], why_zh=text[:500], acked_by=text[:500])
+    notes = (Note(at_ns=NOW, by=text[:500], text=text),)
+    held = replace(
+        report(), open=(odd,), shelved=(replace(odd, event=replace(odd.event, who=text[:500])),), notes=notes
+    )
+    page = compose(held, "en", replace(HANDED, signed=Signature(by=text[:500], at_ns=NOW, why=text)))
+    assert pdf(page).startswith(b"%PDF-")
+    assert html(page).endswith("</html>")
