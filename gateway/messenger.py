@@ -310,7 +310,9 @@ class Messenger:
             waits = [self._tried_s[0] + MINUTE_S - now_s]
         if self._dirty:
             waits.append(self._saved_s + self._least_s() - now_s)
-        await self._wait(max(0.05, min(waits)) if waits else None)
+        # What is ready and does not go waits for room, which comes by the second.
+        soonest = min(waits, default=None)
+        await self._wait(1.0 if soonest is not None and soonest <= 0 else soonest)
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait so long by the clock, None for ever, or until there is news."""

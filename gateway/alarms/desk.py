@@ -153,6 +153,8 @@ class _Queue:
     items: deque[Item] = field(default_factory=deque)
     came_ns: deque[int] = field(default_factory=lambda: deque(maxlen=FLOOD + 1))
     unnamed: int = 0
+    begun_ns: int = 0
+    """When the oldest item came of those that wait, also where it is no longer named."""
 
 
 class Desk:
@@ -179,7 +181,10 @@ class Desk:
         self._routes = routes
         self._zone = zone
         self._digest_ns = round(digest_s * NS_PER_S)
+        # Kept for red alarms; once they have come to it, it must last for a minute.
         self._reserve = per_minute // 4
+        self._pace_ns = round(60 * NS_PER_S / self._reserve) if self._reserve else 0
+        self._red_ns = 0
         self._standing: dict[str, _Standing] = {}
         self._due: list[tuple[int, int, str]] = []
         self._queue = _Queue()
@@ -275,6 +280,8 @@ class Desk:
 
     def _put(self, item: Item) -> None:
         queue = self._queue
+        if not queue.items and not queue.unnamed:
+            queue.begun_ns = item.at_ns
         self.newest += 1
         if item.urgent:
             self.newest_urgent = self.newest
@@ -296,6 +303,8 @@ class Desk:
         moved = [Item(i.occasion, i.event, i.since_ns + by_ns, i.at_ns + by_ns, i.number) for i in queue.items]
         queue.items = deque(moved)
         queue.came_ns.clear()
+        queue.begun_ns += by_ns
+        self._red_ns = 0
 
     # What to send
 
@@ -309,27 +318,41 @@ class Desk:
         if room <= 0 or not (items or self._queue.unnamed):
             return None
         fresh_ns = self._now_ns - OLD_NS
-        urgent = [item for item in items if item.urgent and item.at_ns >= fresh_ns]
+        urgent = tuple(item for item in items if item.urgent and item.at_ns >= fresh_ns)
         if urgent:
-            return Message(Form.SINGLE, (urgent[0],)) if len(urgent) <= room else Message(Form.LIST, tuple(urgent))
+            return self._red(urgent, room)
         old = tuple(item for item in items if item.at_ns < fresh_ns)
+        if room <= self._reserve:
+            return None
         if len(old) > 1:
             return Message(Form.LATE, old, self._queue.unnamed)
         if self._gathers(room):
-            ready = not items or items[0].at_ns + self._digest_ns <= self._now_ns
+            ready = self._queue.begun_ns + self._digest_ns <= self._now_ns
             return Message(Form.DIGEST, tuple(items), self._queue.unnamed) if ready else None
         return Message(Form.SINGLE, (items[0],))
+
+    def _red(self, urgent: tuple[Item, ...], room: int) -> Message | None:
+        """Return red alarms, each by itself as long as the channel takes that many, then all that wait in a list."""
+        if len(urgent) <= room - self._reserve:
+            return Message(Form.SINGLE, urgent[:1])
+        if room <= self._reserve and self._now_ns < self._red_ns + self._pace_ns:
+            return None
+        return Message(Form.SINGLE, urgent) if len(urgent) == 1 else Message(Form.LIST, urgent, self._queue.unnamed)
 
     def _gathers(self, room: int) -> bool:
         queue = self._queue
         recent = sum(came_ns > self._now_ns - FLOOD_NS for came_ns in queue.came_ns)
-        return recent > FLOOD or len(queue.items) > max(1, room - self._reserve) or bool(queue.unnamed)
+        return recent > FLOOD or len(queue.items) > room - self._reserve or bool(queue.unnamed)
 
     def done(self, message: Message) -> None:
         """Take away what was sent, or refused for ever."""
+        queue = self._queue
         told = {item.number for item in message.items}
-        self._queue.items = deque(item for item in self._queue.items if item.number not in told)
-        self._queue.unnamed -= message.unnamed
+        queue.items = deque(item for item in queue.items if item.number not in told)
+        queue.unnamed -= message.unnamed
+        queue.begun_ns = queue.items[0].at_ns if queue.items else self._now_ns
+        if any(item.urgent for item in message.items):
+            self._red_ns = self._now_ns
 
     @property
     def waiting(self) -> int:
@@ -340,7 +363,9 @@ class Desk:
         """Return when something is due next, or a gathering is over; None where only an event changes anything."""
         due = [self._due[0][0]] if self._due else []
         if self._queue.items:
-            due.append(self._queue.items[0].at_ns + self._digest_ns)
+            due.append(self._queue.begun_ns + self._digest_ns)
+            if any(item.urgent for item in self._queue.items):
+                due.append(self._red_ns + self._pace_ns)
         return min(due, default=None)
 
     # Restarts
@@ -384,6 +409,7 @@ class Desk:
                     continue
                 self.newest += 1
                 self._queue.items.append(Item(Occasion(occasion), event, since_ns, at_ns, self.newest))
+            self._queue.begun_ns = self._queue.items[0].at_ns if self._queue.items else self._now_ns
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no state of a notifier: {error}") from error
 

@@ -198,6 +198,11 @@ class Teller:
         colours = _counted([item.event.priority for item in calls])
         more = Text(f"（{colours.zh}）", f" ({colours.en})") if colours.zh else _NOWHERE
         if message.form is Form.LIST:
+            if message.unnamed:
+                return Text(
+                    f"{mark.zh}{count} 条报警，其中红色至少 {len(items)} 条",
+                    f"{mark.en} {_alarms(count)}, at least {len(items)} of them red",
+                )
             return Text(f"{mark.zh}{count} 条红色报警", f"{mark.en} {count} red alarms")
         if message.form is Form.LATE:
             first, last = (self._time(pick(item.at_ns for item in message.items)) for pick in (min, max))

@@ -241,11 +241,44 @@ def test_nothing_goes_where_the_channel_takes_nothing_and_all_of_it_later() -> N
 
 def test_the_last_room_of_a_minute_is_kept_for_red_alarms() -> None:
     stage = Stage(per_minute=20)
-    stage.room = 5
+    stage.room = 6
     stage.judge(Level.HIGH, 0, 1)
     assert stage.messages() == [], "two wait to be gathered"
     stage.wait(10.1)
     assert [one.form for one in stage.messages()] == [Form.DIGEST]
+    stage.room = 5
+    stage.judge(Level.HIGH, 2)
+    stage.wait(60)
+    assert stage.messages() == []
+    stage.hear(stage.book.system("system/fire", active=True, why="fire", now_ns=stage.now, priority=Priority.RED))
+    assert [one.items[0].event.alarm for one in stage.messages()] == ["system/fire"]
+
+
+def test_gathering_ends_in_its_time_also_where_more_comes_than_can_be_kept() -> None:
+    stage = Stage(rules=12 * WAITING_MAX, digest_s=10)
+    sent = []
+    for second in range(12):
+        stage.judge(Level.HIGH, *range(second * 500, (second + 1) * 500))
+        stage.wait(1)
+        sent += [second for _ in stage.messages()]
+    assert sent == [9]
+
+
+def test_red_alarms_that_come_to_the_channels_limit_wait_seconds_and_not_a_minute() -> None:
+    stage = Stage(red=True, rules=1800, per_minute=20)
+    sent: list[float] = []
+    longest = 0.0
+    for tick in range(600):
+        stage.judge(Level.HIGH, 3 * tick, 3 * tick + 1, 3 * tick + 2)
+        stage.now += NS_PER_S // 5
+        stage.desk.advance(stage.now)
+        now_s = (stage.now - START) / NS_PER_S
+        while (message := stage.desk.next(20 - sum(at > now_s - 60 for at in sent))) is not None:
+            longest = max(longest, *((stage.now - item.at_ns) / NS_PER_S for item in message.items))
+            stage.desk.done(message)
+            sent.append(now_s)
+    assert longest <= 12.5, "a quarter of 20 messages a minute is one each 12 s"
+    assert all(sum(at - 60 < other <= at for other in sent) <= 20 for at in sent)
 
 
 def test_old_news_is_one_message_and_a_fresh_alarm_goes_first() -> None:
