@@ -101,17 +101,33 @@ class Figures:
     def compute(self, start_ns: int, end_ns: int) -> AlarmFigures:
         """Return the figures of a span; blocks. Raises StorageError."""
         section = self._section
-        before = self._past.at(start_ns - 1)
-        tally = Tally(start_ns, end_ns, before, begins=section.flood_begins, ends=section.flood_ends)
-        first, last = self._past.span(start_ns - SPAN_NS, end_ns)
-        after = first - 1
-        while after < last and (rows := self._past.rows(after, last, PART_EVENTS)):
-            for _, body, _ in rows:
-                # What is damaged counts for nothing here; the journal's own proof is what tells of it.
-                with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                    tally.take(_decode(body))
-            after = rows[-1][0]
-        return tally.figures()
+        return figures_of_span(self._past, start_ns, end_ns, begins=section.flood_begins, ends=section.flood_ends)
 
     def _noted(self, notes: Iterable[Reason]) -> list[AlarmEvent]:
         return [event for note in notes for event in self._book().note(note, self._clock.now_ns())]
+
+
+def figures_of_span(past: Past, start_ns: int, end_ns: int, *, begins: int, ends: int) -> AlarmFigures:
+    """Return the figures of a span of a journal; blocks.
+
+    Args:
+        past: The journal.
+        start_ns: The span's begin.
+        end_ns: Its end, not in it.
+        begins: More alarms than this in ten minutes begin a flood.
+        ends: Fewer than this end it.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    before = past.at(start_ns - 1)
+    tally = Tally(start_ns, end_ns, before, begins=begins, ends=ends)
+    first, last = past.span(start_ns - SPAN_NS, end_ns)
+    after = first - 1
+    while after < last and (rows := past.rows(after, last, PART_EVENTS)):
+        for _, body, _ in rows:
+            # What is damaged counts for nothing here; the journal's own proof is what tells of it.
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                tally.take(_decode(body))
+        after = rows[-1][0]
+    return tally.figures()

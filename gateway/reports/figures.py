@@ -1,13 +1,12 @@
 """Alarm statistics of a report's period, from the journal."""
 
 from collections.abc import Iterable
-from typing import Final
 
 from gateway.alarms import advice as advices
 from gateway.alarms import statistics
-from gateway.alarms.flood import SPAN_NS
-from gateway.alarms.statistics import AlarmFigures, Tally
+from gateway.alarms.statistics import AlarmFigures
 from gateway.core.clock import rfc3339
+from gateway.figures import figures_of_span
 from gateway.reports.model import (
     Advice,
     Answered,
@@ -22,23 +21,12 @@ from gateway.reports.model import (
     Top,
 )
 from gateway.reports.place import Place
-from gateway.store.search import Past, Query
-
-PART_EVENTS: Final = 2_000
-"""Events read at a time."""
+from gateway.store.search import Past
 
 
 def figures_of(past: Past, place: Place, start_ns: int, end_ns: int) -> Figures:
     """Return the statistics of a span, as far as the journal reaches back. Raises StorageError."""
-    before = past.at(start_ns - 1)
-    tally = Tally(start_ns, end_ns, before, begins=place.flood_begins, ends=place.flood_ends)
-    # From ten minutes before, so that a flood that has begun already is known as one.
-    first, last = past.span(start_ns - SPAN_NS, end_ns)
-    for event in past.events(Query(after=first - 1, limit=PART_EVENTS, newest_first=False)):
-        if event.seq > last:
-            break
-        tally.take(event)
-    return said(tally.figures())
+    return said(figures_of_span(past, start_ns, end_ns, begins=place.flood_begins, ends=place.flood_ends))
 
 
 def said(figures: AlarmFigures) -> Figures:
