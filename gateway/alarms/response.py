@@ -31,7 +31,7 @@ from gateway.alarms.steps import Doing, Step
 from gateway.alarms.words import one_line
 from gateway.core.alarm import AlarmEvent, AlarmState, Case, EventKind
 from gateway.core.clock import NS_PER_S
-from gateway.core.errors import CommandRefusedError, UnknownAlarmError
+from gateway.core.errors import CommandRefusedError, IncompleteOrderError, UnknownAlarmError
 from gateway.core.model import Priority, Reason
 
 OPEN_MAX: Final = 10_000
@@ -215,7 +215,7 @@ class CaseBook:
         if not case.closed_ns:
             raise CommandRefusedError(f"{case.id} is open")
         if not why:
-            raise CommandRefusedError(f"opening {case.id} again needs a reason")
+            raise IncompleteOrderError(f"opening {case.id} again needs a reason")
         told: list[AlarmEvent] = []
         self._begin(opened_again(case, now_ns, who, why), now_ns, told, who, _opened_because(why))
         return told
@@ -237,7 +237,9 @@ class CaseBook:
         while self._due and self._due[0][0] < now_ns:
             _, case_id, step = heapq.heappop(self._due)
             found = self._cases.get(case_id)
-            if found is not None and is_undone(found, step) and step not in self._late.get(case_id, ()):
+            if found is None or not is_undone(found, step) or found.due_ns.get(step, now_ns) >= now_ns:
+                continue  # done, or an entry of limits that hold no more
+            if step not in self._late.get(case_id, ()):
                 self._late.setdefault(case_id, set()).add(step)
                 self.late_total += 1
                 if step not in found.overdue:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from gateway.alarms.case import OUTCOMES, noted
 from gateway.alarms.words import one_line
 from gateway.core.alarm import Case
-from gateway.core.errors import CommandRefusedError
+from gateway.core.errors import CommandRefusedError, IncompleteOrderError
 from gateway.core.model import Reason
 
 
@@ -36,7 +36,7 @@ def dispatch(assignee: str, phone: str = "", note: str = "") -> Step:
 
     def step(case: Case, by: Doing) -> tuple[Case, Reason] | None:
         if not assignee:
-            raise CommandRefusedError(f"dispatch of {case.id} needs the name of who is sent")
+            raise IncompleteOrderError(f"dispatch of {case.id} needs the name of who is sent")
         if (case.assignee, case.phone) == (assignee, phone) and not note:
             return None
         before, sent = _person(case.assignee, case.phone), _person(assignee, phone)
@@ -70,7 +70,7 @@ def act(text: str) -> Step:
 
     def step(case: Case, by: Doing) -> tuple[Case, Reason]:
         if not text:
-            raise CommandRefusedError(f"an action in {case.id} needs words that say what was done")
+            raise IncompleteOrderError(f"an action in {case.id} needs words that say what was done")
         return noted(case, by.at_ns, by.who, text), Reason(text, text)
 
     return step
@@ -91,7 +91,7 @@ def close(outcome: str, note: str = "") -> Step:
             detail = f"{case.id} cannot be closed as real while {case.alarm} stands; wait for its end, or reset it"
             raise CommandRefusedError(detail)
         if not case.over and not note:
-            raise CommandRefusedError(f"{case.alarm} still stands; closing {case.id} needs a note that says why")
+            raise IncompleteOrderError(f"{case.alarm} still stands; closing {case.id} needs a note that says why")
         en, zh = OUTCOMES[outcome]
         said = (
             Reason(f"closed as {en}: {note}", f"归档（{zh}）：{note}")

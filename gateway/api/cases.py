@@ -10,6 +10,7 @@ from fastapi import Query, Request, Response
 
 from gateway.alarms import steps
 from gateway.alarms.case import OUTCOMES
+from gateway.alarms.response import OPEN_MAX
 from gateway.alarms.words import one_line
 from gateway.api.access import Role
 from gateway.api.case_views import CaseView, case_view
@@ -19,7 +20,9 @@ from gateway.api.replies import body_of, caller_of, reply
 from gateway.cases import Cases
 from gateway.core.alarm import AlarmEvent, Case
 from gateway.core.clock import Clock, rfc3339
-from gateway.core.model import Channel
+from gateway.core.errors import CommandRefusedError
+from gateway.core.model import Channel, Reason
+from gateway.people.people import People
 
 LIST_MAX: Final = 500
 _CLOSED: Final = "closed"
@@ -46,6 +49,11 @@ class Responding(Protocol):
     @property
     def cases(self) -> Cases:
         """The responses."""
+        ...
+
+    @property
+    def people(self) -> People:
+        """Who keeps account of what people order."""
         ...
 
 
@@ -91,6 +99,32 @@ class CloseOrder(View, forbid_unknown_fields=True):
     note: Annotated[Words, msgspec.Meta(description="What was found; needed while the alarm still stands.")] = ""
 
 
+class CloseManyOrder(View, forbid_unknown_fields=True):
+    """Which cases are closed, and what they came to: after a flood, one by one would take the night."""
+
+    cases: Annotated[
+        list[Annotated[str, msgspec.Meta(max_length=300)]], msgspec.Meta(min_length=1, max_length=OPEN_MAX)
+    ]
+    outcome: Annotated[
+        Literal["real", "false", "maintenance", "test", "instrument_fault"], msgspec.Meta(description="What it was.")
+    ]
+    note: Annotated[Words, msgspec.Meta(description="What was found; needed where an alarm still stands.")] = ""
+
+
+class RefusedCase(View):
+    """A case that stays open, and why."""
+
+    case: str
+    reason: str
+
+
+class CasesDone(View):
+    """How many cases were closed, and each that was not."""
+
+    done: int
+    refused: list[RefusedCase]
+
+
 class ReopenOrder(View, forbid_unknown_fields=True):
     """Why it is not over."""
 
@@ -109,8 +143,8 @@ class ProblemOrder(View, forbid_unknown_fields=True):
     ] = ""
 
 
-ANSWERS = (CaseList, CaseDone, CaseView)
-ORDERS = (DispatchOrder, ArriveOrder, ActOrder, CloseOrder, ReopenOrder, ProblemOrder)
+ANSWERS = (CaseList, CaseDone, CasesDone, CaseView)
+ORDERS = (DispatchOrder, ArriveOrder, ActOrder, CloseOrder, CloseManyOrder, ReopenOrder, ProblemOrder)
 
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {order: msgspec.json.Decoder(order) for order in ORDERS}
 
@@ -137,6 +171,7 @@ class CaseRoutes:
             (f"{one}/act", self.act_in_case, operator, CaseDone, ActOrder),
             (f"{one}/close", self.close_case, operator, CaseDone, CloseOrder),
             (f"{one}/reopen", self.reopen_case, operator, CaseDone, ReopenOrder),
+            ("cases/close", self.close_cases, operator, CasesDone, CloseManyOrder),
             ("problems", self.report_problem, operator, CaseDone, ProblemOrder),
             ("cases", self.cases, Role.VIEWER, CaseList, None),
             (f"{one}/photo", self.case_photo, Role.VIEWER, None, None),
@@ -208,10 +243,25 @@ class CaseRoutes:
         assert order.outcome in OUTCOMES
         return await self._go(request, case_id, steps.close(order.outcome, order.note))
 
+    async def close_cases(self, request: Request) -> Response:
+        """Close many cases alike; each that is refused is told, and holds up no other."""
+        order = await body_of(request, _decoders[CloseManyOrder])
+        step, who = steps.close(order.outcome, order.note), caller_of(request).name
+        done, refused = await self._gateway.cases.order_many(order.cases, step, who)
+        if refused:
+            self._note_refusal(who, f"{len(refused)} cases not closed, first: {refused[0][1]}")
+        told = [RefusedCase(case=case_id, reason=reason) for case_id, reason in refused]
+        return await reply(request, CasesDone(done=done, refused=told))
+
     async def reopen_case(self, request: Request, case_id: str) -> Response:
         """Open a closed case again."""
         order = await body_of(request, _decoders[ReopenOrder])
-        events = await self._gateway.cases.reopen(case_id, caller_of(request).name, order.why)
+        who = caller_of(request).name
+        try:
+            events = await self._gateway.cases.reopen(case_id, who, order.why)
+        except CommandRefusedError as refusal:
+            self._note_refusal(who, str(refusal))
+            raise
         return await self._done(request, case_id, events)
 
     async def report_problem(self, request: Request) -> Response:
@@ -257,8 +307,17 @@ class CaseRoutes:
             raise ProblemError(422, f"photo: {error}") from error
 
     async def _go(self, request: Request, case_id: str, step: steps.Step) -> Response:
-        events = await self._gateway.cases.order(case_id, step, caller_of(request).name)
+        who = caller_of(request).name
+        try:
+            events = await self._gateway.cases.order(case_id, step, who)
+        except CommandRefusedError as refusal:
+            self._note_refusal(who, str(refusal))
+            raise
         return await self._done(request, case_id, events)
+
+    def _note_refusal(self, who: str, reason: str) -> None:
+        """Journal what somebody ordered in vain."""
+        self._gateway.people.audit.refused(who, Reason(f"case: {reason}", f"处置单：{reason}"))
 
     async def _done(self, request: Request, case_id: str, events: list[AlarmEvent]) -> Response:
         last = next((event.case for event in reversed(events) if event.case and event.case.id == case_id), None)

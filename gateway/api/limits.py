@@ -11,6 +11,7 @@ from gateway.api.problems import ProblemError, answer
 BODY_MAX = 64 * 1024
 LARGE_MAX: Final = {
     "/api/v1/problems": 80 * 1024,
+    "/api/v1/cases/close": 4 << 20,
     **dict.fromkeys(("/api/v1/orders", "/api/v1/out-of-service", "/api/v1/return-to-service"), 4 << 20),
 }
 """Bodies that may be larger: a photo of 48 KiB in base64, with what was seen; a list of 20,000 alarms, which is read

@@ -296,7 +296,7 @@ ALARMS = ("gas:a", "gas:b")
 ACTS = st.sampled_from(["raise", "escalate", "end", "ack", "out", "dispatch", "arrive", "act", "false", "real"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(ACTS, st.sampled_from(ALARMS), st.integers(1, 900)), max_size=40))
 def test_a_restart_at_any_moment_changes_nothing(acts: list[tuple[str, str, int]]) -> None:
     """The last event of each case restores the book: both go on alike, whatever comes."""
@@ -309,14 +309,14 @@ def test_a_restart_at_any_moment_changes_nothing(acts: list[tuple[str, str, int]
         again = book(**LIMITS)
         again.restore(kept)
         again._aside = set(told._aside)
-        for advanced in (told, again):
-            advanced.advance(at(now))
+        passed = told.advance(at(now))
+        again.advance(at(now))
         assert msgspec.json.encode(told.cases()) == msgspec.json.encode(again.cases())
         assert (told.late(), told.open_count) == (again.late(), again.open_count)
         occurrence[alarm] += act == "raise"
         made = [carry_out(each, act, alarm, now, occurrence[alarm]) for each in (told, again)]
         assert [e.case for e in made[0]] == [e.case for e in made[1]]
-        for done in made[0]:
+        for done in [*passed, *made[0]]:
             assert done.case is not None
             seq += 1
             journal[done.case.id] = msgspec.structs.replace(done, seq=seq)
@@ -326,13 +326,16 @@ def test_a_restart_at_any_moment_changes_nothing(acts: list[tuple[str, str, int]
 def carry_out(told: CaseBook, act: str, alarm: str, now: int, occurrence: int) -> list[AlarmEvent]:
     followed = {
         "raise": raised(alarm, now, occurrence),
-        "escalate": event(EventKind.ESCALATED, alarm, now, priority=1, occurrence=max(1, occurrence)),
+        "escalate": event(EventKind.ESCALATED, alarm, now, priority=1, occurrence=occurrence),
         "end": ended(alarm, now, occurrence),
         "ack": event(EventKind.ACKNOWLEDGED, alarm, now, state=AlarmState.ACKED, who="wang", occurrence=occurrence),
-        "out": event(EventKind.OUT_OF_SERVICE, alarm, now, state=AlarmState.OUT_OF_SERVICE, who="wang"),
+        "out": event(
+            EventKind.OUT_OF_SERVICE, alarm, now, state=AlarmState.OUT_OF_SERVICE, who="wang", occurrence=occurrence
+        ),
     }
     if act in followed:
-        return told.follow([followed[act]])
+        # What has never been raised neither rises nor ends.
+        return told.follow([followed[act]]) if occurrence else []
     ordered = {
         "dispatch": steps.dispatch("li"),
         "arrive": steps.arrive(),

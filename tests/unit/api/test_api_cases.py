@@ -94,8 +94,26 @@ async def test_who_only_reads_changes_nothing_and_unknown_cases_are_said(room: R
     assert (await room.post(f"{V1}/cases/none%231/arrive")).status_code == 404
     assert (await room.post(f"{CASE}/close", {"outcome": "whatever"})).status_code == 422
     assert (await room.post(f"{CASE}/dispatch", {"assignee": ""})).status_code == 422
-    assert (await room.post(f"{CASE}/dispatch", {"assignee": "  "})).status_code == 409
+    assert (await room.post(f"{CASE}/dispatch", {"assignee": "  "})).status_code == 422
     assert (await room.get(f"{V1}/cases?state=closed&after=nonsense")).status_code == 422
+
+
+async def test_what_was_refused_is_journalled_with_name_and_reason(room: Room) -> None:
+    room.gateway.judge(0, Level.HIGH)
+    await room.post(f"{CASE}/close", {"outcome": "real"})
+    (refused,) = [event for event in room.gateway.journal if event.kind == "refused"]
+    assert (refused.who, "stands" in refused.why, refused.why_zh.startswith("处置单")) == ("wang", True, True)
+
+
+async def test_many_cases_are_closed_alike_and_one_that_cannot_be_holds_up_no_other(room: Room) -> None:
+    for row in (0, 1, 2):
+        room.gateway.judge(row, Level.HIGH)
+    ids = [case["id"] for case in (await room.get(f"{V1}/cases")).json()["cases"]]
+    assert (await room.post(f"{V1}/cases/close", {"cases": ids, "outcome": "real"})).json()["done"] == 0
+    order = {"cases": [*ids, "none#1", ids[0]], "outcome": "test", "note": "power test"}
+    told = (await room.post(f"{V1}/cases/close", order)).json()
+    assert (told["done"], [each["case"] for each in told["refused"]]) == (3, ["none#1"])
+    assert (await room.get(f"{V1}/cases")).json()["cases"] == []
 
 
 async def test_lists_go_on_where_they_ended(room: Room) -> None:

@@ -87,6 +87,7 @@ ROLES = {
     ("POST", f"{V1}/cases/{{case_id}}/act"): Role.OPERATOR,
     ("POST", f"{V1}/cases/{{case_id}}/close"): Role.OPERATOR,
     ("POST", f"{V1}/cases/{{case_id}}/reopen"): Role.OPERATOR,
+    ("POST", f"{V1}/cases/close"): Role.OPERATOR,
     ("POST", f"{V1}/problems"): Role.OPERATOR,
     ("GET", f"{V1}/statistics/alarms"): Role.VIEWER,
     ("GET", f"{V1}/session"): Role.NOBODY,
