@@ -130,7 +130,7 @@ def _untold(site: "Site") -> Iterator[Remark]:
     for each in unreached(site):
         where, what = each.area or "alarms without an area", f"alarms of priority {each.priority} reach nobody"
         hours = "" if each.when == "at any time" else f" and {len(each.hours) - 1} more hours of the week"
-        yield Remark(where, "", f"{what} {each.when}{hours}", "add a route, or make it no promise")
+        yield Remark(where, "", f"{what} {each.when}{hours}", "add a route that is open then")
 
 
 def _doubts(site: "Site") -> Iterator[Remark]:
