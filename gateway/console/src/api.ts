@@ -54,9 +54,7 @@ export const part = (id: string): string => encodeURIComponent(id).replaceAll("%
 export async function lookWho(): Promise<void> {
   try {
     session.value = await get<Session>("session");
-    const { signed_in, read, setup } = session.value;
-    if (signed_in || read === "anyone") locked.value = false;
-    else if (!setup) locked.value = true;
+    locked.value = session.value.role === "nobody";
   } catch (error) {
     if (!(error instanceof Refusal) || error.status !== 404) throw error;
   }

@@ -18,7 +18,8 @@ export const openCases = computed(() => [...held.value.values()].filter((c) => c
 let followers = 0;
 let leave = (): void => undefined;
 
-onEvent((event) => { if (event.case) put([event.case]); });
+// An alarm's event names its case; only events of the kind `case` hold it.
+onEvent((event) => { if (event.kind === "case" && typeof event.case === "object" && event.case) put([event.case]); });
 
 function put(cases: readonly Case[]): void {
   const next = new Map(held.value);

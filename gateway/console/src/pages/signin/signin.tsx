@@ -1,6 +1,6 @@
 // The door: signing in over whatever page stands there, the first account, a new password, and one's own account.
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { post, Refusal, send, session } from "../../api";
 import { href } from "../../app/route";
 import { test } from "../../app/sound";
@@ -190,16 +190,17 @@ function Password({ label, value, change, autocomplete, hint = "", first = false
   label: string; value: string; change: (next: string) => void; autocomplete: string; hint?: string; first?: boolean;
 }) {
   const [shown, show] = useState(false);
+  const id = useId();
   const words = t();
   return (
-    <label class="field">
-      <span>{label}</span>
+    <div class="field">
+      <label for={id}>{label}</label>
       <span class="signin-password">
-        <input {...(shown ? { type: "text" as const } : { type: "password" as const })} value={value} autocomplete={autocomplete} spellcheck={false} maxLength={256} required {...(first ? { "data-first": true } : {})} onInput={(e) => change(e.currentTarget.value)} />
+        <input id={id} {...(shown ? { type: "text" as const } : { type: "password" as const })} value={value} autocomplete={autocomplete} spellcheck={false} maxLength={256} required {...(hint ? { "aria-describedby": `${id}-hint` } : {})} {...(first ? { "data-first": true } : {})} onInput={(e) => change(e.currentTarget.value)} />
         <button type="button" class="quiet" aria-pressed={shown} onClick={() => show(!shown)}>{shown ? words.hide : words.show}</button>
       </span>
-      {hint && <small>{hint}</small>}
-    </label>
+      {hint && <small id={`${id}-hint`}>{hint}</small>}
+    </div>
   );
 }
 
