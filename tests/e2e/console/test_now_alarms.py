@@ -55,7 +55,7 @@ async def test_all_that_must_be_known_is_seen_without_a_click(stage: Stage, size
         assert await in_view(page, told), told
     await expect(page.locator(".shell-banner .mark")).to_have_attribute("aria-label", re.compile(" 1$"))
     await expect(page.locator(".shell-link-live")).to_be_visible()
-    await expect(rows(page).first.get_by_role("button", name="Acknowledge" if lang == "en" else "确认")).to_be_visible()
+    await expect(rows(page).first.get_by_role("button", name="Ack" if lang == "en" else "确认")).to_be_visible()
     assert await page.evaluate(FITS)
     assert stage.complaints == []
     assert stage.hosts == {stage.url.split("/")[2]}, "the page asks another host"

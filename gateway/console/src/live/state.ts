@@ -130,8 +130,9 @@ function change(event: AlarmEvent): void {
     for (const [id, alarm] of held) held.set(id, { ...alarm, silenced: true });
     alarms.value = alarms.value.map((alarm) => held.get(alarm.id) ?? alarm);
   }
-  // Not with the next frame: a hidden tab has none, and still must sound. In a flood the eye needs no more than ten a second.
-  if (!sorting) sorting = setTimeout(merge, Math.max(0, merged + (held.size > 500 ? 100 : 16) - performance.now()));
+  // Not with the next frame: a hidden tab has none, and still must sound. In a flood the eye needs no more than a few a second.
+  const pause = held.size > 2000 ? 250 : held.size > 500 ? 100 : 16;
+  if (!sorting) sorting = setTimeout(merge, Math.max(0, merged + pause - performance.now()));
   for (const told of listeners) told(event);
 }
 

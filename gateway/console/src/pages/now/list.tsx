@@ -135,7 +135,7 @@ export function Act({ alarm, big = false }: { alarm: Alarm; big?: boolean }) {
   const give = (verb: Parameters<typeof ask>[0]) => (e: Event): void => { e.stopPropagation(); ask(verb, [alarm.id], verb === "acknowledge" ? afterAck : undefined); };
   const off = !canOrder();
   const key = (letter: string) => big && <kbd>{letter}</kbd>;
-  if (isUnacked(alarm)) return <button type="button" class="main" disabled={off} aria-label={t.acknowledge} onClick={give("acknowledge")}>{big ? t.acknowledge : t.ack}{key("A")}</button>;
+  if (isUnacked(alarm)) return <button type="button" class="main" disabled={off} title={t.acknowledge} onClick={give("acknowledge")}>{big ? t.acknowledge : t.ack}{key("A")}</button>;
   if (alarm.state === "latched_acked") return <button type="button" disabled={off} onClick={give("reset")}>{t.reset}{key("R")}</button>;
   if (alarm.state === "shelved") return <button type="button" disabled={off} onClick={give("unshelve")}>{t.unshelve}</button>;
   if (alarm.state === "out_of_service") return may("engineer") ? <button type="button" disabled={off} onClick={give("return-to-service")}>{t.back}</button> : null;
