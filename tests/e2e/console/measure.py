@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from playwright.async_api import CDPSession
 
 # Notes when the name of an alarm is first in a frame: after the change, at the start of the frame that follows it.
-WATCH = """() => { window.seen = {}; window.acked = {}; new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
+WATCH = """() => { window.seen = {}; window.acked = {};
+  new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
   const at = performance.timeOrigin + performance.now();
   for (const one of document.querySelectorAll(".now-what, .now-two small")) window.seen[one.textContent] ??= at;
   for (const row of document.querySelectorAll(".now-row")) if (row.textContent.includes("Acknowledged"))
@@ -40,9 +41,8 @@ def say(*words: object) -> None:
 def told(name: str, values: Sequence[float], unit: str) -> None:
     ordered = sorted(values)
     p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    say(
-        f"{name}: median {statistics.median(ordered):.1f}, p95 {p95:.1f}, most {ordered[-1]:.1f} {unit}, n={len(ordered)}"
-    )
+    middle = statistics.median(ordered)
+    say(f"{name}: median {middle:.1f}, p95 {p95:.1f}, most {ordered[-1]:.1f} {unit}, n={len(ordered)}")
 
 
 async def delay(stage: Stage) -> None:
@@ -123,9 +123,8 @@ async def load(stage: Stage) -> None:
         await asyncio.sleep(20)
         after = await metrics(session)
         busy = 100 * (after["TaskDuration"] - before["TaskDuration"]) / (after["Timestamp"] - before["Timestamp"])
-        say(
-            f"{name}, {len(stage.gateway.channels)} channels: main thread {busy:.1f} %, heap {after['JSHeapUsedSize'] / 1e6:.1f} MB"
-        )
+        heap = after["JSHeapUsedSize"] / 1e6
+        say(f"{name}, {len(stage.gateway.channels)} channels: main thread {busy:.1f} %, heap {heap:.1f} MB")
     stop.set()
     await moving
 
