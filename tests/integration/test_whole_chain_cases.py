@@ -131,6 +131,7 @@ async def test_a_flood_is_noted_once_and_every_alarm_has_its_case(plant: Plant, 
         for head in range(1, HEADS + 1):
             plant.show(head, 15)
         await until(lambda: len(app.cases.open()) == HEADS)
+        await app.recorder.committed(app.book.next_seq - 1)
         flood = app.figures.flood()
         assert (flood.active, flood.areas[0].area, flood.areas[0].count) == (True, "hall", HEADS)
         notes = [e for e in await app.events(0, 500, kind=EventKind.NOTE) if "flood" in e.why]
