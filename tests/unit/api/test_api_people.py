@@ -112,6 +112,7 @@ async def test_the_first_administrator_comes_by_the_code_on_the_terminal_and_by_
     told = done.json()
     assert (told["signed_in"], told["name"], told["display_name"]) == (True, "王敏", "值班长")
     assert (told["role"], told["must_change"], told["setup"]) == ("administrator", False, False)
+    assert not place.people.setup.alive
     again = await place.browser().give("POST", "setup", order | {"code": shown[0], "name": "eve"})
     assert again.status_code == 409
     assert (await browser.get("accounts")).json()["accounts"][0]["role"] == "administrator"
@@ -135,6 +136,7 @@ async def test_guessing_the_code_is_slow_and_burns_it(place: Place) -> None:
     order = {"code": "AAAAA-AAAAA", "name": "eve", "password": GOOD}
     got = [(await place.browser().give("POST", "setup", order)).status_code for _ in range(8)]
     assert got == [403] * 5 + [429] * 3
+    assert place.noted(EventKind.REFUSED) == [("", "wrong one-time code from 192.0.2.7")] * 5
     assert len(shown) == 2
     place.clock.advance(2)
     assert (await place.browser().give("POST", "setup", order | {"code": shown[0]})).status_code == 403

@@ -134,6 +134,9 @@ def test_whoever_is_disabled_removed_or_signed_out_has_no_session(store: PeopleS
     store.remove("b")
     assert store.end_sessions("c") == 1
     assert all(store.session(digest, T0) is None for digest in digests.values())
+    # Even one that began in the moment of being disabled.
+    assert store.session(signed(store, "a", 2), T0) is None
+    store.change("a", enabled=False)
     store.change("a", enabled=True)
     store.add(account("b"))
     assert all(store.session(digest, T0) is None for digest in digests.values())
