@@ -73,7 +73,7 @@ export function Trend({ channel, around, span = AROUND_S, height = 220 }: { chan
   // The live tail: what the stream brings is put behind the past, once a second.
   useEffect(() => {
     if (!found || !period.live || link.peek() !== "live") return;
-    if (append(found.curve, channel, now.peek() / 1000)) setFound({ ...found, to: now.peek() / 1000 });
+    if (append(found.curve, channel, now.peek() / 1000, around ? period.from : now.peek() / 1000 - span)) setFound({ ...found, to: now.peek() / 1000 });
   }, [tick.value]);
   useEffect(() => onEvent((event) => {
     setFound((one) => (one && one.detail.rules.some(({ id }) => id === event.alarm) ? { ...one, events: [...one.events.slice(-500), event] } : one));
@@ -123,8 +123,8 @@ export function Trend({ channel, around, span = AROUND_S, height = 220 }: { chan
   );
 }
 
-/** Put the newest reading behind a curve; whether that changed anything. */
-function append(curve: Curve, channel: string, at: number): boolean {
+/** Put the newest reading behind a curve, and leave out what is older than `from`; whether that changed anything. */
+function append(curve: Curve, channel: string, at: number, from: number): boolean {
   const row = rowOf(channel);
   const last = curve.time.length - 1;
   if (row < 0 || at <= (curve.time[last] ?? 0) + 0.2) return false;
@@ -139,7 +139,10 @@ function append(curve: Curve, channel: string, at: number): boolean {
   time.push(curve.byMinute ? Math.floor(at / 60) * 60 : at);
   for (const column of [low, mean, high]) column.push(shown);
   curve.quality.push(named);
-  if (time.length > POINTS_MAX) for (const column of [time, low, mean, high, curve.quality]) (column as unknown[]).splice(0, 1000);
+  // One older reading stays: the line comes in from the left edge.
+  let old = time.length > POINTS_MAX ? 1000 : 0;
+  while (old + 1 < time.length && time[old + 1]! < from) old++;
+  if (old) for (const column of [time, low, mean, high, curve.quality]) (column as unknown[]).splice(0, old);
   return true;
 }
 

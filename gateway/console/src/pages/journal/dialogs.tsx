@@ -12,15 +12,16 @@ import { kindWord } from "../../parts/kinds";
 import { about, areaName, levelWord, limitText, qualityWord, rowOf, side, stateWord, valueText } from "../../parts/words";
 import { texts } from "../../text";
 import { asTyped, typed, utc } from "./when";
+import { WhenField } from "./when_field";
 
 const words = texts({
   en: {
     number: "Number", time: "Time", alarm: "Alarm", state: "State after it", level: "Level", value: "Value", quality: "Quality", area: "Area", channel: "Channel", instrument: "Instrument", who: "By", why: "Why", zh: "In Chinese", en: "In English",
-    occurrence: "Occurrence", permit: "Permit", case: "Response", open: "Open the alarm", trend: "Trend around it", asOf: "The alarms as they stood", at: "At", show: "Show", none: "No alarm stood then.", count: (n: number) => `${n} alarms stood`, since: "since",
+    occurrence: "Occurrence", permit: "Permit", case: "Response", open: "Open the alarm", trend: "Trend around it", asOf: "The alarms as they stood", at: "At", h1: "1 hour ago", h8: "8 hours ago", h24: "24 hours ago", show: "Show", none: "No alarm stood then.", count: (n: number) => `${n} alarms stood`, since: "since",
   },
   zh: {
     number: "序号", time: "时间", alarm: "报警", state: "此后状态", level: "级别", value: "数值", quality: "质量", area: "区域", channel: "测点", instrument: "仪表", who: "操作人", why: "说明", zh: "中文", en: "英文",
-    occurrence: "次数", permit: "作业票", case: "处置", open: "打开此报警", trend: "查看前后趋势", asOf: "某一时刻的报警", at: "时刻", show: "查看", none: "当时无报警。", count: (n: number) => `当时有 ${n} 条报警`, since: "自",
+    occurrence: "次数", permit: "作业票", case: "处置", open: "打开此报警", trend: "查看前后趋势", asOf: "某一时刻的报警", at: "时刻", h1: "1 小时前", h8: "8 小时前", h24: "24 小时前", show: "查看", none: "当时无报警。", count: (n: number) => `当时有 ${n} 条报警`, since: "自",
   },
 });
 
@@ -51,6 +52,8 @@ export function Details({ event, onClose }: { event: AlarmEvent; onClose: () => 
   );
 }
 
+const AGO = [["h1", 1], ["h8", 8], ["h24", 24]] as const;
+
 export function AsOf({ onClose }: { onClose: () => void }) {
   const t = words();
   const [at, setAt] = useState(asTyped((now.peek() || Date.now()) - 3_600_000));
@@ -63,7 +66,9 @@ export function AsOf({ onClose }: { onClose: () => void }) {
   });
   return (
     <Dialog title={t.asOf} onClose={onClose} onSubmit={show} wide foot={<button type="submit" class="main" disabled={busy || !Number.isFinite(typed(at))}>{t.show}</button>}>
-      <label class="field"><span>{t.at}</span><input type="datetime-local" step="1" value={at} onInput={(e) => setAt(e.currentTarget.value)} /></label>
+      <div class="row wrap"><WhenField label={t.at} value={at} put={setAt} first />
+        {AGO.map(([label, h]) => <button key={h} type="button" class="chip-filter" onClick={() => setAt(asTyped((now.peek() || Date.now()) - h * 3_600_000))}>{t[label]}</button>)}
+      </div>
       <Refused text={refused} />
       {found && <p role="status"><b>{moment(found.at)}</b> · {found.alarms.length ? t.count(found.alarms.length) : t.none}</p>}
       {found && <ul class="journal-asof">{found.alarms.map((alarm) => {

@@ -17,6 +17,7 @@ import { either, texts } from "../../text";
 import { type Filter, usePages } from "./data";
 import { AsOf, Details } from "./dialogs";
 import { asTyped, typed, utc } from "./when";
+import { WhenField } from "./when_field";
 import "./journal.css";
 
 const words = texts({
@@ -119,8 +120,7 @@ function Bar({ wanted, put, filter, universal, onUniversal, onAsOf }: {
         {(["all", "h1", "h8", "h24", "d7", "own"] as const).map((span) => <option key={span} value={span}>{t[span]}</option>)}
       </select>
       {wanted.span === "own" && <>
-        <input type="datetime-local" aria-label={t.from} value={wanted.from} onChange={(e) => put({ from: e.currentTarget.value })} />
-        <input type="datetime-local" aria-label={t.to} value={wanted.to} onChange={(e) => put({ to: e.currentTarget.value })} />
+        <WhenField label={t.from} value={wanted.from} put={(from) => put({ from })} /><WhenField label={t.to} value={wanted.to} put={(to) => put({ to })} />
       </>}
       <div class="journal-end">
         <FilterChip on={universal} onPress={onUniversal}>{t.utc}</FilterChip>

@@ -89,7 +89,7 @@ function Head({ channel }: { channel: string }) {
 function Cards({ channel, focus }: { channel: string; focus: string }) {
   const own = alarms.value.filter((alarm) => alarm.channel === channel || alarm.id === focus);
   own.sort((a, b) => Number(b.id === focus) - Number(a.id === focus));
-  return <>{own.map((alarm) => <AlarmCard key={alarm.id} alarm={alarm} whole={alarm.id === focus || own.length === 1} />)}</>;
+  return <>{own.map((alarm, k) => <AlarmCard key={alarm.id} alarm={alarm} whole={k === 0} />)}</>;
 }
 
 function Now({ channel }: { channel: string }) {

@@ -4,7 +4,7 @@ import { selected } from "../../app/selection";
 import { alarms, isAside, isUnacked, link, table, tick } from "../../live/state";
 import { either, texts } from "../../text";
 import { Mark } from "../mark";
-import { areaName, levelWord, valueText } from "../words";
+import { areaName, levelWord, stateWord, valueText } from "../words";
 import { worstOfInstrument } from "../worst";
 import { type Instrument, silent } from "./data";
 
@@ -20,7 +20,7 @@ export function PlanPoint({ one, values = false, style, chosen = false, tab = fa
   const open = worst && !isAside(worst) ? worst : undefined;
   const quiet = silent.value.has(one.id);
   const mine = chosen || alarms.value.some((alarm) => alarm.id === selected.value && alarm.instrument === one.id);
-  const said = open ? levelWord(open.level) : quiet ? t.silent : t.calm;
+  const said = open ? `${open.priority} ${levelWord(open.level)}` : worst ? `${worst.priority} ${stateWord(worst.state)}` : quiet ? t.silent : t.calm;
   return (
     <button type="button" {...rest} {...(style ? { style } : {})} data-instrument={one.id} tabIndex={open || tab ? 0 : -1} title={nameOf(one)}
       class={`plan-point${open ? ` open p${open.priority}` : ""}${values ? " named" : ""}`} aria-pressed={mine}

@@ -193,6 +193,7 @@ export class Chart {
       ctx.fillRect(left, bbox.top, width, bbox.height);
       ctx.globalAlpha = 1;
       ctx.fillRect(left, bbox.top - strip - devicePixelRatio, width, strip);
+      if (pale(priority)) { ctx.strokeStyle = this.colours.ink; ctx.lineWidth = devicePixelRatio / 2; ctx.strokeRect(left, bbox.top - strip - devicePixelRatio, width, strip); }
     }
     for (const gap of this.shown.gaps) {
       const [left, width] = this.spread(plot, gap.from, gap.to, min!, max!);
@@ -264,10 +265,14 @@ export class Chart {
       const text = `${limit.side === "above" ? "≥" : "≤"} ${limit.value} ${this.words.limit(limit.level)}`;
       if (limit.value < min! || limit.value > max!) continue;
       const y = Math.round(plot.valToPos(limit.value, "y", true)) + 0.5;
-      ctx.strokeStyle = colour;
-      ctx.lineWidth = 1.5 * ratio;
       ctx.setLineDash([6 * ratio, 4 * ratio]);
-      ctx.beginPath(); ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y); ctx.stroke();
+      // Yellow on a light page is seen by its dark rim.
+      for (const [stroke, width] of pale(limit.priority) ? [[this.colours.ink, 3], [colour, 1.5]] as const : [[colour, 1.5]] as const) {
+        ctx.strokeStyle = stroke;
+        ctx.lineWidth = width * ratio;
+        ctx.beginPath(); ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y); ctx.stroke();
+      }
+      ctx.setLineDash([]);
       this.tag(ctx, text, bbox.left + bbox.width, limit.side === "above" ? y - 9 * ratio : y + 9 * ratio, colour);
     }
     ctx.restore();
@@ -282,6 +287,9 @@ export class Chart {
     ctx.globalAlpha = 1;
     ctx.fillStyle = colour;
     ctx.fillRect(right - width - 16 * ratio, y - 4 * ratio, 8 * ratio, 8 * ratio);
+    ctx.strokeStyle = this.colours.ink;
+    ctx.lineWidth = ratio / 2;
+    ctx.strokeRect(right - width - 16 * ratio, y - 4 * ratio, 8 * ratio, 8 * ratio);
     ctx.fillStyle = this.colours.ink;
     ctx.textAlign = "right";
     ctx.fillText(text, right - 2 * ratio, y);
@@ -316,6 +324,9 @@ export class Chart {
     return () => fingers.clear();
   }
 }
+
+/** Whether a priority's colour alone would not be seen: yellow by day. */
+const pale = (priority: number): boolean => priority === 3 && document.documentElement.dataset["look"] === "day";
 
 const spread = (fingers: Map<number, number>): number => {
   const [a, b] = [...fingers.values()];
