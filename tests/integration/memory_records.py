@@ -4,6 +4,7 @@ import atexit
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,18 +43,24 @@ class MemoryPast(Past):
         super().__init__(self.folder / "journal.db")
         self._events = events
         self._written = -1
+        self._one_writes = threading.Lock()
 
     @contextmanager
     def read(self, doing: str) -> Iterator[sqlite3.Connection]:
-        if self._written != len(self._events):
-            journal = Journal.open(self.path, "gw-1")
-            try:
-                journal.append([event for event in self._events if event.seq > journal.last_seq])
-            finally:
-                journal.close()
-            self._written = len(self._events)
+        with self._one_writes:
+            self._write_the_rest()
         with super().read(doing) as connection:
             yield connection
+
+    def _write_the_rest(self) -> None:
+        if self._written == len(self._events):
+            return
+        journal = Journal.open(self.path, "gw-1")
+        try:
+            journal.append([event for event in self._events if event.seq > journal.last_seq])
+        finally:
+            journal.close()
+        self._written = len(self._events)
 
 
 def records_of(gateway: Remembering) -> Records:

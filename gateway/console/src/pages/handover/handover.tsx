@@ -82,10 +82,11 @@ function Signatures({ one, done }: { one: Handover; done: () => void }) {
   const [why, setWhy] = useState("");
   const me = session.value.display_name || session.value.name;
   const sign = async (): Promise<void> => {
-    if (await order.give(() => post("handover/sign", { why }))) { setWhy(""); toast(words.doneSign); done(); void lookAtHandover(); }
+    let kept = "";
+    if (await order.give(async () => { kept = (await post<Handed>("handover/sign", { why })).id; })) { setWhy(""); toast(words.doneSign); void lookAtHandover(); go("handover", kept); }
   };
   const accept = async (): Promise<void> => {
-    if (await order.give(() => post("handover/accept", { id: one.id, why }))) { setWhy(""); toast(words.doneAccept); void lookAtHandover(); go("handover"); }
+    if (await order.give(() => post("handover/accept", { id: one.id, why }))) { setWhy(""); toast(words.doneAccept); void lookAtHandover(); done(); }
   };
   if (!one.signed) {
     return (
@@ -140,7 +141,8 @@ function NoteForm({ done }: { done: () => void }) {
 
 function Past({ chosen }: { chosen: string }) {
   const words = t();
-  const { data, refusal } = useAsk<{ handovers: Handed[]; next: number | null }>("handovers?limit=20");
+  const { data, refusal, again } = useAsk<{ handovers: Handed[]; next: number | null }>("handovers?limit=20");
+  useEffect(() => onEvent((event) => { if (event.kind === "handover") again(); }), [again]);
   const [older, setOlder] = useState<Handed[]>([]);
   const [next, setNext] = useState<number | null>(null);
   useEffect(() => { setOlder([]); setNext(data?.next ?? null); }, [data]);
