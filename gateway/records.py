@@ -37,6 +37,29 @@ LONG_MAX: Final = 2
 WAITING_MAX: Final = 8
 
 
+class Turns:
+    """A few places for long questions; some more wait for one, and the rest are refused."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(LONG_MAX)
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a place and hold it. Raises CommandRefusedError."""
+        if self._waiting >= WAITING_MAX:
+            raise CommandRefusedError(f"{WAITING_MAX} others wait for a report or an export already; ask again later")
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
 class Recording(Protocol):
     """What of a running gateway its records need; `gateway.app.App` has it."""
 
@@ -87,10 +110,9 @@ class Records:
         self._place = place
         self._present = present
         self._unsaved = unsaved
-        self._reports = asyncio.Semaphore(LONG_MAX)
+        self._reports = Turns()
         # Apart: whoever loads a large file slowly keeps nobody from a handover.
-        self._exports = asyncio.Semaphore(LONG_MAX)
-        self._waiting = 0
+        self._exports = Turns()
 
     @classmethod
     def of(cls, app: "Recording", data: Path, past: Past) -> "Records":
@@ -140,7 +162,7 @@ class Records:
 
     async def export(self, form: Literal["csv", "jsonl"], start_ns: int, end_ns: int) -> AsyncIterator[bytes]:
         """Yield the journal as a file, part by part; nothing is read ahead of who takes it. Raises StorageError."""
-        async with self._turn(self._exports):
+        async with self._exports.one():
             place = self._place()
             if form == "csv":
                 parts = csv_parts(self.past, place.zone, start_ns, end_ns)
@@ -162,7 +184,7 @@ class Records:
         Raises:
             HazgateError: The date cannot be read, or the handover is not known.
         """
-        async with self._turn(self._reports):
+        async with self._reports.one():
             if kind == "handover":
                 found = await (self.handovers.find(handover) if handover else self.handovers.draft())
                 return await asyncio.to_thread(page_of, found, lang)
@@ -173,23 +195,8 @@ class Records:
 
     async def drawn(self, draw: Callable[[Page], T], page: Page) -> T:
         """Return what a page is drawn as, drawn in a thread."""
-        async with self._turn(self._reports):
+        async with self._reports.one():
             return await asyncio.to_thread(draw, page)
-
-    @asynccontextmanager
-    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
-        """Wait for a place among the few long questions that are answered at a time. Raises CommandRefusedError."""
-        if self._waiting >= WAITING_MAX:
-            raise CommandRefusedError(f"{WAITING_MAX} reports and exports wait already; ask again in a minute")
-        self._waiting += 1
-        try:
-            await turns.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            turns.release()
 
 
 def page_of(found: Draft, lang: Lang) -> Page:
