@@ -29,7 +29,7 @@ export async function lookAtHandover(): Promise<void> {
 }
 
 /** Stands under the banner. */
-export function HandoverStrip() {
+export default function HandoverStrip() {
   const words = t();
   useEffect(() => {
     let before = "";

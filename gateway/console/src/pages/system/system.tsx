@@ -149,7 +149,8 @@ function Clock() {
 function AllFigures({ figures }: { figures: Record<string, number> }) {
   const words = t();
   return (
-    <details class="pane sys-all"><summary><h2>{words.figures}</h2><a href="metrics" target="_blank" rel="noopener">{words.metrics} (Prometheus)</a></summary>
+    <details class="pane sys-all"><summary><h2>{words.figures}</h2></summary>
+      <p class="sys-links"><a href="metrics" target="_blank" rel="noopener">{words.metrics} (Prometheus)</a></p>
       <dl>{Object.entries(figures).sort(([a], [b]) => a.localeCompare(b)).map(([name, figure]) => <div key={name}><dt class="mono">{name}</dt><dd class="number">{Number.isInteger(figure) ? count(figure) : figure.toPrecision(6)}</dd></div>)}</dl>
     </details>
   );
