@@ -17,7 +17,7 @@ class AreaView(View):
     response_zh: str
 
 
-class ShiftView(View):
+class SiteShiftView(View):
     """A shift; it ends when the next one begins."""
 
     name: str
@@ -65,7 +65,7 @@ class SiteView(View):
     timezone: str
     version: str
     areas: list[AreaView]
-    shifts: list[ShiftView]
+    shifts: list[SiteShiftView]
     response: ResponseView
     shelving: ShelvingView
     out_of_service_max_s: float
@@ -84,7 +84,7 @@ def site_view(file: SiteFile) -> SiteView:
         timezone=file.site.timezone,
         version=installed_version(),
         areas=[AreaView(**area.model_dump()) for area in file.areas],
-        shifts=[ShiftView(**shift.model_dump()) for shift in file.shifts],
+        shifts=[SiteShiftView(**shift.model_dump()) for shift in file.shifts],
         response=ResponseView(
             enabled=response.enabled, priorities=list(response.priorities), limits=response.limits.model_dump()
         ),
