@@ -21,6 +21,7 @@ const words = texts({
   zh: { skip: "跳到内容", said: (all: string) => `未确认报警：${all}`, none: "无未确认报警", missing: "页面未能加载。", again: "重新加载" },
 });
 
+const HandoverStrip = lazily<object>(() => import("../pages/handover/strip").then((found) => found.HandoverStrip));
 const FloodStrip = lazily<object>(() => import("./flood").then((found) => found.FloodStrip), "shell-flood");
 
 /** The whole page: header, bars, and the page that the address names. */
@@ -37,6 +38,7 @@ export function App() {
       <LinkBar />
       {!wall && <Banner />}
       {!wall && flood.value.active && <FloodStrip />}
+      {!wall && <HandoverStrip />}
       <main id="main" class={`shell-main shell-main-${page}`} tabIndex={-1}>
         {Shown ? <Shown rest={rest} query={query} /> : failed && <div class="empty"><strong>{words().missing}</strong><button type="button" onClick={() => location.reload()}>{words().again}</button></div>}
       </main>

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get } from "../../api";
-import { href } from "../../app/route";
+import { href, route } from "../../app/route";
 import { link, onEvent } from "../../live/state";
 import { Icon } from "../../parts/icon";
 import { Age } from "../../parts/time";
@@ -29,7 +29,7 @@ export async function lookAtHandover(): Promise<void> {
 }
 
 /** Stands under the banner. */
-export default function HandoverStrip() {
+export function HandoverStrip() {
   const words = t();
   useEffect(() => {
     let before = "";
@@ -41,7 +41,7 @@ export default function HandoverStrip() {
     return () => { followed(); told(); };
   }, []);
   const one = waiting.value;
-  if (!one) return null;
+  if (!one || route.value.page === "handover") return null;
   return (
     <aside class="handover-strip" aria-label={words.see}>
       <Icon name="shift" />
