@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 from playwright.async_api import expect
@@ -96,6 +97,15 @@ async def test_a_trend_is_read_and_zoomed_by_the_keyboard_and_goes_on_by_itself(
     assert stage.complaints == []
 
 
+async def test_what_a_trend_draws_is_said_in_words_too(stage: Stage) -> None:
+    stage.gateway.judge(0, Level.HIGH, 17.2)
+    page = await stage.open("point/gd-00.ch4")
+    said = page.locator(".trend-read .hidden-text")
+    # The stand-in's past begins with a reading that was lost with the connection, and no reading came before it.
+    await expect(said).to_contain_text(re.compile(r"no connection \d\d:\d\d:\d\d – \d\d:\d\d:\d\d"))
+    await expect(said).to_contain_text(re.compile(r"high \d\d:\d\d:\d\d – "))
+
+
 async def test_a_link_to_an_alarm_opens_its_point_with_what_to_do(stage: Stage) -> None:
     stage.gateway.judge(9, Level.HIGH, 31.0)
     page = await stage.open("alarm/high%3Agd-09.ch4")
@@ -144,6 +154,20 @@ async def test_the_journal_goes_on_by_itself_and_is_narrowed_by_kind(stage: Stag
     await expect(page.locator("dialog")).to_contain_text("UTC")
     await expect(page.locator("dialog")).to_contain_text("high:gd-03.ch4")
     assert stage.complaints == []
+
+
+async def test_times_are_typed_in_24_hours_of_the_site(stage: Stage) -> None:
+    asked: list[str] = []
+    page = await stage.open("journal")
+    page.on("request", lambda request: asked.append(unquote(request.url)))
+    await page.get_by_role("button", name="As of a time").click()
+    field = page.get_by_role("textbox", name="At")
+    await field.fill("2026-11-22 25:00")
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await field.fill("2026-11-22 23:00")
+    async with page.expect_request("**/alarms?at=*"):
+        await page.get_by_role("button", name="Show").click()
+    assert asked[-1].endswith("/alarms?at=2026-11-22T15:00:00.000Z")
 
 
 # The plan

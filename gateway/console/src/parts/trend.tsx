@@ -159,6 +159,20 @@ function keyed(chart: Chart | null, key: string, fast: boolean): boolean {
   }
 }
 
+const TOLD_MAX = 10;
+
+/** Limits, alarms and gaps in words: what the drawing shows, for those who do not see it. */
+function told({ limits, alarms, gaps, from, to }: Shown): string {
+  const t = words();
+  const inside = <T extends { from: number; to: number }>(all: T[]): T[] => all.filter((one) => one.to > from && one.from < to).slice(-TOLD_MAX);
+  const span = (one: { from: number; to: number }): string => `${clock(Math.max(from, one.from) * 1000)} – ${clock(Math.min(to, one.to) * 1000)}`;
+  return [
+    ...limits.map((one) => `${levelWord(one.level)} ${one.side === "above" ? "≥" : "≤"} ${one.value}`),
+    ...inside(alarms).map((one) => `${levelWord(one.level)} ${span(one)}`),
+    ...inside(gaps).map((one) => `${one.quality === NOTHING ? t.nothing : qualityWord(one.quality)} ${span(one)}`),
+  ].join("; ");
+}
+
 /** What the cursor is on; without a cursor the trend in figures, which is also what a screen reader gets. */
 function Reading({ shown, at }: { shown: Shown | null; at: number | null }) {
   const t = words();
@@ -184,7 +198,7 @@ function Reading({ shown, at }: { shown: Shown | null; at: number | null }) {
     <p class="trend-read">
       {Number.isFinite(sum.low) && <><span>{t.low} <b>{figure(sum.low)}</b></span><span>{t.high} <b>{figure(sum.high)}</b></span></>}
       {sum.bad > 0 && <span>{t.bad(share < 1 ? "< 1" : share.toFixed(0))}</span>}
-      <span class="hidden-text">{t.last} {sum.last === null ? qualityWord(sum.lastQuality) : figure(sum.last)}, {moment(to * 1000)}</span>
+      <span class="hidden-text">{t.last} {sum.last === null ? qualityWord(sum.lastQuality) : figure(sum.last)}, {moment(to * 1000)}. {told(shown)}</span>
       <Icon name="clock" size={14} /><span>{clock(from * 1000)} – {clock(to * 1000)}</span>
     </p>
   );

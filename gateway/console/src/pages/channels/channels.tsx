@@ -20,13 +20,13 @@ import "./channels.css";
 
 const words = texts({
   en: {
-    title: "Channels", find: "Filter: name, area, quantity, quality", all: "All areas", count: (n: number, of: number) => (n === of ? `${of} channels` : `${n} of ${of} channels`),
+    title: "Channels", plan: "Plan", find: "Filter: name, area, quantity, quality", all: "All areas", count: (n: number, of: number) => (n === of ? `${of} channels` : `${n} of ${of} channels`),
     alarm: "In alarm", bad: "Without value", group: "By area", none: "No channel matches.", clear: "Clear the filter", loading: "Fetching the channels…", empty: "No channels yet.",
     start: "Find the instruments under Commissioning, or write them into the site file.", commission: "Commissioning", noArea: "No area",
     level: "Alarm", name: "Channel", area: "Area", quantity: "Quantity", range: "Within its range", value: "Value", quality: "Quality",
   },
   zh: {
-    title: "测点", find: "筛选：名称、区域、介质、质量", all: "全部区域", count: (n: number, of: number) => (n === of ? `共 ${of} 个测点` : `${n} / ${of} 个测点`),
+    title: "测点", plan: "平面图", find: "筛选：名称、区域、介质、质量", all: "全部区域", count: (n: number, of: number) => (n === of ? `共 ${of} 个测点` : `${n} / ${of} 个测点`),
     alarm: "报警中", bad: "无数值", group: "按区域", none: "没有符合条件的测点。", clear: "清除筛选", loading: "正在读取测点…", empty: "尚无测点。",
     start: "请在“调试”中查找仪表，或写入站点文件。", commission: "调试", noArea: "未分区",
     level: "报警", name: "测点", area: "区域", quantity: "介质", range: "量程内位置", value: "数值", quality: "质量",
@@ -74,6 +74,7 @@ export default function ChannelsPage({ query }: { rest: string; query: URLSearch
         <FilterChip on={only.value === "alarm"} count={[...alarms.values()].filter((one) => !isAside(one)).length} onPress={() => { only.value = only.value === "alarm" ? "" : "alarm"; }}>{t.alarm}</FilterChip>
         <BadChip total={total} />
         <FilterChip on={grouped.value} onPress={() => { grouped.value = !grouped.value; }}>{t.group}</FilterChip>
+        <a class="button quiet channels-plan" href={href("plan")}><Icon name="map" size={16} />{t.plan}</a>
         <span class="channels-count" role="status">{t.count(shown, total)}</span>
       </div>
       <div class="pane channels-pane">
