@@ -85,7 +85,7 @@ export function Live({ place, set }: { place: Place; set: (place: Place) => void
           {!bits && <div class="com-kind row wrap"><span class="dim">{words.kind}</span>{(["float32", "uint32", "int32"] as const).map((each) => <button key={each} type="button" class="chip-filter" aria-pressed={kind === each} onClick={() => choose(each)}>{words[each]}</button>)}</div>}
           <div class="scroll-x"><table class="table com-registers mono">
             <thead><tr><th>{words.addr}</th><th class="number">{words.hex}</th><th class="number">{words.u16}</th>{!bits && <th class="number">{words.i16}</th>}{!bits && ORDERS.map((each) => <th key={each} class="number">{each}</th>)}</tr></thead>
-            <tbody>{found.registers.map((one) => <Row key={one.address} one={one} kind={kind} bits={bits} changed={changed.has(one.address)} code={found.refused[String(one.address)]} />)}</tbody>
+            <tbody>{runs(found).map(({ one, last, code }) => <Row key={one.address} one={one} last={last} kind={kind} bits={bits} changed={changed.has(one.address)} code={code} />)}</tbody>
           </table></div>
           <p class="com-none dim small">{words.changed}</p>
         </>
@@ -94,9 +94,21 @@ export function Live({ place, set }: { place: Place; set: (place: Place) => void
   );
 }
 
-function Row({ one, kind, bits, changed, code }: { one: Register; kind: Kind; bits: boolean; changed: boolean; code: number | undefined }) {
+/** Registers in their order; those that were refused alike, one after the other, as one. */
+function runs(found: Registers): { one: Register; last: number; code: number | undefined }[] {
+  const made: { one: Register; last: number; code: number | undefined }[] = [];
+  for (const one of found.registers) {
+    const before = made.at(-1);
+    const code = found.refused[String(one.address)];
+    if (before && one.word === null && before.one.word === null && before.code === code && before.last + 1 === one.address) before.last = one.address;
+    else made.push({ one, last: one.address, code });
+  }
+  return made;
+}
+
+function Row({ one, last, kind, bits, changed, code }: { one: Register; last: number; kind: Kind; bits: boolean; changed: boolean; code: number | undefined }) {
   const words = t();
-  if (one.word === null) return <tr><td>{one.address}</td><td colSpan={bits ? 2 : 7} class="dim">{code === undefined ? words.noValue : words.exception(String(code))}</td></tr>;
+  if (one.word === null) return <tr><td>{one.address}{last > one.address && ` – ${last}`}</td><td colSpan={bits ? 2 : 7} class="dim">{code === undefined ? words.noValue : words.exception(String(code))}</td></tr>;
   const wide = one[kind];
   return (
     <tr class={changed ? "com-changed" : ""}>
@@ -147,7 +159,7 @@ export function Guessing({ place, set }: { place: Place; set: (place: Place) => 
       </form>
       {found && (
         <>
-          <p class="com-advice">{found.unique && <b>{words.unique}. </b>}{found.guesses.length ? found.advice : words.noGuess}</p>
+          <p class="com-advice">{found.unique && <b>{words.unique}. </b>}{found.guesses.length ? found.advice : `${words.noGuess} ${found.advice}`}</p>
           {found.guesses.length > 0 && (
             <div class="scroll-x"><table class="table">
               <thead><tr><th>{words.table}</th><th class="number">{words.addr}</th><th>{words.type}</th><th>{words.order}</th><th class="number">{words.scale}</th><th class="number">{words.gives}</th><th class="number">{words.share}</th></tr></thead>
