@@ -1,6 +1,6 @@
 // The second annunciator (a sounder at the plant is the first): the loudest unsilenced level, again and again.
 import { computed, effect, signal } from "@preact/signals";
-import { alarms, isUnacked, link, onEvent } from "../live/state";
+import { alarms, isUnacked, link, onEvent, tick } from "../live/state";
 import type { Alarm } from "../live/types";
 
 /** Tones in Hz of each priority, and after how many seconds they begin again. */
@@ -111,6 +111,8 @@ export function listen(): void {
   onEvent((event) => { if (event.annunciate) due = Math.min(due, played + 1000); });
   effect(() => { if (!offline.value) hushed.value = false; });
   setInterval(step, 250);
+  // Browsers let the timers of a hidden tab run once a minute; what the gateway says comes every second all the same.
+  tick.subscribe(step);
   const press = (): void => { void wake(); };
   addEventListener("pointerdown", press, { passive: true });
   addEventListener("keydown", press, { passive: true });

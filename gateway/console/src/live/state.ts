@@ -6,6 +6,7 @@ import type { Alarm, AlarmEvent, Channels, Flood, Frame, Role, Site, Snapshot, V
 
 export const STALE_MS = 3500;
 export const LOST_MS = 10_000;
+const RETRY_MS = 2000;
 const UNACKED = new Set(["unacked", "returned", "latched_unacked"]);
 const ACKED = new Set(["acked", "latched_acked"]);
 const SEVERITY: Record<string, number> = { normal: 0, warning: 1, fault: 2, low: 3, high: 4 };
@@ -53,6 +54,8 @@ let sorting: ReturnType<typeof setTimeout> | 0 = 0;
 let mismatches = 0;
 let eventful = false;
 let merged = 0;
+/** What came while the table of its rows is fetched: frames tell only what has changed, so none may be lost. */
+let waiting: Values[] | null = null;
 /** Alarms that changed since they were last put in order. */
 const moved = new Set<string>();
 
@@ -84,7 +87,7 @@ function begin(data: Snapshot): void {
   locked.value = false;
   mismatches = 0;
   if (tableNumber !== data.table || !table.value) void load(data.table, data.values);
-  else fill(data.values, true);
+  else { waiting = null; fill(data.values, true); }
   step({ time: data.time, audible: data.audible, alarms: data.alarms.length, values: NO_VALUES, ...(data.flood ? { flood: data.flood } : {}) }, true);
   sort();
 }
@@ -109,6 +112,7 @@ function step(frame: Frame, first = false): void {
 }
 
 function fill(values: Values, whole: boolean): void {
+  if (waiting) return void waiting.push(values);
   if (whole) { value.fill(NaN); quality.fill("bad"); }
   for (let k = 0; k < values.rows.length; k++) {
     const row = values.rows[k]!;
@@ -125,7 +129,12 @@ function change(event: AlarmEvent): void {
   if (event.alarm) {
     moved.add(event.alarm);
     if (event.state === "normal") held.delete(event.alarm);
-    else held.set(event.alarm, { ...(held.get(event.alarm) ?? {}), ...event, id: event.alarm, silenced: false, tick: tick.peek() } as Alarm);
+    else {
+      const before = held.get(event.alarm);
+      // What was silenced stays so until the alarm sounds anew.
+      const silenced = before?.silenced === true && before.sounded === event.sounded;
+      held.set(event.alarm, { ...before, ...event, id: event.alarm, silenced, tick: tick.peek() } as Alarm);
+    }
   } else if (event.kind === "silenced") {
     for (const [id, alarm] of held) held.set(id, { ...alarm, silenced: true });
     alarms.value = alarms.value.map((alarm) => held.get(alarm.id) ?? alarm);
@@ -170,27 +179,42 @@ function group(a: Alarm): number {
   return isAside(a) ? 4 : Number(ACKED.has(a.state)) + 2 * Number(a.level === "warning");
 }
 
-async function load(number: number, values: Values): Promise<void> {
-  try {
-    const [found, place] = await Promise.all([
-      get<{ table: number; columns: Channels }>("channels?form=columns"),
-      get<Site>("site").catch((error: unknown) => { if (error instanceof Refusal && error.status === 404) return null; throw error; }),
-    ]);
-    batch(() => {
-      tableNumber = found.table;
-      table.value = { columns: found.columns, index: new Map(found.columns.id.map((id, row) => [id, row])) };
-      value = new Float64Array(found.columns.id.length).fill(NaN);
-      quality = new Array<string>(found.columns.id.length).fill("bad");
-      site.value = place;
-      if (found.table === number) fill(values, false);
-    });
-  } catch { /* the next snapshot asks again */ tableNumber = 0; }
+async function load(number: number, first: Values): Promise<void> {
+  const mine = (waiting = [first]);
+  // Rows of the new table under names of the old one would be the values of something else.
+  tableNumber = 0;
+  table.value = null;
+  value = new Float64Array(0);
+  quality = [];
+  while (waiting === mine) {
+    try {
+      const [found, place] = await Promise.all([
+        get<{ table: number; columns: Channels }>("channels?form=columns"),
+        get<Site>("site").catch((error: unknown) => { if (error instanceof Refusal && error.status === 404) return null; throw error; }),
+      ]);
+      if (waiting === mine) batch(() => put(found, place, found.table === number ? mine : null));
+      return;
+    } catch { await new Promise((done) => setTimeout(done, RETRY_MS)); }
+  }
+}
+
+/** Begin with a table; where it is a newer one than the stream's, its values come with the stream's next snapshot. */
+function put(found: { table: number; columns: Channels }, place: Site | null, came: Values[] | null): void {
+  tableNumber = found.table;
+  table.value = { columns: found.columns, index: new Map(found.columns.id.map((id, row) => [id, row])) };
+  value = new Float64Array(found.columns.id.length).fill(NaN);
+  quality = new Array<string>(found.columns.id.length).fill("bad");
+  site.value = place;
+  waiting = came ? null : [];
+  came?.forEach((values) => fill(values, false));
 }
 
 async function resync(): Promise<void> {
   mismatches = 0;
+  const before = newest.value;
   const found = await get<{ alarms: Alarm[] }>("alarms").catch(() => null);
-  if (!found) return;
+  // An answer older than what came meanwhile would take an alarm away; the next frames that disagree ask again.
+  if (!found || newest.value !== before) return;
   held.clear();
   for (const alarm of found.alarms) held.set(alarm.id, alarm);
   sort();

@@ -4,8 +4,12 @@ import { follow, type Message } from "./source";
 import { take } from "./state";
 
 let leave: (() => void) | null = null;
+let heard = 0;
+/** A worker says something every second, or every twelve that it is trying; one that says nothing at all is gone. */
+const DEAD_MS = 20_000;
 
 function hear(message: Message): void {
+  heard = performance.now();
   take(message);
   // A stream that ends does not say why: the link may be down, or nobody has signed in any more.
   if (message.kind === "error" && !locked.value) void lookWho().catch(() => undefined);
@@ -14,6 +18,7 @@ function hear(message: Message): void {
 /** Begin to follow, or begin anew: after signing in, another person's rights count. */
 export function connect(): void {
   leave?.();
+  heard = performance.now();
   const url = new URL("api/v1/stream", document.baseURI).href;
   if (typeof SharedWorker === "undefined") {
     leave = follow(url, hear);
@@ -26,3 +31,6 @@ export function connect(): void {
   addEventListener("pagehide", bye);
   leave = () => { removeEventListener("pagehide", bye); bye(); worker.port.close(); };
 }
+
+// A worker that crashed tells nobody, and a page that a browser took out of its cache has left it.
+setInterval(() => { if (leave && performance.now() - heard > DEAD_MS) connect(); }, 5000);
