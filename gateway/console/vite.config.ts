@@ -13,6 +13,9 @@ export default defineConfig({
     reportCompressedSize: true,
     rolldownOptions: {
       output: {
+        entryFileNames: "assets/[name]-[hash:6].js",
+        chunkFileNames: "assets/[name]-[hash:6].js",
+        assetFileNames: "assets/[name]-[hash:6][extname]",
         // What every page has is one file: many small ones compress worse.
         codeSplitting: { groups: [{ name: "base", test: /node_modules\/(preact|@preact)\/|src\/(live\/(state|orders|types)|text|api|app\/(route|selection|asking|counts)|parts\/(time|words|mark|icon|media|order|lazily|chip|virtual))\./ }] },
       },

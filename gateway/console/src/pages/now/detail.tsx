@@ -1,6 +1,7 @@
 // All that is known of one alarm, and what to do about it.
 import { ask } from "../../app/asking";
 import { href } from "../../app/route";
+import { select } from "../../app/selection";
 import { isAside, isUnacked, tick } from "../../live/state";
 import type { Alarm } from "../../live/types";
 import { Icon } from "../../parts/icon";
@@ -16,8 +17,10 @@ export function Detail({ alarm, controls = true }: { alarm: Alarm; controls?: bo
   const t = words();
   const said = about(alarm);
   void tick.value;
+  // Whoever works here has chosen this alarm: a more urgent one must not take the form away under their hands.
+  const stay = controls ? (): void => select(alarm.id) : undefined;
   return (
-    <section class="now-detail pane" aria-label={t.detail}>
+    <section class="now-detail pane" aria-label={t.detail} onClickCapture={stay} onInput={stay}>
       <div class="now-detail-body">
         <header class="now-detail-head">
           <Mark priority={alarm.priority} level={alarm.level} size={32} hollow={alarm.condition === "normal"} />
@@ -30,8 +33,8 @@ export function Detail({ alarm, controls = true }: { alarm: Alarm; controls?: bo
         <Signs alarm={alarm} />
         {alarm.channel && said.why && said.why !== said.sub && <p class="now-why">{said.why}</p>}
         <What alarm={alarm} />
+        {alarm.channel && <LazyTrend key={`${alarm.id} ${alarm.raised_at}`} channel={alarm.channel} {...(alarm.raised_at ? { around: alarm.raised_at } : {})} height={150} />}
         <Who alarm={alarm} />
-        {alarm.channel && <LazyTrend key={`${alarm.id} ${alarm.raised_at}`} channel={alarm.channel} {...(alarm.raised_at ? { around: alarm.raised_at } : {})} height={180} />}
       </div>
       {controls && <Acts alarm={alarm} />}
     </section>
