@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from urllib.parse import quote
 
 from gateway.alarms.desk import CALLS, Form, Item, Message, Occasion
+from gateway.alarms.words import about
 from gateway.core.alarm import AlarmEvent, AlarmState
 from gateway.core.clock import NS_PER_S
 from gateway.core.notice import Notice, Text
@@ -125,8 +126,9 @@ class Teller:
     def _call(self, item: Item, now_ns: int) -> list[Text]:
         """Return what somebody needs to know who has to act."""
         event, place = item.event, self._place(item.event.area)
+        said = about(event)
         return [
-            Text(event.why_zh or event.why, event.why),
+            Text(said.zh or said.en, said.en),
             _figures(event),
             self._began(item, now_ns),
             *self._response(event.alarm, place),

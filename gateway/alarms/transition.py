@@ -11,6 +11,8 @@ from gateway.core.model import Level, Priority, Quality, Reason, quality_name
 
 _SHELVED_NORMAL = Priority.ORANGE
 _NEWS = frozenset({EventKind.RAISED, EventKind.ESCALATED, EventKind.DE_ESCALATED})
+_OF_THE_CONDITION = _NEWS | {EventKind.RETURNED}
+_PUT_ASIDE = frozenset({EventKind.SHELVED, EventKind.OUT_OF_SERVICE, EventKind.SUPPRESSED})
 
 
 class Reading(NamedTuple):
@@ -88,6 +90,8 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
     acked_by, acked_ns = _acked(last, step, cause)
     permit, permit_for = _permit(last, step, cause)
     suppressed_by = cause.suppressed_by or last.suppressed_by if step.state is AlarmState.SUPPRESSED else ""
+    said = _said(last, step)
+    aside_by, aside_why = _aside(last, step, cause)
     return AlarmEvent(
         seq=seq,
         time_ns=cause.time_ns,
@@ -115,12 +119,33 @@ def next_event(alarm: Source, last: AlarmEvent, step: Step, seen: Seen, cause: C
         until_ns=_until_ns(last, step, cause),
         permit=permit,
         permit_for=permit_for,
+        said=said.en,
+        said_zh=said.zh,
+        aside_by=aside_by,
+        aside_why=aside_why,
         suppressed_by=suppressed_by,
         acked_by=acked_by,
         acked_ns=acked_ns,
         sounded=seq if annunciate else _sounded_before(last, step),
         sounds=_sounds(last, step, level if annunciate else seen.condition, seq),
     )
+
+
+def _said(last: AlarmEvent, step: Step) -> Reason:
+    """Return what the alarm is about, where the event itself says something else: who did what."""
+    if step.kind in _OF_THE_CONDITION or AlarmState.NORMAL in (step.state, last.state):
+        return Reason("", "")
+    told = last.kind in _OF_THE_CONDITION
+    return Reason(last.why, last.why_zh) if told else Reason(last.said, last.said_zh)
+
+
+def _aside(last: AlarmEvent, step: Step, cause: Cause) -> tuple[str, str]:
+    """Return who has put the alarm aside and why, however its condition changes meanwhile."""
+    if step.state not in ASIDE:
+        return "", ""
+    if step.kind in _PUT_ASIDE:
+        return cause.who, cause.why.en
+    return last.aside_by, last.aside_why
 
 
 def _is_quiet(step: Step, condition: Level, level: Level) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.alarms.level import is_hazard
 from gateway.core import units
+from gateway.core.alarm import AlarmEvent
 from gateway.core.model import Judged, Level, Reason, quality_name
 
 _FORMULA = re.compile(r"(?:[a-z]{1,2}\d+)+[a-z]*\d*|co|no|hf|hcn|hcl|lel|tvoc|voc")
@@ -150,6 +151,17 @@ class Words:
             Reason(f": {name.replace('_', ' ')}", f"：{QUALITIES_ZH.get(name, name)}") if quality else Reason("", "")
         )
         return Reason(f"{self._head.en} fault{during.en}{found.en}", f"{self._head.zh}故障{during.zh}{found.zh}")
+
+
+def about(event: AlarmEvent) -> Reason:
+    """Return what an alarm is about, also where its last event says who did what.
+
+    >>> from gateway.core.alarm import EventKind
+    >>> event = AlarmEvent(seq=2, time_ns=0, kind=EventKind.ACKNOWLEDGED, why="acknowledged by wang", said="no answer")
+    >>> about(event).en
+    'no answer'
+    """
+    return Reason(event.said, event.said_zh) if event.said else Reason(event.why, event.why_zh)
 
 
 def because(said: Reason, reason: Reason | None) -> Reason:

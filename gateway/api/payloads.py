@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from gateway.alarms.words import about
 from gateway.api.case_views import CaseView, case_view
 from gateway.core.alarm import Alarm, AlarmEvent
 from gateway.core.clock import rfc3339
@@ -72,6 +73,10 @@ class EventView(View):
     permit_for: str
     suppressed_by: str
     follows: str
+    said: str
+    said_zh: str
+    aside_by: str
+    aside_why: str
     case: CaseView | str | None = None
 
 
@@ -335,6 +340,7 @@ def _event_fields(event: AlarmEvent) -> dict[str, Any]:
     fields["value"], fields["limit"] = number(event.value), number(event.limit)
     fields["raised_at"], fields["acked_at"] = moment(event.raised_ns), moment(event.acked_ns)
     fields["until"] = moment(event.until_ns)
+    fields["said"], fields["said_zh"] = about(event)
     fields["case"] = None if event.case is None else case_view(event.case)
     return fields
 

@@ -230,6 +230,11 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
             several, the first); else empty.
         follows: The first alarm of its area, where this one came so soon after that it is taken for a consequence;
             else empty.
+        said: What the alarm is about, in the words of the last event that its condition made; empty where `why` are
+            those words.
+        said_zh: The same in Chinese.
+        aside_by: Who put it aside, while it is; empty where the site's own logic did.
+        aside_why: Why, while it is.
         suppressed_by: The suppression of the site file, or the alarm that is its cause, while suppressed; else empty.
         case: With `CASE`: the whole case after it.
         calibration: With `CALIBRATED`: what was recorded.
@@ -268,6 +273,10 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     permit: str = ""
     permit_for: str = ""
     follows: str = ""
+    said: str = ""
+    said_zh: str = ""
+    aside_by: str = ""
+    aside_why: str = ""
     suppressed_by: str = ""
     case: Case | None = None
     calibration: Calibration | None = None

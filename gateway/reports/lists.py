@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from gateway.alarms.words import about
 from gateway.core.alarm import Alarm, AlarmEvent, Case
 from gateway.core.clock import NS_PER_S, parse_rfc3339
 from gateway.core.units import quantity
@@ -65,7 +66,7 @@ def where(event: AlarmEvent, report: Report, say: Say) -> Cell:
 def what(event: AlarmEvent, say: Say) -> Cell:
     """Return what is measured and against which limit, or what is said of the alarm."""
     if event.value is None:
-        return Cell(say.of(event.why, event.why_zh))
+        return Cell(say.of(*about(event)))
     measured = quantity(event.quantity).label_zh if say.lang == "zh" and event.quantity else ""
     name = measured or event.quantity.upper()
     value = f"{name} {event.value:.4g} {event.unit}".strip()
@@ -89,8 +90,8 @@ def out_of_service(report: Report, say: Say) -> Iterator[Block]:
     rows = [
         (
             where(alarm.event, report, say),
-            Cell(alarm.event.permit or say.of(alarm.event.why, alarm.event.why_zh)),
-            Cell(alarm.event.who),
+            Cell(alarm.event.permit or alarm.event.aside_why),
+            Cell(alarm.event.aside_by),
             Cell(say.short(alarm.event.time_ns)),
             _until(alarm.event, report, say),
         )
@@ -116,8 +117,8 @@ def shelved(report: Report, say: Say) -> Iterator[Block]:
         (
             level(alarm.event, say),
             where(alarm.event, report, say),
-            Cell(say.of(alarm.event.why, alarm.event.why_zh)),
-            Cell(alarm.event.who),
+            Cell(alarm.event.aside_why or say.of(alarm.event.why, alarm.event.why_zh)),
+            Cell(alarm.event.aside_by or alarm.event.who),
             _until(alarm.event, report, say),
         )
         for alarm in report.shelved

@@ -350,3 +350,20 @@ def test_warnings_stand_below_all_that_has_reached_a_limit_and_above_what_is_put
         story.book.command(ordered(Verb.ACKNOWLEDGE, alarm), T0)
     story.book.command(ordered(Verb.SHELVE, "smoke", duration_s=60), T0)
     assert [alarm.id for alarm in story.book.alarms()] == ["gas2", "temp", "gas", "smoke"]
+
+
+def test_an_acknowledged_alarm_still_says_what_it_is_about():
+    book = AlarmBook([])
+    (raised,) = book.system("system/uplink/park", active=True, why=Reason("no answer", "无应答"), now_ns=T0)
+    (acked,) = book.command(Command(verb=Verb.ACKNOWLEDGE, alarm=raised.alarm, who="wang"), T0 + 1)
+    assert (raised.said, acked.said, acked.said_zh) == ("", "no answer", "无应答")
+    (shelved,) = book.command(
+        Command(verb=Verb.SHELVE, alarm=raised.alarm, who="li", why="known", duration_s=60.0), T0 + 2
+    )
+    assert (shelved.said, shelved.aside_by, shelved.aside_why) == ("no answer", "li", "known")
+    (gone,) = book.system(raised.alarm, active=False, why="well again", now_ns=T0 + 3)
+    assert (gone.state, gone.why, gone.said, gone.aside_by, gone.aside_why) == (
+        AlarmState.SHELVED, "well again", "", "li", "known",
+    )  # fmt: skip
+    (back,) = book.command(Command(verb=Verb.UNSHELVE, alarm=raised.alarm, who="li"), T0 + 4)
+    assert (back.state, back.said, back.aside_by) == (AlarmState.NORMAL, "", "")

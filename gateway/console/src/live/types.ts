@@ -14,6 +14,8 @@ export interface AlarmEvent {
   value: number | null; limit: number | null; quality: string; test: boolean;
   who: string; why: string; why_zh: string; until: string | null; acked_by: string; acked_at: string | null;
   sounded: number;
+  /** What the alarm is about, whoever did something last; who put it aside, and why, while it is. */
+  said?: string; said_zh?: string; aside_by?: string; aside_why?: string;
   permit?: string; suppressed_by?: string; case?: Case | null; calibration?: Calibration | null;
 }
 

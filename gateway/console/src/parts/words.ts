@@ -107,7 +107,7 @@ export const isSystem = (alarm: { alarm: string }): boolean => alarm.alarm.start
 
 /** Say an alarm in words. */
 export function about(alarm: AlarmEvent): About {
-  const why = either(alarm.why, alarm.why_zh);
+  const why = either(alarm.said || alarm.why, alarm.said ? alarm.said_zh : alarm.why_zh);
   if (isSystem(alarm)) {
     const [, kind = "", ...rest] = alarm.alarm.split("/");
     return { what: `${from(now_().system, kind)}${rest.length ? ` ${rest.join("/")}` : ""}`, sub: why, where: areaName(alarm.area) || texts({ en: { own: "Gateway" }, zh: { own: "网关" } })().own, why };
