@@ -32,6 +32,8 @@ export function Ports({ use }: { use: (endpoint: string) => void }) {
 }
 
 const ASK_MS = 700;
+/** How a scan ends that did not go wrong. */
+const ENDS = new Set(["", "done", "stopped"]);
 
 export function Scanning({ endpoint, setEndpoint, choose }: { endpoint: string; setEndpoint: (text: string) => void; choose: (place: Partial<Place>) => void }) {
   const words = t();
@@ -59,14 +61,14 @@ export function Scanning({ endpoint, setEndpoint, choose }: { endpoint: string; 
         <label class="check"><input type="checkbox" checked={form.thorough} onChange={(e) => set({ ...form, thorough: e.currentTarget.checked })} />{words.thorough}</label>
         <div class="row com-wide">
           {running ? <button type="button" onClick={() => void order.give(() => post("commissioning/scan/stop")).then(again)}><Icon name="close" />{words.stop}</button> : <button type="submit" class="main" disabled={order.busy || !canOrder()}><Icon name="search" />{words.begin}</button>}
-          {scan && scan.total > 0 && <span class="dim">{words.progress(String(scan.done), String(scan.total))}{running ? ` · ${words.left} ${spoken(scan.left_s * 1000)}` : ` · ${words.ended}${scan.ended && scan.ended !== "done" ? ` (${scan.ended})` : ""}`}</span>}
+          {scan && (running || scan.ended) && <span class="dim" role="status">{running ? `${words.running} ${scan.total ? words.progress(String(scan.done), String(scan.total)) : ""}${scan.left_s ? ` · ${words.left} ${spoken(scan.left_s * 1000)}` : ""}` : [words.ended, scan.ended === "stopped" ? words.stopped : "", words.found(String(scan.found.length))].filter(Boolean).join(" · ")}</span>}
         </div>
         {scan && scan.total > 0 && <progress class="com-wide" max={scan.total} value={scan.done} aria-label={words.scan} />}
-        <div class="com-wide"><Refused text={order.refused} /></div>
+        <div class="com-wide"><Refused text={order.refused || (scan && !ENDS.has(scan.ended) ? scan.ended : "")} /></div>
       </form>
-      {scan && scan.total > 0 && (scan.found.length
+      {scan && (running || scan.ended) && (scan.found.length
         ? <ul class="com-list">{scan.found.map((found) => <Answer key={`${found.endpoint} ${found.unit} ${found.line}`} found={found} choose={choose} />)}</ul>
-        : !running && <p class="com-none dim">{words.nobody}</p>)}
+        : !running && ENDS.has(scan.ended) && <p class="com-none dim">{words.nobody}</p>)}
       {scan?.hints.map((hint) => <p key={hint} class="note">{hint}</p>)}
       {scan?.yaml && <Snippet yaml={scan.yaml} />}
     </section>
