@@ -1,45 +1,20 @@
 """The plans: drawings as pictures, and where instruments stand on them; an engineer moves them on the screen."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Request, Response
 
+from gateway.api.face import Gateway
 from gateway.api.payloads import View
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, packed, reply
 from gateway.core.alarm import AlarmEvent, EventKind
-from gateway.core.clock import Clock
-from gateway.core.model import Channel
-from gateway.places import Place, Places
+from gateway.places import Place
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """A drawing comes from people: opened by itself, no script of it runs and nothing is fetched."""
-
-
-class Planned(Protocol):
-    """What is needed of the running gateway."""
-
-    @property
-    def clock(self) -> Clock:
-        """Time."""
-        ...
-
-    @property
-    def channels(self) -> Sequence[Channel]:
-        """The channel table."""
-        ...
-
-    @property
-    def places(self) -> Places:
-        """Where instruments stand."""
-        ...
-
-    async def record(self, event: AlarmEvent) -> AlarmEvent:
-        """Journal what changes no alarm."""
-        ...
 
 
 class PlanDetail(View):
@@ -98,7 +73,7 @@ class PlanRoutes:
         gateway: Where everything comes from.
     """
 
-    def __init__(self, gateway: Planned) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._turn = asyncio.Lock()
 

@@ -1,29 +1,15 @@
 """The set points of every channel, so that tables and trends can show how far a value is from its alarm."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
 from fastapi import Request, Response
 
 from gateway.alarms.level import BY_NAME, default_priorities
+from gateway.api.face import Gateway
 from gateway.api.payloads import SetPointView, View
 from gateway.api.replies import reply
 from gateway.core.model import Channel, Rule
 from gateway.core.status import Limiting, SetPoint
-
-
-class Ruled(Protocol):
-    """What is needed of the running gateway."""
-
-    @property
-    def table(self) -> int:
-        """The number of the present channel table."""
-        ...
-
-    @property
-    def rules(self) -> Sequence[Rule]:
-        """All rules."""
-        ...
 
 
 class SetPointColumns(View):
@@ -45,7 +31,7 @@ class SetPoints:
         gateway: Where the rules come from.
     """
 
-    def __init__(self, gateway: Ruled) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._known: tuple[int, SetPointColumns | None] = (0, None)
 
