@@ -1,4 +1,5 @@
 // The keyboard: one letter an order. Never while somebody types, nor while a dialog asks something.
+import { asking, helping } from "./asking";
 import { go } from "./route";
 
 type Keys = Record<string, (event: KeyboardEvent) => void>;
@@ -19,7 +20,8 @@ function typing(target: EventTarget | null): boolean {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
-  if (document.querySelector("dialog[open]")) return;
+  // Also while a dialog is only on its way: what is typed for it must not be taken for orders.
+  if (asking.peek() || helping.peek() || document.querySelector("dialog[open]")) return;
   if (typing(event.target)) {
     if (event.key === "Escape") (event.target as HTMLElement).blur();
     return;
