@@ -469,9 +469,10 @@ class AlarmBook:
     def _hold_down(self, events: list[AlarmEvent], alarm: Source, cause: str, time_ns: int) -> None:
         """Put a consequence aside whose cause is told now."""
         last = self._last[alarm.id]
-        aside = last.state is AlarmState.SUPPRESSED
-        if aside and (last.suppressed_by == cause or self._inhibition.is_designed(alarm.id, last.suppressed_by)):
-            return
+        holder = self._inhibition.holder(alarm, last.level, seen_before(last))
+        held = last.state is AlarmState.SUPPRESSED and last.suppressed_by == cause
+        if held or holder is None or holder.by != cause:
+            return  # the site's own logic holds it down, or it is too urgent for this cause to stand for it
         why = Cause(time_ns, causes.begins(cause), suppressed_by=cause)
         self._apply(events, alarm, Trigger.SUPPRESS, seen_before(last), why)
 

@@ -9,6 +9,7 @@ from gateway.alarms.source import Source
 from gateway.alarms.suppression import Logic, Turn
 from gateway.alarms.transition import Seen
 from gateway.core.alarm import AlarmEvent, AlarmState, Suppression
+from gateway.core.model import Level, Priority
 
 
 class Holder(NamedTuple):
@@ -56,7 +57,8 @@ class Inhibition:
         if designed:
             return Holder(*min(designed.items()))
         if alarm.blank.channel and is_consequence(seen.condition, level, seen.quality):
-            cause = self._causes.cause_of(alarm.id, alarm.blank.instrument)
+            urgency = alarm.priority.get(Level.FAULT, Priority.BLUE)
+            cause = self._causes.cause_of(alarm.id, alarm.blank.instrument, urgency)
             return Holder(cause) if cause else None
         return None
 
@@ -121,7 +123,7 @@ class Inhibition:
     def _stands(self, event: AlarmEvent) -> bool:
         """Whether an alarm is still a cause after its event."""
         if event.alarm.startswith(CONNECTION_ALARM):
-            return event.condition != "normal"
+            return self._causes.is_lost(event.alarm)
         return self._causes.stands(event.alarm, "", event.instrument)
 
     def _move(self, alarm: str, cause: str) -> None:

@@ -1,11 +1,13 @@
 """A dead bus is one alarm: what is silent because of it is held down, and nothing else ever is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gateway.alarms.book import AlarmBook
 from gateway.core.alarm import AlarmEvent, Command, Verb
-from gateway.core.model import Batch, Channel, Level, Quality, Rule, Verdicts
+from gateway.core.model import Batch, Channel, Level, Priority, Quality, Rule, Verdicts
 from gateway.core.plugin import PluginOptions
 
 T0 = 1_700_000_000_000_000_000
@@ -276,3 +278,55 @@ def test_a_rule_with_an_off_delay_is_given_its_time_to_say_that_its_fault_is_ove
         assert site._after(site.book.settle(Batch.of([0], site.now_ns, [1.0]))) == []
     (event,) = site.book.settle(Batch.of([0], site.now_ns, [1.0]))
     assert (event.kind, event.annunciate) == ("unsuppressed", True), "it says fault for longer than its delay explains"
+
+
+@pytest.mark.parametrize("verb", [Verb.SHELVE, Verb.OUT_OF_SERVICE])
+def test_a_bus_that_dies_while_its_alarm_is_put_aside_hides_no_channel(site: Site, verb: Verb) -> None:
+    site.bus(dead=True)
+    site.bus(dead=False)
+    site.order(verb, BUS)
+    assert sounds(site.bus(dead=True)) == []
+    assert sounds(site.lost(ALL_ON_BUS)) == ["fault:gd-0.c0", "fault:gd-1.c4"], "nobody else tells of it"
+    back = Verb.UNSHELVE if verb is Verb.SHELVE else Verb.RETURN_TO_SERVICE
+    assert sounds(site.order(back, BUS)) == [BUS]
+    assert site.on_the_list() == [BUS]
+
+
+def test_a_bus_that_comes_and_goes_under_a_shelving_stands_for_nothing_any_more(site: Site) -> None:
+    site.bus(dead=True)
+    site.lost(ALL_ON_BUS)
+    site.order(Verb.SHELVE, BUS)
+    site.bus(dead=False)
+    site.say(ALL_ON_BUS, Level.NORMAL)
+    site.bus(dead=True)
+    assert sounds(site.lost(ALL_ON_BUS)) == ["fault:gd-0.c0", "fault:gd-1.c4"]
+
+
+def test_a_bus_whose_alarm_the_sites_logic_puts_aside_hides_no_channel(site: Site) -> None:
+    site.bus(dead=True)
+    site.lost([0, 1])
+    site._after(site.book.suppress(BUS, True, "line off", site.now_ns, by="night"))
+    assert "fault:gd-0.c0" in sounds(site._after(site.read([0, 1])))
+
+
+@pytest.mark.parametrize("first", ["bus", "channels"])
+def test_no_cause_stands_for_a_fault_that_is_more_urgent(first: str) -> None:
+    urgent = rules()
+    urgent[1] = replace(urgent[1], priority={Level.FAULT: Priority.RED})
+    book = AlarmBook(urgent, lines=LINES)
+    site = Site()
+    site.book = book
+    steps = [lambda: site.bus(dead=True), lambda: site.lost([0, 1, 2])]
+    for step in steps if first == "bus" else reversed(steps):
+        step()
+    assert site.on_the_list() == ["fault:gd-0.c1", BUS], "a yellow alarm says nothing to who is told of red ones"
+    assert site.held_by() == {"fault:gd-0.c0": BUS, "fault:gd-0.c2": BUS}
+
+
+def test_of_a_silent_instrument_a_calm_fault_does_not_stand_for_an_urgent_one() -> None:
+    urgent = rules()
+    urgent[9] = replace(urgent[9], priority={Level.FAULT: Priority.RED})
+    site = Site()
+    site.book = AlarmBook(urgent, lines=LINES)
+    assert sounds(site.lost([8, 9, 10])) == ["fault:gd-2.c8", "fault:gd-2.c9"]
+    assert site.held_by() == {"fault:gd-2.c10": "fault:gd-2.c8"}
