@@ -1,6 +1,6 @@
 // The door: signing in over whatever page stands there, the first account, a new password, and one's own account.
 import type { ComponentChildren } from "preact";
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { post, Refusal, send, session } from "../../api";
 import { href } from "../../app/route";
 import { test } from "../../app/sound";
@@ -210,6 +210,9 @@ function Frame({ title, told, send: act, busy, onSubmit, more, children }: {
 }) {
   const words = t();
   const press = <button type="submit" class="main" disabled={busy}>{act}</button>;
+  const gate = useRef<HTMLFormElement>(null);
+  // A dialog looks after its focus itself.
+  useEffect(() => gate.current?.querySelector<HTMLElement>("[data-first]")?.focus(), [title]);
   if (mayLeave.value) {
     return (
       <Dialog title={title} onClose={() => shutDoor()} onSubmit={onSubmit}
@@ -225,7 +228,7 @@ function Frame({ title, told, send: act, busy, onSubmit, more, children }: {
         <div class="signin-brand"><strong>{siteName.value || "Hazgate"}</strong>
           <button type="button" class="quiet" lang={lang.value === "zh" ? "en" : "zh-CN"} onClick={() => speak(lang.value === "zh" ? "en" : "zh")}>{lang.value === "zh" ? "English" : "中文"}</button>
         </div>
-        <form class="stack" onSubmit={(e) => { e.preventDefault(); onSubmit(); }}>
+        <form ref={gate} class="stack" onSubmit={(e) => { e.preventDefault(); onSubmit(); }}>
           <h1>{title}</h1>
           {told && <p class="dim">{told}</p>}
           {children}
