@@ -28,6 +28,7 @@ from gateway.site.examples import shipped
 
 if TYPE_CHECKING:
     from gateway.app import App
+    from gateway.people.people import People
     from gateway.site.plans import Connection, Site
 
 PASSWORD: Final = "lishui-control-room"  # noqa: S105 - of people who exist in the demonstration alone
@@ -343,6 +344,13 @@ def live_through(site: "Site", data: Path, past: Past, seed: int = 5, left_s: fl
         loop.close()
 
 
+async def _arrive(people: "People", name: str, shown: str, role: str) -> None:
+    """Make an account, and have its person choose a password of their own, as everybody must."""
+    await people.make("zhao", name, shown, role, f"{PASSWORD}-at-first")
+    _, signed = await people.sign_in(name, f"{PASSWORD}-at-first", "127.0.0.1")
+    await people.sign_out(await people.change_password(signed, f"{PASSWORD}-at-first", PASSWORD, "127.0.0.1"))
+
+
 async def _live(site: "Site", data: Path, past: Past, clock: Clock, *, seed: int, left_s: float) -> None:
     from gateway.app import App  # noqa: PLC0415 - only where a shift is played
 
@@ -350,8 +358,8 @@ async def _live(site: "Site", data: Path, past: Past, clock: Clock, *, seed: int
     stop = asyncio.Event()
     running = asyncio.create_task(app.run(stop), name="gateway")
     await app.started.wait()
-    for name, shown, role in PEOPLE:
-        await app.people.make("zhao", name, shown, role, PASSWORD)
+    for person in PEOPLE:
+        await _arrive(app.people, *person)
     end_s = float(past.time_s[-1])
     crew = Crew(app, past, seed, end_s - left_s)
     working = asyncio.create_task(crew.work(), name="crew")
