@@ -215,7 +215,9 @@ class People:
         now_ns = self._clock.now_ns()
         session = SessionRow(digest_of(secret), account.key, now_ns, now_ns, address)
         try:
-            await asyncio.to_thread(self._store.sign_in, session)
+            if not await asyncio.to_thread(self._store.sign_in, session, account.password):
+                # Changed while it was checked: what was right is looked at again, and is most likely right no more.
+                return await self.sign_in(name, password, address)
         except StorageError as error:
             # A broken card must not keep an operator from acknowledging; the session ends with the process.
             log.warning("session is not on disk", name=account.name, why=str(error))
@@ -247,14 +249,17 @@ class People:
             BusyError: Too many sign in at this moment.
             StorageError: The disk refuses.
         """
-        await self._proving.prove(signed.name, old, address)
+        proved = await self._proving.prove(signed.name, old, address)
         await asyncio.to_thread(self._store.settle, signed.key, address)
         check_password(new, signed.name, signed.display_name)
         if prepared(old) == prepared(new):
             raise UnfitError(Reason("the new password is the old one", "新密码与旧密码相同"))
         hashed = await self._proving.hashed(new)
-        change = partial(self._store.change, password=hashed, must_change=False, keep=signed.digest)
-        await asyncio.to_thread(change, signed.key)
+        change = partial(
+            self._store.change, password=hashed, must_change=False, keep=signed.digest, was=proved.password
+        )
+        if await asyncio.to_thread(change, signed.key) is None:
+            raise WrongPasswordError("the password was changed by somebody else meanwhile")
         self._forget_unsaved(signed.key, keep=signed.digest)
         self.audit.account(signed.name, words.password_set(signed.name, by_self=True))
         return msgspec.structs.replace(signed, must_change=False)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
+import msgspec
+
 from gateway.core.clock import Clock
 from gateway.core.errors import HazgateError, StorageError
 from gateway.people import words
@@ -130,7 +132,8 @@ class Proving:
             if self._passwords.is_outdated(kept):
                 fresh = await self._hashing(lambda: self._passwords.hash(password))
                 with suppress(StorageError):
-                    await asyncio.to_thread(self._store.rehash, account, fresh)
+                    account = await asyncio.to_thread(self._store.rehash, account, fresh)
+                    charge = msgspec.structs.replace(charge, account=account)
         return charge, right
 
     async def _hashing(self, call: Callable[[], T]) -> T:

@@ -205,8 +205,12 @@ class PeopleStore:
         must_change: bool | None = None,
         enabled: bool | None = None,
         keep: str = "",
+        was: str = "",
     ) -> AccountRow | None:
         """Change what is not None, and return the account as it is then; None where there is none.
+
+        With `was`, also None where the password's hash is another one by now: who has shown the one before may not
+        undo that.
 
         A new password, and being disabled, end the person's sessions but the one whose digest is `keep`. A new
         password and being enabled end a lock.
@@ -218,7 +222,7 @@ class PeopleStore:
         asked |= {"must_change": must_change, "enabled": enabled}
         with self._database.write("changing an account") as connection:
             before = _find(connection, key)
-            if before is None:
+            if before is None or was not in ("", before.password):
                 return None
             after = msgspec.structs.replace(before, **{k: v for k, v in asked.items() if v is not None})
             _put(connection, after)
@@ -229,13 +233,18 @@ class PeopleStore:
                 connection.execute("DELETE FROM attempts WHERE bucket = ?", (_bucket(key),))
         return after
 
-    def rehash(self, account: AccountRow, password: str) -> None:
-        """Keep the same password hashed in another way; nothing where it was changed meanwhile."""
+    def rehash(self, account: AccountRow, password: str) -> AccountRow:
+        """Keep the same password hashed in another way; nothing where it was changed meanwhile.
+
+        Returns:
+            The account with the hash that is kept now.
+        """
         with self._database.write("keeping a new hash") as connection:
-            connection.execute(
+            done = connection.execute(
                 "UPDATE accounts SET password = ? WHERE key = ? AND password = ?",
                 (password, account.key, account.password),
-            )
+            ).rowcount
+        return msgspec.structs.replace(account, password=password) if done else account
 
     def remove(self, key: str) -> AccountRow | None:
         """Forget an account and end its sessions; returns it, or None where there was none.
@@ -285,10 +294,22 @@ class PeopleStore:
             )
         return Charge(account, 0.0, failures)
 
-    def sign_in(self, session: SessionRow) -> None:
-        """Keep a session and the address it was begun from, and forget failed attempts from there."""
+    def sign_in(self, session: SessionRow, password: str) -> bool:
+        """Keep a session and the address it was begun from, and forget failed attempts from there.
+
+        Args:
+            session: The session.
+            password: The hash that the person's password was checked against. Checking takes its time, in which the
+                password may have been changed and all sessions ended; this one must not outlive that.
+
+        Returns:
+            False, and nothing is kept, where the account has another hash by now, is disabled or gone.
+        """
         key, address, now_ns = session.account, session.address, session.created_ns
         with self._database.write("keeping a session") as connection:
+            account = _find(connection, key)
+            if account is None or not account.enabled or account.password != password:
+                return False
             buckets = (_bucket(key), _bucket(key, address))
             connection.execute("DELETE FROM attempts WHERE bucket IN (?, ?)", buckets)
             connection.execute("UPDATE accounts SET last_ns = ? WHERE key = ?", (now_ns, key))
@@ -303,6 +324,7 @@ class PeopleStore:
                     f"(SELECT rowid FROM {table} WHERE account = ?1 ORDER BY {by} DESC, rowid DESC LIMIT -1 OFFSET ?2)",
                     (key, limit),
                 )
+        return True
 
     def settle(self, key: str, address: str) -> None:
         """Forget failed attempts of a person who has shown the password without beginning a session."""

@@ -597,3 +597,25 @@ async def test_no_password_token_or_secret_reaches_a_log_an_event_or_an_answer(s
     for secret in secrets:
         assert secret not in written
     assert "'hun…' (23 characters)" in repr(staffed.gateway.journal)
+
+
+async def test_a_password_that_is_reset_while_the_old_one_is_checked_lets_nobody_in(
+    staffed: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checking takes long enough to be raced: the session would outlive the reset that ended all others."""
+    proving, reset = staffed.people._proving, False
+    checked = proving._checked
+
+    async def slow(key: str, password: str, address: str) -> Any:
+        nonlocal reset
+        found = await checked(key, password, address)
+        if not reset:
+            reset = True
+            await staffed.people.change("王敏", "li", password=OTHER)
+        return found
+
+    monkeypatch.setattr(proving, "_checked", slow)
+    thief = staffed.browser("198.51.100.4")
+    assert (await thief.sign_in("li", GOOD)).status_code == 401
+    assert reset
+    assert (await staffed.browser().sign_in("li", OTHER)).status_code == 200

@@ -52,7 +52,8 @@ def account(key: str, role: str = "operator", **more: object) -> AccountRow:
 
 def signed(store: PeopleStore, key: str, number: int, at_ns: int = T0, address: str = "10.0.0.1") -> str:
     digest = f"{key}-{number}"
-    store.sign_in(SessionRow(digest, key, at_ns, at_ns, address))
+    row = store.account(key)
+    store.sign_in(SessionRow(digest, key, at_ns, at_ns, address), row.password if row else "")
     return digest
 
 
@@ -327,3 +328,21 @@ def test_only_the_gateways_own_user_reads_the_file(tmp_path: Path) -> None:
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes
     assert set(modes.values()) == {0o600}, modes
+
+
+def test_a_session_is_not_begun_by_a_password_that_was_changed_while_it_was_checked(store: PeopleStore) -> None:
+    store.add(account("li"))
+    store.change("li", password="another")
+    assert not store.sign_in(SessionRow("d", "li", T0, T0, "10.0.0.1"), "hash")
+    assert store.session("d", T0) is None
+    store.change("li", enabled=False)
+    assert not store.sign_in(SessionRow("d", "li", T0, T0, "10.0.0.1"), "another")
+
+
+def test_a_password_is_not_changed_by_one_that_is_the_password_no_more(store: PeopleStore) -> None:
+    store.add(account("li"))
+    store.change("li", password="reset by the administrator", must_change=True)
+    assert store.change("li", password="the thief's", must_change=False, was="hash") is None
+    row = store.account("li")
+    assert row is not None
+    assert (row.password, row.must_change) == ("reset by the administrator", True)
