@@ -1,6 +1,6 @@
 """The route of alarm figures: the load of a span, and what to fix; and the flood of this moment for the stream."""
 
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from fastapi import Query, Request, Response
@@ -11,6 +11,7 @@ from gateway.alarms.statistics import AlarmFigures, Aside
 from gateway.api.access import Role
 from gateway.api.problems import ProblemError
 from gateway.api.replies import reply
+from gateway.api.routes import Route
 from gateway.api.times import time_of
 from gateway.core.clock import NS_PER_S, Clock, rfc3339
 from gateway.figures import Figures, TooManyEventsError
@@ -161,9 +162,6 @@ class FloodNow(_View):
     areas: list[FloodAreaView]
 
 
-ANSWERS = (AlarmStatistics,)
-
-
 class AlarmStatisticsRoutes:
     """The route of alarm figures.
 
@@ -174,9 +172,10 @@ class AlarmStatisticsRoutes:
     def __init__(self, gateway: Counting) -> None:
         self._gateway = gateway
 
-    def all(self) -> list[tuple[str, Any, Role, type]]:
-        """Return the route: its path behind the prefix, what answers it, its role and its answer."""
-        return [("statistics/alarms", self.alarm_statistics, Role.VIEWER, AlarmStatistics)]
+    def routes(self) -> list[Route]:
+        """Return the route."""
+        call = self.alarm_statistics
+        return [Route(path="statistics/alarms", call=call, role=Role.VIEWER, answer=AlarmStatistics)]
 
     async def alarm_statistics(
         self,

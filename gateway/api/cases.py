@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 import msgspec
 from fastapi import Query, Request, Response
@@ -14,9 +14,10 @@ from gateway.alarms.response import OPEN_MAX
 from gateway.alarms.words import one_line
 from gateway.api.access import Role
 from gateway.api.case_views import CaseView, case_view
-from gateway.api.payloads import View
+from gateway.api.payloads import NoOrder, View
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
+from gateway.api.routes import Route
 from gateway.cases import Cases
 from gateway.core.alarm import AlarmEvent, Case
 from gateway.core.clock import Clock, rfc3339
@@ -80,10 +81,6 @@ class DispatchOrder(View, forbid_unknown_fields=True):
     note: Annotated[Words, msgspec.Meta(description="What they are told.")] = ""
 
 
-class ArriveOrder(View, forbid_unknown_fields=True):
-    """Somebody is there."""
-
-
 class ActOrder(View, forbid_unknown_fields=True):
     """What was done."""
 
@@ -143,10 +140,7 @@ class ProblemOrder(View, forbid_unknown_fields=True):
     ] = ""
 
 
-ANSWERS = (CaseList, CaseDone, CasesDone, CaseView)
-ORDERS = (DispatchOrder, ArriveOrder, ActOrder, CloseOrder, CloseManyOrder, ReopenOrder, ProblemOrder)
-
-_decoders: dict[type, msgspec.json.Decoder[Any]] = {order: msgspec.json.Decoder(order) for order in ORDERS}
+_ABSENT: Final = {404: "There is no such case."}
 
 
 class CaseRoutes:
@@ -159,23 +153,24 @@ class CaseRoutes:
     def __init__(self, gateway: Responding) -> None:
         self._gateway = gateway
 
-    def all(self) -> list[tuple[str, Any, Role, type | None, type | None]]:
-        """Return every route: its path behind the prefix, what answers it, its role, its answer and its order.
-
-        The longer paths come first: ids have slashes in them. The picture has no structure as its answer.
-        """
-        one, operator = "cases/{case_id:path}", Role.OPERATOR
-        return [
+    def routes(self) -> list[Route]:
+        """Return the routes; the longer paths come first, as ids have slashes in them."""
+        one, operator, viewer = "cases/{case_id:path}", Role.OPERATOR, Role.VIEWER
+        found = (
             (f"{one}/dispatch", self.dispatch_case, operator, CaseDone, DispatchOrder),
-            (f"{one}/arrive", self.arrive_at_case, operator, CaseDone, ArriveOrder),
+            (f"{one}/arrive", self.arrive_at_case, operator, CaseDone, NoOrder),
             (f"{one}/act", self.act_in_case, operator, CaseDone, ActOrder),
             (f"{one}/close", self.close_case, operator, CaseDone, CloseOrder),
             (f"{one}/reopen", self.reopen_case, operator, CaseDone, ReopenOrder),
             ("cases/close", self.close_cases, operator, CasesDone, CloseManyOrder),
             ("problems", self.report_problem, operator, CaseDone, ProblemOrder),
-            ("cases", self.cases, Role.VIEWER, CaseList, None),
-            (f"{one}/photo", self.case_photo, Role.VIEWER, None, None),
-            (one, self.case, Role.VIEWER, CaseView, None),
+            ("cases", self.cases, viewer, CaseList, None),
+            (f"{one}/photo", self.case_photo, viewer, "image/jpeg", None),
+            (one, self.case, viewer, CaseView, None),
+        )
+        return [
+            Route(path=path, call=call, role=role, answer=answer, order=order, refusals=_ABSENT)
+            for path, call, role, answer, order in found
         ]
 
     async def cases(
@@ -224,28 +219,28 @@ class CaseRoutes:
 
     async def dispatch_case(self, request: Request, case_id: str) -> Response:
         """Send somebody; another one later is allowed."""
-        order = await body_of(request, _decoders[DispatchOrder])
+        order = await body_of(request, DispatchOrder)
         return await self._go(request, case_id, steps.dispatch(order.assignee, order.phone, order.note))
 
     async def arrive_at_case(self, request: Request, case_id: str) -> Response:
         """Say that somebody is there."""
-        await body_of(request, _decoders[ArriveOrder])
+        await body_of(request, NoOrder)
         return await self._go(request, case_id, steps.arrive())
 
     async def act_in_case(self, request: Request, case_id: str) -> Response:
         """Write down what was done."""
-        order = await body_of(request, _decoders[ActOrder])
+        order = await body_of(request, ActOrder)
         return await self._go(request, case_id, steps.act(order.text))
 
     async def close_case(self, request: Request, case_id: str) -> Response:
         """Close a case with what it came to."""
-        order = await body_of(request, _decoders[CloseOrder])
+        order = await body_of(request, CloseOrder)
         assert order.outcome in OUTCOMES
         return await self._go(request, case_id, steps.close(order.outcome, order.note))
 
     async def close_cases(self, request: Request) -> Response:
         """Close many cases alike; each that is refused is told, and holds up no other."""
-        order = await body_of(request, _decoders[CloseManyOrder])
+        order = await body_of(request, CloseManyOrder)
         step, who = steps.close(order.outcome, order.note), caller_of(request).name
         done, refused = await self._gateway.cases.order_many(order.cases, step, who)
         if refused:
@@ -255,7 +250,7 @@ class CaseRoutes:
 
     async def reopen_case(self, request: Request, case_id: str) -> Response:
         """Open a closed case again."""
-        order = await body_of(request, _decoders[ReopenOrder])
+        order = await body_of(request, ReopenOrder)
         who = caller_of(request).name
         try:
             events = await self._gateway.cases.reopen(case_id, who, order.why)
@@ -266,7 +261,7 @@ class CaseRoutes:
 
     async def report_problem(self, request: Request) -> Response:
         """Report a problem that somebody saw; opens a case that must be closed."""
-        order = await body_of(request, _decoders[ProblemOrder])
+        order = await body_of(request, ProblemOrder)
         text = one_line(order.text)
         if not text:
             raise ProblemError(422, "text: says nothing")

@@ -10,6 +10,7 @@ from gateway.api.face import Gateway
 from gateway.api.payloads import AlarmView, CommandDone, ReloadDone, View, alarm_view, event_view
 from gateway.api.problems import ProblemError, status_of
 from gateway.api.replies import body_of, caller_of, reply
+from gateway.api.routes import Route
 from gateway.core.alarm import Command, Verb
 from gateway.core.errors import CommandRefusedError
 from gateway.core.model import Reason
@@ -47,9 +48,6 @@ class Order(View, forbid_unknown_fields=True):
     seen: SeenEvent = 0
 
 
-_decoder = msgspec.json.Decoder(Order)
-
-
 class Commands:
     """The routes of commands.
 
@@ -59,6 +57,22 @@ class Commands:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+
+    def routes(self) -> list[Route]:
+        """Return the routes; system alarms have slashes in their ids."""
+        site = (
+            ("silence", self.silence, Role.OPERATOR, CommandDone),
+            ("reload", self.reload, Role.ENGINEER, ReloadDone),
+            ("channels/{channel_id:path}/relearn", self.relearn, Role.ENGINEER, CommandDone),
+        )
+        alarms = (
+            (f"alarms/{{alarm_id:path}}/{verb.value}", getattr(self, verb.value.replace("-", "_")), role, CommandDone)
+            for verb, role in ROLES.items()
+        )
+        return [
+            Route(path=path, call=call, role=role, answer=answer, order=Order, order_needed=False)
+            for path, call, role, answer in (*site, *alarms)
+        ]
 
     async def silence(self, request: Request) -> Response:
         """Silence the sound of the whole site; a new alarm sounds again."""
@@ -94,14 +108,14 @@ class Commands:
 
     async def reload(self, request: Request) -> Response:
         """Read the site file again and apply what changed; 422 with every mistake where it is refused."""
-        await body_of(request, _decoder)
+        await body_of(request, Order)
         done = await self._gateway.reload(caller_of(request).name)
         answer = await reply(request, ReloadDone(applied=done.applied, what=done.what, problems=list(done.problems)))
         answer.status_code = 200 if done.applied else 422
         return answer
 
     async def _carry_out(self, request: Request, verb: Verb, alarm: str, channel: str = "") -> Response:
-        order = await body_of(request, _decoder)
+        order = await body_of(request, Order)
         if verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE, Verb.RELEARN) and not order.why.strip():
             raise ProblemError(422, f"why: {verb} needs a reason")
         if verb in (Verb.SHELVE, Verb.OUT_OF_SERVICE) and not order.duration_s:

@@ -8,12 +8,14 @@ import asyncio
 import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import msgspec
 import numpy as np
 import structlog
 from fastapi import Request, Response
 
+from gateway.api.access import Role
 from gateway.api.commissioning_payloads import (
     SAMPLES_MAX,
     Checked,
@@ -22,7 +24,6 @@ from gateway.api.commissioning_payloads import (
     Guesses,
     GuessOrder,
     GuessView,
-    NoOrder,
     PlaceOrder,
     Ports,
     PortView,
@@ -34,9 +35,10 @@ from gateway.api.commissioning_payloads import (
     ScanView,
 )
 from gateway.api.face import Gateway, Running
-from gateway.api.payloads import moment
+from gateway.api.payloads import NoOrder, moment
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
+from gateway.api.routes import Route
 from gateway.commissioning import choices, paste
 from gateway.commissioning.adapters import Adapter, adapters
 from gateway.commissioning.jobs import Scanned, Scans
@@ -62,10 +64,7 @@ log = structlog.get_logger()
 PATIENCE_S = 30.0
 """Longest time that one question of a person may take."""
 
-_scan_decoder = msgspec.json.Decoder(ScanOrder)
-_read_decoder = msgspec.json.Decoder(ReadOrder)
-_guess_decoder = msgspec.json.Decoder(GuessOrder)
-_no_decoder = msgspec.json.Decoder(NoOrder)
+_NO_ANSWER: Final = {502: "The endpoint cannot be reached.", 504: "The instrument does not answer."}
 
 
 class Commissioning:
@@ -80,6 +79,29 @@ class Commissioning:
         self._scans = Scans(survey, gateway.clock)
         self._turn = asyncio.Lock()
 
+    def routes(self) -> list[Route]:
+        """Return the routes; questions take time of the line, so all are for engineers, also those that only read."""
+        found = (
+            ("ports", self.ports, Ports, None),
+            ("scan", self.scan_state, ScanView, None),
+            ("scan", self.scan, ScanView, ScanOrder),
+            ("scan/stop", self.scan_stop, ScanView, NoOrder),
+            ("check", self.check, Checked, None),
+            ("read", self.read, Registers, ReadOrder),
+            ("guess", self.guess, Guesses, GuessOrder),
+        )
+        return [
+            Route(
+                path=f"commissioning/{path}",
+                call=call,
+                role=Role.ENGINEER,
+                answer=answer,
+                order=order,
+                refusals=_NO_ANSWER if answer in (Registers, Guesses) else None,
+            )
+            for path, call, answer, order in found
+        ]
+
     def close(self) -> None:
         """Stop a scan that runs."""
         self._scans.cancel()
@@ -91,7 +113,7 @@ class Commissioning:
 
     async def scan(self, request: Request) -> Response:
         """Begin a scan; one at a time."""
-        order = await body_of(request, _scan_decoder)
+        order = await body_of(request, ScanOrder)
         plan = await asyncio.to_thread(self._plan, order)
         try:
             scanned = self._scans.start(plan)
@@ -106,13 +128,13 @@ class Commissioning:
 
     async def scan_stop(self, request: Request) -> Response:
         """Stop the scan; what it has found stays."""
-        await body_of(request, _no_decoder)
+        await body_of(request, NoOrder)
         await self._scans.stop()
         return await self.scan_state(request)
 
     async def read(self, request: Request) -> Response:
         """Read registers once, in every way they can be read; nothing is written."""
-        order = await body_of(request, _read_decoder)
+        order = await body_of(request, ReadOrder)
         _check_end(order.address, order.count)
         async with self._asking(order) as bus:
             words = await bus.read(order.unit, order.table, order.address, order.count)
@@ -150,7 +172,7 @@ class Commissioning:
 
     async def guess(self, request: Request) -> Response:
         """Read registers while a display shows `value`, and guess how they are to be read."""
-        order = await body_of(request, _guess_decoder)
+        order = await body_of(request, GuessOrder)
         _check_end(order.address, order.count)
         if not order.value:
             raise ProblemError(422, "value: what the display shows, such as 17.2")

@@ -89,10 +89,6 @@ class Checked(View):
     channels: list[CheckedView]
 
 
-class NoOrder(View, forbid_unknown_fields=True):
-    """An empty body."""
-
-
 class PortView(View):
     """A serial port of this machine; `path` is the name that lasts."""
 
@@ -186,7 +182,3 @@ class Guesses(View):
     guesses: list[GuessView]
     samples: list[SampleView]
     yaml: str
-
-
-ANSWERS = (Ports, ScanView, Checked, Registers, Guesses)
-ORDERS = (ScanOrder, ReadOrder, GuessOrder, NoOrder)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Query, Request, Response
@@ -12,6 +12,7 @@ from gateway.api.case_views import CaseView, case_view
 from gateway.api.face import Gateway
 from gateway.api.payloads import AlarmView, View, alarm_view, moment
 from gateway.api.replies import body_of, caller_of, reply
+from gateway.api.routes import Route
 from gateway.core.alarm import Alarm
 from gateway.core.clock import rfc3339
 from gateway.core.errors import CommandRefusedError
@@ -130,11 +131,7 @@ class NoteDone(View):
     seq: int
 
 
-ANSWERS = (HandoverView, HandoverList, HandedView, NoteDone)
-ORDERS = (NoteOrder, SignOrder, AcceptOrder)
-_note = msgspec.json.Decoder(NoteOrder)
-_sign = msgspec.json.Decoder(SignOrder)
-_accept = msgspec.json.Decoder(AcceptOrder)
+_ABSENT: Final = {404: "There is no such handover."}
 
 
 class HandoverRoutes:
@@ -147,15 +144,18 @@ class HandoverRoutes:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def all(self) -> list[tuple[str, str, Any, Role, type, type | None]]:
-        """Return method, path, function, least role, answer and order of every route."""
+    def routes(self) -> list[Route]:
+        """Return the routes."""
         return [
-            ("GET", "handover", self.handover, Role.VIEWER, HandoverView, None),
-            ("POST", "handover/notes", self.handover_note, Role.OPERATOR, NoteDone, NoteOrder),
-            ("POST", "handover/sign", self.handover_sign, Role.OPERATOR, HandedView, SignOrder),
-            ("POST", "handover/accept", self.handover_accept, Role.OPERATOR, HandedView, AcceptOrder),
-            ("GET", "handovers", self.handovers, Role.VIEWER, HandoverList, None),
-            ("GET", "handovers/{handover_id}", self.handover_past, Role.VIEWER, HandoverView, None),
+            Route(path=path, call=call, role=role, answer=answer, order=order, refusals=_ABSENT)
+            for path, call, role, answer, order in (
+                ("handover", self.handover, Role.VIEWER, HandoverView, None),
+                ("handover/notes", self.handover_note, Role.OPERATOR, NoteDone, NoteOrder),
+                ("handover/sign", self.handover_sign, Role.OPERATOR, HandedView, SignOrder),
+                ("handover/accept", self.handover_accept, Role.OPERATOR, HandedView, AcceptOrder),
+                ("handovers", self.handovers, Role.VIEWER, HandoverList, None),
+                ("handovers/{handover_id}", self.handover_past, Role.VIEWER, HandoverView, None),
+            )
         ]
 
     async def handover(self, request: Request) -> Response:
@@ -164,21 +164,21 @@ class HandoverRoutes:
 
     async def handover_note(self, request: Request) -> Response:
         """Write something down for the next shift."""
-        order = await body_of(request, _note)
+        order = await body_of(request, NoteOrder)
         event = await self._gateway.records.handovers.note(caller_of(request).name, order.text)
         note = NoteView(at=rfc3339(event.time_ns), by=event.who, text=event.why)
         return await reply(request, NoteDone(note=note, seq=event.seq))
 
     async def handover_sign(self, request: Request) -> Response:
         """Sign the shift over; its report is kept as it is now. 409 where it was signed already."""
-        order = await body_of(request, _sign)
+        order = await body_of(request, SignOrder)
         with self._journalled(request, "sign the shift over", "交班签字"):
             done = await self._gateway.records.handovers.sign(caller_of(request).name, order.why)
         return await reply(request, handed_view(done))
 
     async def handover_accept(self, request: Request) -> Response:
         """Accept a shift that somebody else signed over. 409 where that is not what is to be accepted."""
-        order = await body_of(request, _accept)
+        order = await body_of(request, AcceptOrder)
         with self._journalled(request, "accept the shift", "接班确认"):
             done = await self._gateway.records.handovers.accept(order.id, caller_of(request).name, order.why)
         return await reply(request, handed_view(done))

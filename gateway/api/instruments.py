@@ -1,6 +1,6 @@
 """One instrument as whoever stands before it needs it: its channels, its tests, its checklist."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Request, Response
@@ -10,6 +10,7 @@ from gateway.api.access import Role
 from gateway.api.face import Gateway
 from gateway.api.payloads import EventView, View, event_view, moment
 from gateway.api.replies import body_of, caller_of, reply
+from gateway.api.routes import Route
 from gateway.calibration import CalibrationReport, CalibrationStatus
 from gateway.core.clock import rfc3339
 
@@ -87,10 +88,7 @@ class Recorded(View):
     event: EventView
 
 
-ANSWERS = (CalibrationList, InstrumentDetail, Recorded)
-ORDERS = (TestOrder, CheckOrder)
-_test = msgspec.json.Decoder(TestOrder)
-_check = msgspec.json.Decoder(CheckOrder)
+_ABSENT: Final = {404: "There is no such instrument."}
 
 
 class InstrumentRoutes:
@@ -103,13 +101,17 @@ class InstrumentRoutes:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def all(self) -> list[tuple[str, Any, Role, type, type | None]]:
-        """Return path, function, least role, answer and order of each route."""
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        one = "instruments/{instrument_id}"
         return [
-            ("calibrations", self.calibrations, Role.VIEWER, CalibrationList, None),
-            ("instruments/{instrument_id}", self.instrument, Role.VIEWER, InstrumentDetail, None),
-            ("instruments/{instrument_id}/calibrated", self.calibrated, Role.OPERATOR, Recorded, TestOrder),
-            ("instruments/{instrument_id}/checks", self.checks, Role.OPERATOR, Recorded, CheckOrder),
+            Route(path=path, call=call, role=role, answer=answer, order=order, refusals=_ABSENT)
+            for path, call, role, answer, order in (
+                ("calibrations", self.calibrations, Role.VIEWER, CalibrationList, None),
+                (one, self.instrument, Role.VIEWER, InstrumentDetail, None),
+                (f"{one}/calibrated", self.calibrated, Role.OPERATOR, Recorded, TestOrder),
+                (f"{one}/checks", self.checks, Role.OPERATOR, Recorded, CheckOrder),
+            )
         ]
 
     async def calibrations(self, request: Request) -> Response:
@@ -133,7 +135,7 @@ class InstrumentRoutes:
 
     async def calibrated(self, request: Request, instrument_id: str) -> Response:
         """Record a bump test or calibration."""
-        order = await body_of(request, _test)
+        order = await body_of(request, TestOrder)
         tested = CalibrationReport(
             instrument_id, order.kind, caller_of(request).name, order.shown, passed=order.passed, note=order.note
         )
@@ -141,7 +143,7 @@ class InstrumentRoutes:
 
     async def checks(self, request: Request, instrument_id: str) -> Response:
         """Record a walk to the instrument with its checklist."""
-        order = await body_of(request, _check)
+        order = await body_of(request, CheckOrder)
         who = caller_of(request).name
         event = await self._gateway.calibrations.checked(instrument_id, order.done, who, order.note)
         return await reply(request, Recorded(event=event_view(event)))

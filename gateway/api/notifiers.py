@@ -1,15 +1,15 @@
 """The notifiers: how each way to tell people is doing, who is told of what, and a trial message on request."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from fastapi import Request, Response
 
 from gateway.api.access import Role
-from gateway.api.payloads import View, moment
+from gateway.api.payloads import NoOrder, View, moment
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
+from gateway.api.routes import Route
 from gateway.core.alarm import AlarmEvent, EventKind
 from gateway.core.clock import Clock, rfc3339
 from gateway.core.status import NotifierStatus
@@ -94,26 +94,6 @@ class NotifierTried(View):
     detail: str
 
 
-class TryOrder(View, forbid_unknown_fields=True):
-    """An order to send a trial message; it has no contents."""
-
-
-_nothing = msgspec.json.Decoder(TryOrder)
-
-ANSWERS = (Notifiers, NotifierTried)
-ORDERS = (TryOrder,)
-
-
-class NotifierRoute(NamedTuple):
-    """One route: below `/api/v1/`, what carries it out, who may, its answer, and its order or None."""
-
-    path: str
-    call: Callable[..., Any]
-    role: Role
-    answer: type
-    order: type | None
-
-
 class NotifierRoutes:
     """The routes of notifiers.
 
@@ -124,12 +104,21 @@ class NotifierRoutes:
     def __init__(self, gateway: Notifying) -> None:
         self._gateway = gateway
 
-    def all(self) -> Sequence[NotifierRoute]:
+    def routes(self) -> list[Route]:
         """Return the routes."""
-        return (
-            NotifierRoute("notifiers", self.notifiers, Role.VIEWER, Notifiers, None),
-            NotifierRoute("notifiers/{notifier_id}/test", self.try_notifier, Role.ENGINEER, NotifierTried, TryOrder),
-        )
+        trial = "notifiers/{notifier_id}/test"
+        absent = {404: "There is no such notifier."}
+        return [
+            Route(path="notifiers", call=self.notifiers, role=Role.VIEWER, answer=Notifiers),
+            Route(
+                path=trial,
+                call=self.try_notifier,
+                role=Role.ENGINEER,
+                answer=NotifierTried,
+                order=NoOrder,
+                refusals=absent,
+            ),
+        ]
 
     async def notifiers(self, request: Request) -> Response:
         """List the ways to tell people and how they are doing, and who is told of what."""
@@ -143,7 +132,7 @@ class NotifierRoutes:
 
     async def try_notifier(self, request: Request, notifier_id: str) -> Response:
         """Send a trial message now; it says that it is one. What became of it is journalled."""
-        await body_of(request, _nothing)
+        await body_of(request, NoOrder)
         who = caller_of(request).name
         tried = await self._gateway.notifications.try_out(notifier_id, who)
         if tried is None:

@@ -1,7 +1,7 @@
 """Orders about many alarms at once: a marked list, an instrument, an area."""
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Request, Response
@@ -12,6 +12,7 @@ from gateway.api.face import Gateway
 from gateway.api.payloads import EventView, View, event_view
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
+from gateway.api.routes import Route
 from gateway.core.alarm import Command, Verb
 from gateway.orders import Done
 
@@ -61,13 +62,7 @@ class OrdersDone(View):
     refused: list[RefusedOrder]
 
 
-class OrderRoute(NamedTuple):
-    """A route of this page."""
-
-    path: str
-    call: Callable[..., Any]
-    role: Role
-    order: type
+_ABSENT: Final = {404: "There is none of that name, or it has no alarm."}
 
 
 class OrderRoutes:
@@ -79,20 +74,21 @@ class OrderRoutes:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._bulk = msgspec.json.Decoder(BulkOrder)
-        self._service = msgspec.json.Decoder(ServiceOrder)
 
-    def all(self) -> Sequence[OrderRoute]:
+    def routes(self) -> list[Route]:
         """Return the routes."""
-        return (
-            OrderRoute("orders", self.order_many, Role.OPERATOR, BulkOrder),
-            OrderRoute("out-of-service", self.take_out_of_service, Role.ENGINEER, ServiceOrder),
-            OrderRoute("return-to-service", self.return_all_to_service, Role.ENGINEER, ServiceOrder),
-        )
+        return [
+            Route(path=path, call=call, role=role, answer=OrdersDone, order=order, refusals=_ABSENT)
+            for path, call, role, order in (
+                ("orders", self.order_many, Role.OPERATOR, BulkOrder),
+                ("out-of-service", self.take_out_of_service, Role.ENGINEER, ServiceOrder),
+                ("return-to-service", self.return_all_to_service, Role.ENGINEER, ServiceOrder),
+            )
+        ]
 
     async def order_many(self, request: Request) -> Response:
         """Give one order about many alarms; each that is refused is told, and holds up no other."""
-        order = await body_of(request, self._bulk)
+        order = await body_of(request, BulkOrder)
         caller = caller_of(request)
         role = ROLES.get(order.verb)
         if role is None:
@@ -106,14 +102,14 @@ class OrderRoutes:
 
     async def take_out_of_service(self, request: Request) -> Response:
         """Take the alarms of an instrument, an area or a list out under one permit, which has a text and an end."""
-        order = await body_of(request, self._service)
+        order = await body_of(request, ServiceOrder)
         alarms, scope = self._named(order)
         why = order.permit or order.why
         return await self._carry_out(request, Verb.OUT_OF_SERVICE, alarms, why, order.duration_s, scope=scope)
 
     async def return_all_to_service(self, request: Request) -> Response:
         """Return to service what is out of an instrument, an area or a list; all else is passed over."""
-        order = await body_of(request, self._service)
+        order = await body_of(request, ServiceOrder)
         alarms, _ = self._named(order)
         out = {event.alarm for event in self._gateway.orders.out_of_service()}
         asked = alarms if order.alarms else [alarm for alarm in alarms if alarm in out]

@@ -10,6 +10,10 @@ from typing import Final
 
 from fastapi import Request, Response
 
+from gateway.api.access import Role
+from gateway.api.problems import ProblemError
+from gateway.api.routes import Route
+
 TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -41,6 +45,43 @@ class Page:
         if packed:
             headers["Content-Encoding"] = "gzip"
         return Response(self.packed if packed else self.plain, headers=headers, media_type=self.media_type)
+
+
+class PageRoutes:
+    """The routes of the console's files: links of other sites may lead to them, and they tell nothing of the site."""
+
+    def __init__(self) -> None:
+        self._pages = load_pages()
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route(path=path, call=call, role=Role.NOBODY, answer=media_type, guarded=False)
+            for path, call, media_type in (
+                ("/", self.console, "text/html"),
+                ("/icon.svg", self.console_icon, "image/svg+xml"),
+                ("/assets/{path:path}", self.console_file, "text/javascript"),
+            )
+        ]
+
+    async def console(self, request: Request) -> Response:
+        """Return the operator's page."""
+        return self._file(PAGE, request)
+
+    async def console_icon(self, request: Request) -> Response:
+        """Return the page's icon."""
+        return self._file("icon.svg", request)
+
+    async def console_file(self, request: Request, path: str) -> Response:
+        """Return one of the page's files."""
+        return self._file(f"{_KEPT}{path}", request)
+
+    def _file(self, path: str, request: Request) -> Response:
+        page = self._pages.get(path)
+        if page is None:
+            absent = f"there is no page {path[:200]!r}"
+            raise ProblemError(404, absent if self._pages else "this build has no console; the API is under /api/v1")
+        return page.response(request)
 
 
 def load_pages() -> dict[str, Page]:

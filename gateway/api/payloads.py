@@ -128,6 +128,10 @@ class CommandDone(View):
     alarm: AlarmView | None = None
 
 
+class NoOrder(View, forbid_unknown_fields=True):
+    """An order without contents."""
+
+
 class ChannelView(View):
     """A channel and its newest reading; `value` is null exactly where the quality is bad."""
 

@@ -7,10 +7,11 @@ from fastapi import Request, Response
 
 from gateway.api.access import Access, Role, new_token
 from gateway.api.face import Gateway
-from gateway.api.payloads import View
+from gateway.api.payloads import NoOrder, View
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
-from gateway.api.session import Route, Secret, Text, as_problems
+from gateway.api.routes import Route
+from gateway.api.session import REFUSED, SLOWED, Secret, Text, as_problems
 from gateway.core.clock import rfc3339
 from gateway.people.names import key_of
 from gateway.people.people import AccountView as Account
@@ -77,10 +78,6 @@ class Ended(View):
     ended: int
 
 
-class NoBody(View, forbid_unknown_fields=True):
-    """An empty body."""
-
-
 class TokenView(View):
     """A machine's token; the token itself is shown once, when it is made."""
 
@@ -117,12 +114,7 @@ class Gone(View):
     name: str
 
 
-ANSWERS: Final = (AccountView, Accounts, Ended, TokenView, Tokens, MadeToken, Gone)
-ORDERS: Final = (NewAccount, AccountChange, NewToken, NoBody)
-_new_account = msgspec.json.Decoder(NewAccount)
-_account_change = msgspec.json.Decoder(AccountChange)
-_new_token = msgspec.json.Decoder(NewToken)
-_no_body = msgspec.json.Decoder(NoBody)
+_ABSENT: Final = {404: "There is none of that name."}
 
 
 class PeopleRoutes:
@@ -137,18 +129,29 @@ class PeopleRoutes:
         self._people = gateway.people
         self._access = access
 
-    def all(self) -> list[Route]:
-        """Return method, path, call, least role, answer and order of each route."""
-        least = Role.ADMINISTRATOR
+    def routes(self) -> list[Route]:
+        """Return the routes; all are for administrators."""
+        found = (
+            ("GET", "accounts", self.accounts, Accounts, None),
+            ("POST", "accounts", self.make_account, AccountView, NewAccount),
+            ("POST", "accounts/{name:path}/sign-out", self.end_sessions, Ended, NoOrder),
+            ("PATCH", "accounts/{name:path}", self.change_account, AccountView, AccountChange),
+            ("DELETE", "accounts/{name:path}", self.remove_account, Gone, None),
+            ("GET", "tokens", self.tokens, Tokens, None),
+            ("POST", "tokens", self.make_token, MadeToken, NewToken),
+            ("DELETE", "tokens/{name:path}", self.revoke_token, Gone, None),
+        )
         return [
-            ("GET", "accounts", self.accounts, least, Accounts, None),
-            ("POST", "accounts", self.make_account, least, AccountView, NewAccount),
-            ("POST", "accounts/{name:path}/sign-out", self.end_sessions, least, Ended, NoBody),
-            ("PATCH", "accounts/{name:path}", self.change_account, least, AccountView, AccountChange),
-            ("DELETE", "accounts/{name:path}", self.remove_account, least, Gone, None),
-            ("GET", "tokens", self.tokens, least, Tokens, None),
-            ("POST", "tokens", self.make_token, least, MadeToken, NewToken),
-            ("DELETE", "tokens/{name:path}", self.revoke_token, least, Gone, None),
+            Route(
+                path=path,
+                call=call,
+                role=Role.ADMINISTRATOR,
+                answer=answer,
+                order=order,
+                method=method,
+                refusals=REFUSED | (SLOWED if order else {}) | (_ABSENT if "{" in path else {}),
+            )
+            for method, path, call, answer, order in found
         ]
 
     async def accounts(self, request: Request) -> Response:
@@ -158,7 +161,7 @@ class PeopleRoutes:
 
     async def make_account(self, request: Request) -> Response:
         """Make an account for a person."""
-        order = await body_of(request, _new_account)
+        order = await body_of(request, NewAccount)
         with as_problems():
             made = await self._people.make(
                 caller_of(request).name, order.name, order.display_name, order.role, order.password
@@ -168,7 +171,7 @@ class PeopleRoutes:
 
     async def change_account(self, request: Request, name: str) -> Response:
         """Change an account; a new password and being disabled end its sessions."""
-        order = await body_of(request, _account_change)
+        order = await body_of(request, AccountChange)
         by = caller_of(request).name
         if order.password is not None and key_of(name) == key_of(by):
             raise ProblemError(409, "one's own password is changed with the old one, at /session/password")
@@ -196,7 +199,7 @@ class PeopleRoutes:
 
     async def end_sessions(self, request: Request, name: str) -> Response:
         """End all sessions of a person."""
-        await body_of(request, _no_body)
+        await body_of(request, NoOrder)
         ended = await self._people.end_sessions(caller_of(request).name, name)
         if ended is None:
             raise _no_account(name)
@@ -209,7 +212,7 @@ class PeopleRoutes:
 
     async def make_token(self, request: Request) -> Response:
         """Make a token for a machine and show it, this once."""
-        order = await body_of(request, _new_token)
+        order = await body_of(request, NewToken)
         token, digest = new_token()
         with as_problems():
             row = await self._people.make_token(caller_of(request).name, order.name, order.role, digest)

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from fastapi import Request, Response
 
+from gateway.api.access import Role
 from gateway.api.face import Gateway
 from gateway.api.replies import packed
+from gateway.api.routes import Route
 from gateway.core.alarm import Alarm
 from gateway.core.clock import rfc3339
 
@@ -25,6 +27,10 @@ class PlainText:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+
+    def routes(self) -> list[Route]:
+        """Return the route."""
+        return [Route(path="/alarms.txt", call=self.alarms_text, role=Role.VIEWER, answer="text/plain")]
 
     async def alarms_text(self, request: Request) -> Response:
         """Return every alarm that is not normal, most urgent first, one a line; the page loads itself anew."""

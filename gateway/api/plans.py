@@ -6,10 +6,12 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import Request, Response
 
+from gateway.api.access import Role
 from gateway.api.face import Gateway
-from gateway.api.payloads import View
+from gateway.api.payloads import NoOrder, View
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, packed, reply
+from gateway.api.routes import Route
 from gateway.core.alarm import AlarmEvent, EventKind
 from gateway.places import Place
 
@@ -58,14 +60,6 @@ class PlaceDone(View):
     place: PlaceView | None
 
 
-class NoPlaceOrder(View):
-    """An order without contents."""
-
-
-_order = msgspec.json.Decoder(PlaceOrder)
-_nothing = msgspec.json.Decoder(NoPlaceOrder)
-
-
 class PlanRoutes:
     """The routes of the plans.
 
@@ -76,6 +70,24 @@ class PlanRoutes:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._turn = asyncio.Lock()
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        image, place, engineer = "plans/{plan_id}/image", "plans/places/{instrument_id}", Role.ENGINEER
+        return [
+            Route(path="plans", call=self.plans, role=Role.VIEWER, answer=Plans),
+            Route(path=image, call=self.plan_image, role=Role.VIEWER, answer="image/svg+xml"),
+            Route(path=place, call=self.place, role=engineer, answer=PlaceDone, order=PlaceOrder, method="PUT"),
+            Route(
+                path=place,
+                call=self.place_back,
+                role=engineer,
+                answer=PlaceDone,
+                order=NoOrder,
+                method="DELETE",
+                order_needed=False,
+            ),
+        ]
 
     async def plans(self, request: Request) -> Response:
         """List the plans and where instruments stand on them."""
@@ -115,7 +127,7 @@ class PlanRoutes:
 
     async def place(self, request: Request, instrument_id: str) -> Response:
         """Put an instrument somewhere on a plan; the site file is not changed."""
-        order = await body_of(request, _order)
+        order = await body_of(request, PlaceOrder)
         self._must_exist(instrument_id)
         drawing = self._gateway.places.drawings.find(order.plan)
         if drawing is None:
@@ -136,7 +148,7 @@ class PlanRoutes:
 
     async def place_back(self, request: Request, instrument_id: str) -> Response:
         """Put an instrument back to where the site file has it."""
-        await body_of(request, _nothing)
+        await body_of(request, NoOrder)
         self._must_exist(instrument_id)
         async with self._turn:
             if await asyncio.to_thread(self._gateway.places.put_back, instrument_id):

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from fastapi import Header, Query, Request, Response
 
-from gateway.api.access import Access
+from gateway.api.access import Access, Role
 from gateway.api.face import Gateway
 from gateway.api.hub import Cursor, Hub
 from gateway.api.payloads import (
@@ -40,8 +40,9 @@ from gateway.api.payloads import (
 )
 from gateway.api.problems import ProblemError
 from gateway.api.replies import reply
-from gateway.api.setpoints import SetPoints
-from gateway.api.site import site_view
+from gateway.api.routes import Route
+from gateway.api.setpoints import SetPointColumns, SetPoints
+from gateway.api.site import SiteView, site_view
 from gateway.api.stream import LiveStream
 from gateway.api.times import time_of
 from gateway.core.alarm import AlarmState, EventKind
@@ -77,6 +78,29 @@ class Reads:
         self._rows: tuple[int, dict[str, int]] = (0, {})
         self._large = asyncio.Semaphore(2)
         self._health: tuple[float, Health | None] = (-math.inf, None)
+
+    def routes(self) -> list[Route]:
+        """Return the routes; the longer paths come first, as ids may have slashes in them."""
+        one = "channels/{channel_id:path}"
+        found = (
+            ("channels", self.channels, Channels | ChannelColumns),
+            (f"{one}/history", self.history, History),
+            (one, self.channel, ChannelDetail),
+            ("alarms", self.alarms, Alarms),
+            ("events", self.events, Events),
+            ("instruments", self.instruments, Instruments),
+            ("uplinks", self.uplinks, Uplinks),
+            ("outputs", self.outputs, OutputList),
+            ("statistics", self.statistics, Statistics),
+            ("site", self.site, SiteView),
+            ("set-points", self.set_points.set_points, SetPointColumns),
+            ("stream", self.stream, "text/event-stream"),
+            ("/metrics", self.metrics, "text/plain"),
+        )
+        return [
+            Route(path="health", call=self.health, role=Role.NOBODY, answer=Health),
+            *(Route(path=path, call=call, role=Role.VIEWER, answer=answer) for path, call, answer in found),
+        ]
 
     def _row_of(self) -> dict[str, int]:
         """Return each channel's row in the present table."""

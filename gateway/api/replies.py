@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
@@ -16,6 +16,7 @@ T = TypeVar("T")
 COMPRESS_FROM = 4096
 THREAD_FROM = 64 * 1024
 _READING = ("GET", "HEAD", "OPTIONS")
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 
 
 async def reply(request: Request, payload: msgspec.Struct) -> Response:
@@ -32,16 +33,24 @@ async def packed(request: Request, body: bytes, media_type: str) -> Response:
     return Response(body, headers=headers, media_type=media_type)
 
 
-async def body_of(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
-    """Return a request's body, decoded. Raises ProblemError."""
+async def body_of(request: Request, order: type[T]) -> T:
+    """Return a request's body as the structure of an order. Raises ProblemError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         # A form of another site's page cannot send this type without asking first, and is not answered.
         raise ProblemError(415, f"commands are application/json, not {kind!r}")
     try:
-        return decoder.decode(await request.body() or b"{}")
+        found: T = _decoder(order).decode(await request.body() or b"{}")
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise ProblemError(422, f"body: {error}") from error
+    return found
+
+
+def _decoder(order: type) -> msgspec.json.Decoder[Any]:
+    decoder = _decoders.get(order)
+    if decoder is None:
+        decoder = _decoders[order] = msgspec.json.Decoder(order)
+    return decoder
 
 
 def needs(access: Access, role: Role) -> Callable[[Request], Awaitable[Caller]]:

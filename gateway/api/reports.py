@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -11,6 +11,7 @@ from gateway.api.access import Role
 from gateway.api.face import Gateway
 from gateway.api.problems import ProblemError
 from gateway.api.replies import packed
+from gateway.api.routes import Route
 from gateway.api.times import time_of
 from gateway.core.errors import HazgateError, StorageError, UnknownAlarmError
 from gateway.reports.html import content_policy, html
@@ -32,12 +33,14 @@ class ReportRoutes:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def all(self) -> list[tuple[str, Any, Role, str, dict[int, str]]]:
-        """Return path, function, least role, media type and own refusals of every route."""
+    def routes(self) -> list[Route]:
+        """Return the routes."""
         none = {404: "There is no such handover.", 501: "PDF needs an extra that is not installed."}
+        busy = {409: "Too many exports wait already."}
+        viewer = Role.VIEWER
         return [
-            ("reports/{kind}", self.report, Role.VIEWER, HTML, none),
-            ("export/journal", self.export_journal, Role.VIEWER, JSONL, {409: "Too many exports wait already."}),
+            Route(path="reports/{kind}", call=self.report, role=viewer, answer=HTML, refusals=none),
+            Route(path="export/journal", call=self.export_journal, role=viewer, answer=JSONL, refusals=busy),
         ]
 
     async def report(  # noqa: PLR0917 - query parameters; the web framework names them

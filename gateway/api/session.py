@@ -1,9 +1,9 @@
 """Signing in and out, one's own password, and the first administrator."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Request, Response
@@ -14,6 +14,7 @@ from gateway.api.origin import is_encrypted
 from gateway.api.payloads import View
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
+from gateway.api.routes import Route
 from gateway.api.throttle import Throttle, address_key
 from gateway.core.clock import rfc3339
 from gateway.core.errors import StorageError
@@ -83,11 +84,8 @@ class SessionView(View):
     read: str
 
 
-ANSWERS: Final = (SessionView,)
-ORDERS: Final = (SignIn, NewPassword, Setup)
-_sign_in = msgspec.json.Decoder(SignIn)
-_new_password = msgspec.json.Decoder(NewPassword)
-_setup = msgspec.json.Decoder(Setup)
+REFUSED: Final = {403: "Refused.", 409: "The present state does not allow it."}
+SLOWED: Final = {401: "Not known here.", 429: "Too many wrong attempts.", 503: "Too many sign in at this moment."}
 
 _STATES_ZH: Final[dict[type[Exception], str]] = {
     NameTakenError: "该名称已被使用",
@@ -95,8 +93,6 @@ _STATES_ZH: Final[dict[type[Exception], str]] = {
     LastAdministratorError: "这是最后一位管理员，请先设立另一位",
     TooManyError: "账号数已达上限，请先删除不用的账号",
 }
-
-Route = tuple[str, str, Callable[..., Any], Role, type, type | None]
 
 
 @contextmanager
@@ -139,15 +135,18 @@ class SessionRoutes:
         # Apart from the one for tokens: a machine with an old token must not keep people from signing in.
         self.throttle = Throttle(gateway.clock, LOCK_MAX_S)
 
-    def all(self) -> list[Route]:
-        """Return method, path, call, least role, answer and order of each route."""
-        anyone = Role.NOBODY
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        anyone, slowed = Role.NOBODY, REFUSED | SLOWED
         return [
-            ("GET", "session", self.session, anyone, SessionView, None),
-            ("POST", "session", self.sign_in, anyone, SessionView, SignIn),
-            ("DELETE", "session", self.sign_out, anyone, SessionView, None),
-            ("POST", "session/password", self.change_password, Role.VIEWER, SessionView, NewPassword),
-            ("POST", "setup", self.set_up, anyone, SessionView, Setup),
+            Route(path=path, call=call, role=role, answer=SessionView, order=order, method=method, refusals=refusals)
+            for method, path, call, role, order, refusals in (
+                ("GET", "session", self.session, anyone, None, REFUSED),
+                ("POST", "session", self.sign_in, anyone, SignIn, slowed),
+                ("DELETE", "session", self.sign_out, anyone, None, REFUSED),
+                ("POST", "session/password", self.change_password, Role.VIEWER, NewPassword, slowed),
+                ("POST", "setup", self.set_up, anyone, Setup, slowed),
+            )
         ]
 
     async def session(self, request: Request) -> Response:
@@ -156,7 +155,7 @@ class SessionRoutes:
 
     async def sign_in(self, request: Request) -> Response:
         """Sign in; the session is in the cookie, and its CSRF token in the answer. Slow for whoever guesses."""
-        order = await body_of(request, _sign_in)
+        order = await body_of(request, SignIn)
         with self._attempt(request) as address, as_problems(wrong=401):
             secret, signed = await self._people.sign_in(order.name, order.password, address)
         return await self._begin(request, secret, signed.role)
@@ -172,7 +171,7 @@ class SessionRoutes:
 
     async def change_password(self, request: Request) -> Response:
         """Change one's own password; all other sessions of the same person end."""
-        order = await body_of(request, _new_password)
+        order = await body_of(request, NewPassword)
         caller = caller_of(request)
         if caller.signed is None:
             raise ProblemError(409, "only a person who has signed in has a password")
@@ -183,7 +182,7 @@ class SessionRoutes:
 
     async def set_up(self, request: Request) -> Response:
         """Make the first administrator by the one-time code on the terminal, and sign in."""
-        order = await body_of(request, _setup)
+        order = await body_of(request, Setup)
         with self._attempt(request) as address, as_problems():
             await self._people.make_first(order.code, order.name, order.display_name, order.password, address)
             secret, signed = await self._people.sign_in(order.name, order.password, address)
