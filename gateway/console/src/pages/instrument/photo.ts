@@ -5,8 +5,11 @@ const GRADES = [0.8, 0.65, 0.5, 0.35];
 /** Bytes of the picture itself; as text in a request it is a third longer, and a request may have 64 KiB. */
 export const PHOTO_MAX = 44 * 1024;
 
-/** Return a JPEG of at most `PHOTO_MAX` bytes as a data address, or null where that cannot be done. */
-export async function shrunk(file: Blob): Promise<string | null> {
+/** What is sent, and what is shown of it: an image at a data address is what this page's own rules forbid. */
+export interface Photo { data: string; canvas: HTMLCanvasElement }
+
+/** Return a JPEG of at most `PHOTO_MAX` bytes, or null where that cannot be done. */
+export async function shrunk(file: Blob): Promise<Photo | null> {
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return null;
   const canvas = document.createElement("canvas");
@@ -17,7 +20,7 @@ export async function shrunk(file: Blob): Promise<string | null> {
     canvas.getContext("2d")!.drawImage(picture, 0, 0, canvas.width, canvas.height);
     for (const grade of GRADES) {
       const made = canvas.toDataURL("image/jpeg", grade);
-      if ((made.length - made.indexOf(",")) * 0.75 <= PHOTO_MAX) return made;
+      if ((made.length - made.indexOf(",")) * 0.75 <= PHOTO_MAX) return { data: made, canvas };
     }
   }
   return null;

@@ -7,7 +7,7 @@ import { Dialog } from "../../parts/dialog";
 import { canOrder, Refused, useOrder } from "../../parts/order";
 import { toast } from "../../parts/toast";
 import { either } from "../../text";
-import { shrunk } from "./photo";
+import { shrunk, type Photo } from "./photo";
 import type { Instrument } from "./types";
 import { t } from "./words";
 
@@ -55,18 +55,18 @@ function Report({ one, onClose, onDone }: { one: Instrument; onClose: () => void
   const words = t();
   const order = useOrder();
   const [text, setText] = useState("");
-  const [photo, setPhoto] = useState("");
+  const [photo, setPhoto] = useState<Photo | null>(null);
   const [lacks, setLacks] = useState("");
   const choose = async (file: File | undefined): Promise<void> => {
-    const made = file ? await shrunk(file) : "";
+    const made = file ? await shrunk(file) : undefined;
     setLacks(made === null ? words.large : "");
-    setPhoto(made ?? "");
+    setPhoto(made ?? null);
   };
   const send = (): void => {
     if (!text.trim()) return setLacks(words.needs);
     let id = "";
     void order.give(async () => {
-      const found = await post<{ case: Case } | Case>("problems", { instrument: one.instrument, text, ...(photo ? { photo } : {}) });
+      const found = await post<{ case: Case } | Case>("problems", { instrument: one.instrument, text, ...(photo ? { photo: photo.data } : {}) });
       id = "case" in found ? found.case.id : found.id;
     }).then((done) => { if (done) onDone(id); });
   };
@@ -75,7 +75,7 @@ function Report({ one, onClose, onDone }: { one: Instrument; onClose: () => void
       foot={<><button type="button" onClick={onClose}>{words.cancel}</button><button type="submit" class="main" disabled={order.busy || !canOrder()}>{words.report}</button></>}>
       <label class="field"><span>{words.seen}</span><textarea data-first rows={4} maxLength={480} value={text} onInput={(e) => setText(e.currentTarget.value)} /></label>
       <label class="field"><span>{words.photo}</span><input type="file" accept="image/*" onChange={(e) => void choose(e.currentTarget.files?.[0])} /></label>
-      {photo && <figure class="instrument-photo"><img src={photo} alt={words.photo} /><button type="button" class="quiet" onClick={() => setPhoto("")}>{words.remove}</button></figure>}
+      {photo && <figure class="instrument-photo"><div role="img" aria-label={words.photo} ref={(box) => box?.replaceChildren(photo.canvas)} /><button type="button" class="quiet" onClick={() => setPhoto(null)}>{words.remove}</button></figure>}
       <Refused text={lacks || order.refused} />
     </Dialog>
   );

@@ -11,6 +11,7 @@ import { Age, clock, Left, moment } from "../../parts/time";
 import { about, alarmOf, GONE, levelWord, limitText, phoneOf, qualityWord, responseOf, shownValue, side, stateWord } from "../../parts/words";
 import { Act } from "./list";
 import { LazySteps, LazyTrend } from "./lazy";
+import { turnFrom } from "./model";
 import { words } from "./side_words";
 
 export function Detail({ alarm, controls = true }: { alarm: Alarm; controls?: boolean }) {
@@ -47,8 +48,8 @@ function Acts({ alarm }: { alarm: Alarm }) {
   return (
       <div class="now-detail-acts">
         <Act alarm={alarm} big />
-        {!isAside(alarm) && may("operator") && <button type="button" disabled={!orders} onClick={() => ask("shelve", [alarm.id])}>{t.shelve}<kbd>S</kbd></button>}
-        {alarm.state !== "out_of_service" && may("engineer") && <button type="button" disabled={!orders} onClick={() => ask("out-of-service", [alarm.id])}>{t.out}</button>}
+        {!isAside(alarm) && may("operator") && <button type="button" disabled={!orders} onClick={() => ask("shelve", [alarm.id], () => turnFrom(alarm.id))}>{t.shelve}<kbd>S</kbd></button>}
+        {alarm.state !== "out_of_service" && may("engineer") && <button type="button" disabled={!orders} onClick={() => ask("out-of-service", [alarm.id], () => turnFrom(alarm.id))}>{t.out}</button>}
         <span class="grow" />
         {alarm.channel && <a class="button quiet" href={href("point", alarm.channel)}>{t.point}<kbd>O</kbd></a>}
         <a class="button quiet" href={href("journal", "", { alarm: alarm.id })}>{t.journal}</a>

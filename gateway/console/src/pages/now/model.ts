@@ -124,6 +124,12 @@ export function nextUnacked(): void {
   select(next ?? "");
 }
 
+/** Look at the most urgent alarm again: this one was put aside, and keys must not order about what no list shows. */
+export function turnFrom(id: string): void {
+  select("");
+  selected.value = listed.value.find((each) => each !== id && byId.value.has(each)) ?? "";
+}
+
 function shown(): void {
   unmark();
   if (route.value.page !== "now" && route.value.page !== "wall") go("now");

@@ -15,7 +15,7 @@ import { clock } from "../../parts/time";
 import { areaName } from "../../parts/words";
 import { LazyBulk, LazyDetail, LazySide, LazyStart } from "./lazy";
 import { afterAck, List, onAcked } from "./list";
-import { area, byId, current, filtered, leftOut, level, listed, mark, marks, move, nextUnacked, show, showAll, sizes, unmark, view, type View } from "./model";
+import { area, byId, current, filtered, leftOut, level, listed, mark, marks, move, nextUnacked, show, showAll, sizes, turnFrom, unmark, view, type View } from "./model";
 import { words } from "./words";
 import "./now.css";
 
@@ -47,18 +47,18 @@ export function Now() {
 }
 
 function keys(): () => void {
-  const one = (verb: Parameters<typeof ask>[0], fits: (state: string) => boolean) => (): void => {
+  const one = (verb: Parameters<typeof ask>[0], fits: (state: string) => boolean, done?: (id: string) => void) => (): void => {
     const alarm = current.value;
-    if (alarm && canOrder() && fits(alarm.state)) ask(verb, [alarm.id], verb === "acknowledge" ? afterAck : undefined);
+    if (alarm && canOrder() && fits(alarm.state)) ask(verb, [alarm.id], () => done?.(alarm.id));
   };
   const waits = (state: string): boolean => isUnacked({ state });
   return bind({
     j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), n: nextUnacked,
     x: () => { if (selected.value) mark(selected.value); },
-    a: one("acknowledge", waits),
+    a: one("acknowledge", waits, afterAck),
     A: () => { if (marks.value.size) acknowledgeMarked(); },
     r: one("reset", (state) => state === "latched_acked"),
-    s: one("shelve", (state) => state !== "shelved" && state !== "out_of_service" && state !== "suppressed"),
+    s: one("shelve", (state) => state !== "shelved" && state !== "out_of_service" && state !== "suppressed", turnFrom),
     o: () => { if (current.value?.channel) go("point", current.value.channel); },
     Escape: () => { opened.value = false; if (marks.value.size) unmark(); else select(""); },
   });
