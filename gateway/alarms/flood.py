@@ -17,6 +17,8 @@ from gateway.core.model import Reason
 
 SPAN_S: Final = 600
 SPAN_NS: Final = SPAN_S * NS_PER_S
+STEP_NS: Final = 60 * NS_PER_S
+"""A time that lies so far before the newest alarm's is no late reading: the clock was set back."""
 KEPT_MAX: Final = 50_000
 """Alarms of the last ten minutes that are remembered one by one; of more, the newest, and the count says so many."""
 
@@ -131,7 +133,13 @@ class FloodWatch:
         return notes
 
     def advance(self, now_ns: int) -> list[Reason]:
-        """Let time pass and return what is to be noted. A time before the newest alarm's changes nothing."""
+        """Let time pass and return what is to be noted.
+
+        A time shortly before the newest alarm's changes nothing. Where the clock was set back by more than a minute,
+        what was counted moves along with it: else a flood would last until the clock has caught up.
+        """
+        if now_ns < self._newest_ns - STEP_NS:
+            self._shift(now_ns - self._newest_ns)
         self._newest_ns = max(self._newest_ns, now_ns)
         notes: list[Reason] = []
         while self._order and self._order[0][0] <= self._newest_ns - SPAN_NS:
@@ -169,6 +177,14 @@ class FloodWatch:
         area.levels[event.level] += 1
         self._order.append((now_ns, event.area))
         self._total += 1
+
+    def _shift(self, by_ns: int) -> None:
+        self._newest_ns += by_ns
+        self._since_ns += by_ns if self.active else 0
+        self._order = deque((time_ns + by_ns, name) for time_ns, name in self._order)
+        for area in self._areas.values():
+            area.alarms = deque((one[0] + by_ns, *one[1:]) for one in area.alarms)
+            area.first = area.first[0], area.first[1] + by_ns
 
     def _drop(self) -> int:
         """Forget the oldest alarm and return when it was raised."""

@@ -269,3 +269,25 @@ def test_late_readings_count_when_they_come() -> None:
     watch.advance(at(1000))
     watch.take([raised(0)])
     assert watch.now().count == 1
+
+
+@pytest.mark.parametrize("back", [3600, 365 * DAY])
+def test_a_flood_ends_on_time_though_the_clock_was_set_back(back: int) -> None:
+    watch = FloodWatch(begins=3, ends=2)
+    watch.take([raised(10 * k, f"gas:{k}") for k in range(6)])
+    assert watch.advance(at(60 - back)) == []
+    now = watch.now()
+    assert (now.active, now.count, now.since_ns) == (True, 6, at(40 - back)), "twenty seconds ago, by either clock"
+    assert watch.now().areas[0].first_ns == at(10 - back)
+    assert watch.advance(at(500 - back)) == []
+    assert len(watch.advance(at(670 - back))) == 1
+    assert watch.now().count == 0
+    assert watch.take([raised(700 - back)]) == []
+    assert watch.now().count == 1
+
+
+def test_readings_that_come_late_move_no_clock() -> None:
+    watch = FloodWatch(begins=3, ends=2)
+    watch.take([raised(100 + k, f"gas:{k}") for k in range(6)])
+    watch.advance(at(60))
+    assert watch.now().since_ns == at(103)
