@@ -27,7 +27,7 @@ servers:
 	  fi; \
 	else echo "not root: tests that need a server which is not installed will skip and say so"; fi
 
-test: setup servers
+test: setup servers console
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" $(ARGS)
 
 console: setup

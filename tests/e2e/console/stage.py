@@ -139,14 +139,15 @@ class Stage:
 def chromium_or_skip() -> str:
     """Return the browser's path; skips where it or its driver is missing, and fails in CI."""
     if importlib.util.find_spec("playwright") is None:
-        _give_up("the package playwright, which drives the browser, is not installed")
+        give_up("the package playwright, which drives the browser, is not installed")
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
-        _give_up("no Chromium is installed")
+        give_up("no Chromium is installed")
     return found
 
 
-def _give_up(reason: str) -> NoReturn:
+def give_up(reason: str) -> NoReturn:
+    """Skip a test for what is missing here; in CI nothing may be missing."""
     pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 import gateway.console
-from tests.e2e.console.stage import DESK, PHONE, Stage, trouble
+from tests.e2e.console.stage import DESK, PHONE, Stage, give_up, trouble
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -30,9 +30,10 @@ async def violations(page: "Page") -> list[str]:
     return found
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: make console")
 @pytest.mark.parametrize(("look", "size"), [("night", DESK), ("day", DESK), ("night", PHONE)], ids=str)
 async def test_no_page_has_a_serious_violation(stage: Stage, look: str, size: dict[str, int]) -> None:
+    if not AXE.is_file():
+        give_up("axe-core is not installed: make console")
     trouble(stage.gateway)
     page = await stage.open(look=look, size=size)
     await expect(page.locator(".now-row").first).to_be_visible()
@@ -49,7 +50,7 @@ async def test_no_page_has_a_serious_violation(stage: Stage, look: str, size: di
 def test_what_is_loaded_at_first_stays_small() -> None:
     static = FOLDER / "static"
     if not (static / "index.html").is_file():
-        pytest.skip("the console is not built: make console")
+        give_up("the console is not built: make console")
     named = re.findall(r"assets/[\w.-]+\.js", (static / "index.html").read_text(encoding="utf-8"))
     files = [static / name for name in named] + sorted((static / "assets").glob("worker-*.js"))
     sizes = {file.name: len(gzip.compress(file.read_bytes(), 9)) for file in files}
