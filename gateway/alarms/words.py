@@ -11,7 +11,7 @@ from gateway.core.alarm import AlarmEvent
 from gateway.core.model import Judged, Level, Reason, quality_name
 
 _FORMULA = re.compile(r"(?:[a-z]{1,2}\d+)+[a-z]*\d*|co|no|hf|hcn|hcl|lel|tvoc|voc")
-_WHY_MAX = 500
+WHY_MAX = 500
 _THE_READING = Judged()
 _ZH: Final[Mapping[Level, str]] = {
     Level.NORMAL: "正常",
@@ -67,8 +67,15 @@ def number(value: float, decimals: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a person's words on one line, blanks and line ends made one blank each, cut at 500 characters."""
-    return " ".join(text.split())[:_WHY_MAX]
+    r"""Return anybody's words on one line of at most 500 characters, without what would steer a terminal or a file.
+
+    >>> one_line("a\r\nSet-Cookie:\x1b[2J  x")
+    'a Set-Cookie: [2J x'
+    """
+    text = text[: 4 * WHY_MAX]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(text.split())[:WHY_MAX]
 
 
 class Words:

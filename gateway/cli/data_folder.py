@@ -36,7 +36,7 @@ def leave_note(store: "PeopleStore", why: "Reason") -> None:
     """Leave word for the gateway, which journals it within seconds or when it next starts. Raises StorageError."""
     import getpass  # noqa: PLC0415
 
-    from gateway.people.audit import one_line  # noqa: PLC0415
+    from gateway.alarms.words import one_line  # noqa: PLC0415
 
     store.note(now_ns(), one_line(f"{getpass.getuser()} at the terminal"), one_line(why.en), one_line(why.zh))
 

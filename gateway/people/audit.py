@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.alarms.words import one_line
 from gateway.core.alarm import AlarmEvent, EventKind
 from gateway.core.clock import Clock
 from gateway.core.model import Reason
@@ -15,7 +16,6 @@ ALL_MAX: Final = 60
 """Refusals a minute for all addresses and persons together."""
 SUBJECTS_MAX: Final = 1_024
 MINUTE_S: Final = 60.0
-WHY_MAX: Final = 500
 _ALL: Final = ""
 
 
@@ -119,12 +119,3 @@ class Audit:
                 why_zh=one_line(why.zh),
             )
         )
-
-
-def one_line(text: str) -> str:
-    r"""Return a text on one line of at most 500 characters, without control characters.
-
-    >>> one_line("a\r\nSet-Cookie: x")
-    'a Set-Cookie: x'
-    """
-    return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * WHY_MAX]).split())[:WHY_MAX]

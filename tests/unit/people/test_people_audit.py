@@ -1,9 +1,10 @@
 """What is noted of people, and that a flood of it is counted instead."""
 
+from gateway.alarms.words import WHY_MAX
 from gateway.core.alarm import AlarmEvent, EventKind
 from gateway.core.clock import ManualClock
 from gateway.core.model import Reason
-from gateway.people.audit import ALL_MAX, EVENTS_MAX, SUBJECTS_MAX, WHY_MAX, Audit
+from gateway.people.audit import ALL_MAX, EVENTS_MAX, SUBJECTS_MAX, Audit
 
 WHY = Reason("wrong password", "密码错误")
 
