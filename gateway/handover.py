@@ -19,7 +19,8 @@ from gateway.reports import gather
 from gateway.reports.gather import Present
 from gateway.reports.model import Handed, Report, Signature
 from gateway.reports.periods import ROLLING_S, Period, rolling, shifts_around
-from gateway.reports.place import FOLDER, Place, write_whole
+from gateway.reports.place import FOLDER, Place
+from gateway.store.disk import write_whole
 from gateway.store.search import Past, Query
 
 LATE_S: Final = 2 * 3600

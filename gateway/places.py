@@ -1,6 +1,5 @@
 """Where instruments stand on the plans: as the site file says, and over that as people have moved them."""
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import structlog
 
 from gateway.core.errors import StorageError
 from gateway.site.drawings import Drawings
+from gateway.store.disk import write_whole
 
 log = structlog.get_logger()
 
@@ -84,10 +84,7 @@ class Places:
 
     def _keep(self, moved: dict[str, Place]) -> None:
         if self._path is not None:
-            try:
-                _write(self._path, msgspec.json.format(msgspec.json.encode(moved), indent=1))
-            except OSError as error:
-                raise StorageError(f"cannot write {self._path}: {error.strerror}") from error
+            write_whole(self._path, msgspec.json.format(msgspec.json.encode(moved), indent=1))
         self._moved = moved
 
 
@@ -113,18 +110,3 @@ def _decoded(path: Path) -> dict[str, Place]:
         raise ValueError(f"larger than {BYTES_MAX} bytes")
     found: dict[str, Place] = msgspec.json.decode(path.read_bytes(), type=dict[str, Place])
     return found
-
-
-def _write(path: Path, body: bytes) -> None:
-    """Write a file whole or not at all: a power cut leaves the old one."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,6 +1,5 @@
 """What a report must know of the site beside its journal: names, time zone, shifts; kept in the data folder."""
 
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import tzinfo
@@ -11,10 +10,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gateway.core.clock import parse_rfc3339
-from gateway.core.errors import HazgateError, StorageError
+from gateway.core.errors import HazgateError
 from gateway.site.plans import Instrument
 from gateway.site.schema import SiteFile
-from gateway.store.disk import sync_folder
+from gateway.store.disk import write_whole
 
 FOLDER: Final = "handovers"
 _FILE: Final = "site.json"
@@ -81,7 +80,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         if not text:
             return 0
         try:
-            return parse_rfc3339(text, self.zone)
+            # Later than the year 2262 is nothing: times are kept in 64 bits.
+            return min(parse_rfc3339(text, self.zone), 2**63 - 1)
         except ValueError as error:
             raise HazgateError(
                 f"{what}: {text!r} is no time such as 2026-11-22 or 2026-11-22T08:00:00+08:00"
@@ -113,25 +113,3 @@ def read_place(data: Path) -> Place:
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.json.decode((data / FOLDER / _FILE).read_bytes(), type=Place)
     return Place()
-
-
-def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut. Raises StorageError.
-
-    Args:
-        path: The file; its folder is made where it is absent.
-        content: What is in it.
-        mode: Who may do what with it from then on.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(f"{path}: writing: {error.strerror}") from error

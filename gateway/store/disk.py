@@ -53,6 +53,28 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut. Raises StorageError.
+
+    Args:
+        path: The file; its folder is made where it is absent.
+        content: What is in it.
+        mode: Who may do what with it from then on.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(f"{path}: writing: {error.strerror}") from error
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder with its parents, unreadable for others.
 

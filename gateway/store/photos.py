@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gateway.store.disk import make_folder, storage_errors, sync_folder
+from gateway.store.disk import make_folder, storage_errors, write_whole
 
 PHOTO_MAX: Final = 48 * 1024
 FOLDER_MAX: Final = 64 * 1024 * 1024
@@ -46,8 +46,7 @@ class Photos:
         name = hashlib.sha256(picture).hexdigest() + suffix
         with storage_errors(self._folder, f"keeping photo {name}"):
             make_folder(self._folder)
-            _write(self._folder / name, picture)
-            sync_folder(self._folder)
+            write_whole(self._folder / name, picture)
             self._make_room(name)
         return name
 
@@ -73,13 +72,3 @@ class Photos:
             if entry.name != newest:
                 Path(entry.path).unlink(missing_ok=True)
                 total -= stat.st_size
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    fresh = file.with_suffix(".new")
-    with fresh.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    fresh.replace(file)

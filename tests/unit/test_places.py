@@ -64,6 +64,7 @@ def test_a_disk_that_refuses_is_told_and_nothing_seems_moved(tmp_path: Path) -> 
     folder.mkdir()
     places = Places(folder / FILE, lambda: SITE)
     folder.rmdir()
+    folder.write_bytes(b"in the way")
     with pytest.raises(StorageError, match=r"places\.json"):
         places.move("gd-01", THERE)
     assert places.all()["gd-01"].moved_by == ""
