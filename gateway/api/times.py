@@ -7,10 +7,12 @@ from gateway.core.clock import NS_PER_S, parse_rfc3339
 
 TIME_MAX_S = 253_402_300_799
 """The last second of the year 9999, beyond which RFC 3339 has no words."""
+NS_MAX = 2**63 - 1
+"""In the year 2262: no reading and no event is later, as times are kept in 64 bits."""
 
 
 def time_of(name: str, text: str, now_ns: int) -> int:
-    """Return a time in nanoseconds from RFC 3339 or seconds ago. Raises ProblemError."""
+    """Return a time in nanoseconds from RFC 3339 or seconds ago, at most `NS_MAX`. Raises ProblemError."""
     try:
         ago_s = float(text)
     except ValueError:
@@ -22,4 +24,4 @@ def time_of(name: str, text: str, now_ns: int) -> int:
         raise ProblemError(422, f"{name}: {text!r} is neither RFC 3339 with offset nor seconds ago") from error
     if not 0 <= time_ns <= TIME_MAX_S * NS_PER_S:
         raise ProblemError(422, f"{name}: {text!r} lies before 1970 or after 9999")
-    return time_ns
+    return min(time_ns, NS_MAX)

@@ -197,3 +197,13 @@ async def test_the_journal_is_loaded_as_a_file_that_proves_itself(
     assert table.text.count("\r\n") == len(gateway.journal)
     assert table.headers["content-disposition"] == 'attachment; filename="hazgate-journal.csv"'
     assert (await people.get("export/journal", start="10", end="20")).status_code == 422
+
+
+async def test_a_time_far_away_is_the_end_of_all_and_no_mistake(people: People, gateway: MemoryGateway) -> None:
+    gateway.judge(0, Level.HIGH)
+    far = "9999-12-31T23:59:59Z"
+    assert [a["id"] for a in (await people.get("alarms", at=far)).json()["alarms"]] == [ALARM]
+    assert (await people.get("events", start="2024-01-01T00:00:00Z", end=far)).json()["events"]
+    assert (await people.get("events", start=far)).json()["events"] == []
+    assert "reached HIGH" in (await people.get("export/journal", form="csv", end=far)).text
+    assert (await people.get("statistics/alarms", start="3600", end=far)).status_code == 200

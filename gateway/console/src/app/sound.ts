@@ -78,6 +78,8 @@ const others = typeof BroadcastChannel === "undefined" ? null : new BroadcastCha
 if (others) others.onmessage = ({ data }: MessageEvent<number>) => { if (data < me()) sole = performance.now() + SOLE_MS; };
 
 function step(): void {
+  // A telephone call or a changed loudspeaker stops the sound without a word; whoever relies on it has to see that.
+  if (sound.peek() === "on" && context && context.state !== "running") { sound.value = "blocked"; void wake(); }
   if (sound.value !== "on" || !context) return stopLow();
   others?.postMessage(me());
   if (performance.now() < sole) return stopLow();
