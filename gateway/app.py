@@ -9,17 +9,14 @@ from typing import Any, TypeVar
 
 import structlog
 
-from gateway import assembly
+from gateway import assembly, restart
 from gateway.alarms.book import AlarmBook
 from gateway.alarms.calibration import Wanted
-from gateway.alarms.causes import CONNECTION_ALARM
-from gateway.alarms.permits import in_service
 from gateway.api.face import Latest, Reloaded, Running, Tokens, Trend
 from gateway.calibration import CalibrationDuty
 from gateway.cases import Archive, Cases
-from gateway.checkpoint import catch_up, refill
 from gateway.connections import Connections
-from gateway.core.alarm import Alarm, AlarmEvent, Command, EventKind, Verb
+from gateway.core.alarm import Alarm, AlarmEvent, Command, Verb
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.core.model import Batch, Channel, Priority, Rule
@@ -29,7 +26,6 @@ from gateway.disk import Disk, FolderLock
 from gateway.figures import Figures
 from gateway.flow.inbox import Inbox
 from gateway.flow.load import Load
-from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM
 from gateway.instruments import instrument_states
 from gateway.notifications import Notifications
 from gateway.orders import Orders
@@ -54,10 +50,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _RESTING = "judging takes longer than readings take to come: rules that learn rest, limits and faults go on"
-EVENTS_AGAIN = 1_000
-"""Events read from the journal at once for what follows from them after a start."""
-RAISED_MAX = 10_000
-"""Events looked at after a start for how often rules were raised; older ones count no more."""
 
 
 class App:
@@ -118,59 +110,77 @@ class App:
         self.places = Places(data / PLACES, lambda: self.site.drawings)
         self.disk = Disk.open(data, site)
         self.tokens: Tokens = self.disk.journal
-        self.people = People(
-            PeopleStore(self.disk.journal.database),
-            self.disk.journal,
-            clock,
-            tell=lambda event: self._tell(None, [self.book.number(event)]),
-            announce=show_code if self._serve else None,
-        )
-        self.calibrations = CalibrationDuty(site, clock, tell=self._want, record=self.record)
-        self._check_bind()
+        self._check_people()
         self.book.next_seq = self.disk.journal.last_seq + 1
         self._load = Load()
         self.inbox = Inbox(self._pass)
+        self._made = made
+        self._keep(data)
+        self._attend()
+        self._send()
+
+    def _check_people(self) -> None:
+        """Make the list of people, and refuse what an address that others can reach asks of it."""
+        self.people = People(
+            PeopleStore(self.disk.journal.database),
+            self.disk.journal,
+            self.clock,
+            tell=lambda event: self._tell(None, [self.book.number(event)]),
+            announce=show_code if self._serve else None,
+        )
+        self._check_bind()
+
+    def _keep(self, data: Path) -> None:
+        """Make what keeps and finds: the recorder, the records, the connections whose readings are kept."""
         self.recorder = Recorder(
             self.disk.journal,
             self.disk.spool,
             self.disk.history,
-            clock,
-            flush_s=site.file.storage.flush_s,
+            self.clock,
+            flush_s=self.site.file.storage.flush_s,
             on_problem=lambda part, why: self._system(f"system/disk/{part}", why),
         )
         self._connections = Connections(
-            self.inbox.put, clock, lambda name, why: self._system(f"system/connection/{name}", why)
+            self.inbox.put, self.clock, lambda name, why: self._system(f"system/connection/{name}", why)
         )
-        self._made = made
-        past, tell = Past(self.disk.journal.path), partial(self._tell, None)
-        self.figures = Figures(site.file.alarms, clock, lambda: self.book, tell, past)
-        self.records = Records.of(self, data, past)
-        archive = Archive(past, Photos(data / "photos"), self.recorder.committed)
-        self.cases = Cases(site.file.response, clock, lambda: self.book, tell, archive)
+        self._past = Past(self.disk.journal.path)
+        self._photos = Photos(data / "photos")
+        self.records = Records.of(self, data, self._past)
+
+    def _attend(self) -> None:
+        """Make what follows the alarms on site: figures, cases, orders, calibrations, and what ends by the clock."""
+        file, clock, tell = self.site.file, self.clock, partial(self._tell, None)
+        self.figures = Figures(file.alarms, clock, lambda: self.book, tell, self._past)
+        archive = Archive(self._past, self._photos, self.recorder.committed)
+        self.cases = Cases(file.response, clock, lambda: self.book, tell, archive)
         self.orders = Orders(lambda: self.book, clock, tell, self.recorder.committed)
+        self.calibrations = CalibrationDuty(self.site, clock, tell=self._want, record=self.record)
+        self._upkeep = Upkeep(
+            self.disk,
+            clock,
+            pipeline=lambda: self.pipeline,
+            tell=tell,
+            in_spool_thread=self._in_spool_thread,
+            permits=assembly.permits(self.site),
+        )
+
+    def _send(self) -> None:
+        """Make what tells others: stores and platforms, and people who are elsewhere."""
         self._outgoing = Outgoing(
             self.disk,
             self.recorder,
-            clock,
-            site.file.site.gateway,
+            self.clock,
+            self.site.file.site.gateway,
             on_change=lambda name, why: self._system(f"system/uplink/{name}", why),
             on_lost=lambda name, count: self._note(f"{count} items were dropped before {name} had them"),
         )
         self.notifications = Notifications(
             self.recorder,
             self._outgoing.ledger,
-            clock,
+            self.clock,
             alarms=self.alarms,
             find=lambda alarm: self.book.alarm(alarm),  # noqa: PLW0108 - a reload exchanges the book
             on_change=lambda name, why: self._system(f"system/notifier/{name}", why),
-        )
-        self._upkeep = Upkeep(
-            self.disk,
-            clock,
-            pipeline=lambda: self.pipeline,
-            tell=partial(self._tell, None),
-            in_spool_thread=self._in_spool_thread,
-            permits=assembly.permits(site),
         )
 
     def _check_bind(self) -> None:
@@ -267,49 +277,19 @@ class App:
         await asyncio.shield(recorder)
 
     def _restore(self) -> None:
-        """Bring back alarms from the journal, detectors from their checkpoint and the spool, and raise what is due."""
-        now_ns = self.clock.now_ns()
-        latest = self.disk.journal.latest()
-        self.book.restore(latest)
+        """Bring back what was when the gateway ended, and raise what is due."""
+        now_ns, journal = self.clock.now_ns(), self.disk.journal
+        latest = journal.latest()
         self.calibrations.restore(latest)
         self.cases.restore(latest)
         self.figures.restore(now_ns)
-        catch_up(self.disk.checkpoint, self.disk.spool, self.pipeline, self._relearnt)
-        refill(self.disk.spool, self.disk.history)
-        events = [*self.pipeline.reconcile(now_ns), *self.book.orphans(now_ns), *self.book.advance(now_ns)]
-        raised = self._raised_since(now_ns - self.pipeline.budgets.span_ns)
-        events += self.pipeline.recall([*raised, *events], now_ns)
-        still = {BUDGET_ALARM + rule for rule in self.pipeline.budgets.over}
-        still |= {RULE_ALARM + rule for rule in self.pipeline.failed}
-        still |= self.calibrations.alarms()
-        still |= self._upkeep.permits.restore(self.book)
-        # Until it is tried again, a dead bus is dead, and its channels' faults are no forty alarms.
-        still |= {CONNECTION_ALARM + connection.id for connection in self.site.connections}
-        for alarm in self.book.alarms():
-            if alarm.id.startswith("system/") and alarm.id not in still:
-                # What still ails will say so again; what no longer exists could not.
-                events += self.book.system(alarm.id, active=False, why="the gateway was started anew", now_ns=now_ns)
-        epoch, reason = self.disk.journal.epoch, self.disk.journal.epoch_reason
-        events += self.book.note(f"gateway started, epoch {epoch}{': ' if reason else ''}{reason}", now_ns)
-        events += in_service(self.book, now_ns)
+        events = restart.bring_back(self.disk, self.pipeline, latest, now_ns)
+        still = restart.standing(self.pipeline, [connection.id for connection in self.site.connections])
+        still |= self.calibrations.alarms() | self._upkeep.permits.restore(self.book)
+        events += restart.ended(self.book, still, now_ns)
+        events += restart.noted(self.book, journal, now_ns)
         self.recorder.take(None, self.figures.follow(self.cases.begin(events, now_ns)))
         self._upkeep.tell_damage()
-
-    def _relearnt(self, from_: int) -> list[AlarmEvent]:
-        """Return what people had learned anew from an event's number on; of more than a thousand, the newest."""
-        found = self.disk.journal.read(0, EVENTS_AGAIN, kind=EventKind.RELEARNT, newest_first=True)
-        return [event for event in reversed(found) if event.seq >= from_]
-
-    def _raised_since(self, time_ns: int) -> list[AlarmEvent]:
-        """Return what was raised since a time, as far as anything counts it; at most the newest ten thousand."""
-        found: list[AlarmEvent] = []
-        while self.pipeline.budgets and len(found) < RAISED_MAX:
-            before = found[-1].seq if found else 0
-            page = self.disk.journal.read(before, EVENTS_AGAIN, kind=EventKind.RAISED, newest_first=True)
-            found += page
-            if len(page) < EVENTS_AGAIN or page[-1].time_ns < time_ns:
-                break
-        return found[::-1]
 
     def _pass(self, batch: Batch) -> None:
         """One turn of the pipeline: judge, then hand everything on."""
