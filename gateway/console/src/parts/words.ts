@@ -18,8 +18,8 @@ const en = {
     inhibited: "inhibited", stale: "stale", frozen: "frozen", refused: "refused", unreadable: "unreadable",
   },
   system: {
-    connection: "Connection", instrument: "Instrument", rule: "Rule", uplink: "Uplink", store: "Store", disk: "Disk", clock: "Clock", journal: "Journal",
-    permit: "Permit over", overdue: "Overdue", notifier: "Notifications", config: "Configuration", flow: "Data flow", output: "Sounder",
+    connection: "Connection", rule: "Rule", uplink: "Uplink", disk: "Disk", load: "Load", budget: "Cries wolf", api: "Console", cases: "Responses",
+    permit: "Permit over", "out-of-service": "Out of service", overdue: "Overdue", notifier: "Notifications", output: "Sounder", calibration: "Test due",
   },
 };
 type Tables = { [K in keyof typeof en]: Record<keyof (typeof en)[K], string> };
@@ -35,8 +35,8 @@ const zh: Tables = {
     inhibited: "已禁止", stale: "数据陈旧", frozen: "数值冻结", refused: "被拒绝", unreadable: "无法读取",
   },
   system: {
-    connection: "通信连接", instrument: "仪表", rule: "规则", uplink: "上报平台", store: "数据库", disk: "磁盘", clock: "时钟", journal: "日志",
-    permit: "停用到期", overdue: "处置超时", notifier: "通知", config: "配置", flow: "数据流", output: "声光输出",
+    connection: "通信连接", rule: "规则", uplink: "上报平台", disk: "磁盘", load: "负荷", budget: "报警过频", api: "控制台", cases: "处置",
+    permit: "停用到期", "out-of-service": "停用提醒", overdue: "处置超时", notifier: "通知", output: "声光输出", calibration: "检测标定",
   },
 };
 const QUANTITIES: Record<string, [string, string]> = {
