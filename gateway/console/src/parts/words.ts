@@ -18,8 +18,8 @@ const en = {
     inhibited: "inhibited", stale: "stale", frozen: "frozen", refused: "refused", unreadable: "unreadable",
   },
   system: {
-    connection: "Connection", rule: "Rule", uplink: "Uplink", disk: "Disk", load: "Load", budget: "Cries wolf", api: "Console", cases: "Responses",
-    permit: "Permit over", "out-of-service": "Out of service", overdue: "Overdue", notifier: "Notifications", output: "Sounder", calibration: "Test due",
+    connection: "Connection", rule: "Rule", uplink: "Uplink", disk: "Disk", load: "Overload", api: "Console",
+    permit: "Permit over", calibration: "Test due", "out-of-service": "Out of service", overdue: "Overdue", notifier: "Notifications", output: "Sounder",
   },
 };
 type Tables = { [K in keyof typeof en]: Record<keyof (typeof en)[K], string> };
@@ -35,8 +35,8 @@ const zh: Tables = {
     inhibited: "已禁止", stale: "数据陈旧", frozen: "数值冻结", refused: "被拒绝", unreadable: "无法读取",
   },
   system: {
-    connection: "通信连接", rule: "规则", uplink: "上报平台", disk: "磁盘", load: "负荷", budget: "报警过频", api: "控制台", cases: "处置",
-    permit: "停用到期", "out-of-service": "停用提醒", overdue: "处置超时", notifier: "通知", output: "声光输出", calibration: "检测标定",
+    connection: "通信连接", rule: "规则", uplink: "上报平台", disk: "磁盘", load: "负荷过高", api: "控制台",
+    permit: "停用到期", calibration: "标定到期", "out-of-service": "停用提醒", overdue: "处置超时", notifier: "通知", output: "声光输出",
   },
 };
 const QUANTITIES: Record<string, [string, string]> = {
