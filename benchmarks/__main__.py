@@ -39,6 +39,9 @@ NAMES = (
     "detection_skab",
     "fire_against_nist",
     "spool",
+    "console_delay",
+    "console_load",
+    "console_flood",
 )
 
 
