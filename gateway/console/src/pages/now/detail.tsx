@@ -10,7 +10,7 @@ import { canOrder, may } from "../../parts/order";
 import { Age, clock, Left, moment } from "../../parts/time";
 import { about, alarmOf, GONE, levelWord, limitText, phoneOf, qualityWord, responseOf, shownValue, side, stateWord } from "../../parts/words";
 import { Act } from "./list";
-import { LazySteps, LazyTrend } from "./lazy";
+import { LazySteps, LazyTrend } from "./lazy_parts";
 import { turnFrom } from "./model";
 import { words } from "./side_words";
 

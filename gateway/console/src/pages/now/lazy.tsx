@@ -6,6 +6,3 @@ export const LazySide = lazily<{ alarm: Alarm | undefined }>(() => import("./sid
 export const LazyDetail = lazily<{ alarm: Alarm }>(() => import("./side").then(({ Detail }) => Detail), "now-detail");
 export const LazyBulk = lazily<object>(() => import("./bulk").then(({ Bulk }) => Bulk), "now-bulk");
 export const LazyStart = lazily<object>(() => import("./start").then(({ Start }) => Start));
-export const LazyTrend = lazily<{ channel: string; around?: string; height?: number }>(() => import("../../parts/trend").then(({ Trend }) => Trend), "now-lazy-trend");
-export const LazySteps = lazily<{ id: string; compact?: boolean }>(() => import("../case/steps").then(({ CaseSteps }) => CaseSteps));
-export const LazyPlan = lazily<{ large?: boolean }>(() => import("../../parts/plan").then(({ Plan }) => Plan), "now-lazy-plan");

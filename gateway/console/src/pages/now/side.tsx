@@ -6,7 +6,7 @@ import { table } from "../../live/state";
 import type { Alarm } from "../../live/types";
 import { Areas } from "./areas";
 import { Detail } from "./detail";
-import { LazyPlan } from "./lazy";
+import { LazyPlan } from "./lazy_parts";
 
 export { Detail };
 

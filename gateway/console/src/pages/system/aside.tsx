@@ -6,7 +6,7 @@ import { Mark } from "../../parts/mark";
 import { clock, spoken } from "../../parts/time";
 import { about } from "../../parts/words";
 import { either } from "../../text";
-import { Part } from "./system";
+import { Part } from "./part";
 import { t } from "./words";
 
 const SHOWN_MAX = 50;

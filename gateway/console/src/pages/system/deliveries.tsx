@@ -6,7 +6,7 @@ import { now } from "../../live/state";
 import { Mark } from "../../parts/mark";
 import { canOrder, Refused, useOrder } from "../../parts/order";
 import { spoken, Time } from "../../parts/time";
-import { count, Part } from "./system";
+import { count, Part } from "./part";
 import type { Notifier, Output, Uplink } from "./types";
 import { t } from "./words";
 

@@ -7,7 +7,7 @@ import { Mark } from "../../parts/mark";
 import { may } from "../../parts/order";
 import { span } from "../../parts/time";
 import { qualityWord } from "../../parts/words";
-import { count, Part } from "./system";
+import { count, Part } from "./part";
 import type { Instrument } from "./types";
 import { t } from "./words";
 

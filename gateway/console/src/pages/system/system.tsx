@@ -1,5 +1,4 @@
 // How the gateway itself is doing: what is wrong first, then every part.
-import type { ComponentChildren } from "preact";
 import { href } from "../../app/route";
 import { test } from "../../app/sound";
 import { alarms, epoch, isAside, now, site, skew } from "../../live/state";
@@ -12,6 +11,7 @@ import { about, isSystem } from "../../parts/words";
 import { Aside } from "./aside";
 import { Deliveries, NotifierTable, Outputs } from "./deliveries";
 import { Instruments } from "./instruments";
+import { count, Part } from "./part";
 import type { Instrument, Notifier, Output, Uplink } from "./types";
 import { t } from "./words";
 import "./system.css";
@@ -65,11 +65,6 @@ export default function System() {
       {figures.data && <AllFigures figures={found.figures} />}
     </section>
   );
-}
-
-/** A part of the page with its heading. */
-export function Part({ title, told, wide = false, children }: { title: string; told?: ComponentChildren; wide?: boolean; children: ComponentChildren }) {
-  return <section class={wide ? "pane sys-part sys-wide" : "pane sys-part"} aria-label={title}><header><h2>{title}</h2>{told && <span class="dim">{told}</span>}</header>{children}</section>;
 }
 
 function Trouble({ found }: { found: Found }) {
@@ -156,6 +151,4 @@ function AllFigures({ figures }: { figures: Record<string, number> }) {
   );
 }
 
-/** A count with narrow gaps between thousands. */
-export const count = (n: number): string => Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
 const bytes = (n: number): string => (n >= 2 ** 30 ? `${(n / 2 ** 30).toFixed(1)} GiB` : n >= 2 ** 20 ? `${(n / 2 ** 20).toFixed(0)} MiB` : `${(n / 1024).toFixed(0)} KiB`);
