@@ -9,10 +9,11 @@ import numpy as np
 from gateway.alarms import causes, orders, source
 from gateway.alarms.areas import Areas, is_member
 from gateway.alarms.inhibition import Inhibition
-from gateway.alarms.level import BY_NAME, SEVERITY, is_covered, trigger_of
+from gateway.alarms.level import BY_NAME, is_covered, trigger_of
+from gateway.alarms.listing import Listing
 from gateway.alarms.policy import Policy
 from gateway.alarms.source import SYSTEM, Source, Sources
-from gateway.alarms.state import ACKNOWLEDGED, UNACKNOWLEDGED, Ignored, Refused, Trigger, outcome
+from gateway.alarms.state import Ignored, Refused, Trigger, outcome
 from gateway.alarms.suppression import Turn
 from gateway.alarms.transition import (
     Cause,
@@ -88,13 +89,7 @@ class AlarmBook:
         self._inhibition = Inhibition(suppressions, lines or {})
         self._silenced = 0
         self._orphans: list[str] = []
-        # All below follows from the last events; kept so that the frequent questions are cheap.
-        self._open: set[str] = set()
-        self._sounding: set[str] = set()
-        self._out: set[str] = set()
-        self._ailing: set[str] = set()
-        self._until: dict[str, int] = {}
-        self._listing: list[Alarm] | None = None
+        self._listing = Listing(self._sources, self._areas)
 
     # What happens to alarms
 
@@ -295,7 +290,7 @@ class AlarmBook:
         for turn in self._inhibition.logic.advance(now_ns):
             self._turn(events, turn)
         longest_ns = round(min(SHELVE_MAX_S, self.policy.engineer_s) * NS_PER_S)
-        due = [(t, a) for a, t in self._until.items() if t <= now_ns or t - now_ns > longest_ns]
+        due = [(t, a) for a, t in self._listing.until.items() if t <= now_ns or t - now_ns > longest_ns]
         for until_ns, alarm in sorted(due):
             why = _SHELVED_ENOUGH if until_ns <= now_ns else _CLOCK_SET_BACK
             seen = seen_before(self._last[alarm])
@@ -372,18 +367,16 @@ class AlarmBook:
         Unacknowledged before acknowledged before warnings before what is put aside; then by priority, level, whether
         the condition is still there, and the newest first.
         """
-        if self._listing is None:
-            self._listing = sorted((self._shown(self._last[alarm]) for alarm in self._open), key=_urgency)
-        return self._listing.copy()
+        return self._listing.alarms()
 
     def alarm(self, alarm: str) -> Alarm | None:
         """Return one alarm, also a normal one; None where it has never had an event."""
         last = self._last.get(alarm)
-        return None if last is None else self._shown(last)
+        return None if last is None else self._listing.shown(last)
 
     def audible(self) -> bool:
         """Whether something sounds now: an unacknowledged alarm that nobody has silenced."""
-        return bool(self._sounding)
+        return self._listing.audible()
 
     @property
     def silenced(self) -> int:
@@ -392,11 +385,11 @@ class AlarmBook:
 
     def out_of_service(self) -> list[AlarmEvent]:
         """Return the last event of every alarm that is out of service, in the order of their ids."""
-        return [self._last[alarm] for alarm in sorted(self._out)]
+        return [self._last[alarm] for alarm in sorted(self._listing.out)]
 
     def standing(self, prefix: str) -> list[str]:
         """Return the ids, with a prefix, of system alarms whose condition is there, in their order."""
-        return sorted(alarm for alarm in self._ailing if alarm.startswith(prefix))
+        return sorted(alarm for alarm in self._listing.ailing if alarm.startswith(prefix))
 
     def alarms_of(self, *, instrument: str = "", area: str = "") -> list[str]:
         """Return the ids of the alarms of an instrument or an area, in the order of the site file.
@@ -502,27 +495,7 @@ class AlarmBook:
     def _keep(self, alarm: Source, event: AlarmEvent) -> None:
         """Make an event its alarm's last one, with all that follows from it."""
         self._last[alarm.id] = event
-        self._listing = None
-        if event.state is AlarmState.NORMAL:
-            self._open.discard(alarm.id)
-        else:
-            self._open.add(alarm.id)
-        if event.state in UNACKNOWLEDGED and event.sounded > self._silenced:
-            self._sounding.add(alarm.id)
-        else:
-            self._sounding.discard(alarm.id)
-        if event.state is AlarmState.OUT_OF_SERVICE:
-            self._out.add(alarm.id)
-        else:
-            self._out.discard(alarm.id)
-        if event.condition != "normal" and alarm.id.startswith(SYSTEM):
-            self._ailing.add(alarm.id)
-        else:
-            self._ailing.discard(alarm.id)
-        if event.state is AlarmState.SHELVED:
-            self._until[alarm.id] = event.until_ns
-        else:
-            self._until.pop(alarm.id, None)
+        self._listing.keep(event, self._silenced)
         if alarm.index >= 0:
             self.condition[alarm.index] = BY_NAME[event.condition]
             waits = event.state is AlarmState.NORMAL and event.condition != "normal"
@@ -532,8 +505,7 @@ class AlarmBook:
     def _rebuild(self) -> None:
         self.condition[:] = Level.NORMAL
         self.rechecks = frozenset()
-        for derived in (self._open, self._sounding, self._out, self._ailing, self._until):
-            derived.clear()
+        self._listing.clear()
         for alarm, event in self._last.items():
             self._keep(self._sources[alarm], event)
         by_number = sorted(self._last.values(), key=lambda e: e.seq)
@@ -541,13 +513,12 @@ class AlarmBook:
         self._inhibition.restore(by_number)
 
     def _silence(self, who: str, why: Reason, now_ns: int) -> list[AlarmEvent]:
-        told = (max(sounds_of(self._last[alarm]).values(), default=0) for alarm in self._open)
+        told = (max(sounds_of(event).values(), default=0) for event in self._listing.open())
         if not any(seq > self._silenced for seq in told):
             return []
         event = self._site_event(EventKind.SILENCED, who, why, now_ns)
         self._silenced = event.seq
-        self._sounding.clear()
-        self._listing = None
+        self._listing.silence()
         return [event]
 
     def _site_event(self, kind: EventKind, who: str, why: Reason, now_ns: int) -> AlarmEvent:
@@ -560,30 +531,6 @@ class AlarmBook:
             raise UnknownAlarmError(f"there is no alarm named {alarm[:200]!r}")
         return self._sources[alarm]
 
-    def _shown(self, last: AlarmEvent) -> Alarm:
-        alarm = self._sources[last.alarm]
-        # The area may have become normal by another alarm's event since; the flag ended with that.
-        if last.first and not self._areas.is_first(alarm.area, alarm.id):
-            last = msgspec.structs.replace(last, first=False)
-        return Alarm(
-            id=alarm.id,
-            event=last,
-            silenced=last.state in UNACKNOWLEDGED and last.sounded > 0 and alarm.id not in self._sounding,
-            latching=alarm.latching,
-            response=alarm.response,
-            response_zh=alarm.response_zh,
-            delayed=alarm.delayed,
-            note_required=alarm.note_required,
-        )
-
 
 def _lines(why: str | Reason) -> Reason:
     return Reason(one_line(why), "") if isinstance(why, str) else Reason(one_line(why.en), one_line(why.zh))
-
-
-def _urgency(alarm: Alarm) -> tuple[int, int, int, bool, int, int]:
-    event = alarm.event
-    on_the_list = event.state in UNACKNOWLEDGED or event.state in ACKNOWLEDGED
-    group = (event.state in ACKNOWLEDGED) + 2 * (event.level == "warning") if on_the_list else 4
-    severity = SEVERITY[BY_NAME[event.level]]
-    return group, event.priority, -severity, event.condition == "normal", -event.raised_ns, -event.seq
