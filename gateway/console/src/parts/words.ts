@@ -92,8 +92,8 @@ export function limitText(alarm: AlarmEvent): string {
   return String(Number(alarm.limit.toFixed(digits)));
 }
 
-/** `≥` or `≤`: on which side of its limit the value was when it was judged. */
-export const side = (alarm: AlarmEvent): string => (alarm.value !== null && alarm.limit !== null && alarm.value < alarm.limit ? "≤" : "≥");
+/** `≥` or `≤`: on which side of its limit the alarm lies; once it is over, the value is on the other one. */
+export const side = ({ value, limit, condition }: AlarmEvent): string => (value !== null && limit !== null && value < limit !== (condition === "normal") ? "≤" : "≥");
 
 export interface About {
   /** What is wrong, in two words: `CH4 high`, `Connection bus-1`. */ what: string;
