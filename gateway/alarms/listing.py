@@ -1,4 +1,4 @@
-"""What follows from the last events and is asked often: which alarms are open, sound, are out, are shelved until when."""
+"""What follows from the last events and is asked often: which alarms are open, sound, are out or shelved."""
 
 from collections.abc import Iterable
 
