@@ -16,8 +16,8 @@ export default defineConfig({
         entryFileNames: "assets/[name]-[hash:6].js",
         chunkFileNames: "assets/[name]-[hash:6].js",
         assetFileNames: "assets/[name]-[hash:6][extname]",
-        // What every page has is one file: many small ones compress worse.
-        codeSplitting: { groups: [{ name: "base", test: /node_modules\/(preact|@preact)\/|src\/(live\/(state|orders|types)|text|api|app\/(route|selection|asking|counts)|parts\/(time|words|mark|icon|media|order|lazily|chip|virtual))\./ }] },
+        // All that the first page needs is one file, which the others import from: two such files compress worse.
+        codeSplitting: { groups: [{ name: "base", test: /node_modules\/(preact|@preact)\/|src\/(look\/(tokens|base)|live\/(state|orders|types|stream|source)|text|api|app\/(app|asking|bars|counts|header|keys|look|pages|route|selection|sound)|pages\/(now\/(now|list|model|words|lazy)|signin\/host)|parts\/(time|words|mark|icon|media|order|lazily|chip|virtual|toast))\./ }] },
       },
     },
   },
