@@ -85,6 +85,7 @@ async def test_an_alarm_is_acknowledged_and_reset_by_the_keyboard_and_the_next_o
     await expect(page.get_by_role("dialog")).to_be_visible()
     await page.keyboard.press("Enter")
     await expect(rows(page)).to_have_count(1)
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     await page.keyboard.press("m")
     await expect(page.get_by_role("button", name="Silence")).to_be_disabled()
     assert not gateway.audible()

@@ -1,7 +1,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useSignalEffect } from "@preact/signals";
-import { flood } from "../live/state";
+import { flood, trusted } from "../live/state";
 import { lazily } from "../parts/lazily";
 import { phone } from "../parts/media";
 import { Toasts } from "../parts/toast";
@@ -56,7 +56,7 @@ export function App() {
 function Told() {
   const [said, say] = useState("");
   const all = counts.value.filter(({ unacked }) => unacked > 0).map(({ priority, unacked }) => `${priority}: ${unacked}`).join(", ");
-  const text = all ? words().said(all) : words().none;
+  const text = all ? words().said(all) : trusted.value ? words().none : "";
   useEffect(() => {
     const timer = setTimeout(() => say(text), 1500);
     return () => clearTimeout(timer);

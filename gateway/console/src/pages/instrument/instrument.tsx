@@ -1,7 +1,7 @@
 // One instrument, as whoever scanned its label stands before it: values, alarms, tests, checklist, a problem to report.
 import { ask } from "../../app/asking";
 import { href } from "../../app/route";
-import { alarms, isUnacked, quality, tick } from "../../live/state";
+import { alarms, isUnacked, quality, tick, trusted } from "../../live/state";
 import type { Alarm } from "../../live/types";
 import { useAsk } from "../../parts/ask";
 import { Mark } from "../../parts/mark";
@@ -34,7 +34,7 @@ export default function InstrumentPage({ rest }: { rest: string }) {
       <section class="pane" aria-label={words.values}>{one.channels.map((id) => <Value key={id} id={id} />)}</section>
       <section class="pane">
         <header><h2>{words.alarms}</h2></header>
-        {own.length ? own.map((alarm) => <AlarmRow key={alarm.id} alarm={alarm} />) : <p class="pane-body dim">{words.calm}</p>}
+        {own.length ? own.map((alarm) => <AlarmRow key={alarm.id} alarm={alarm} />) : <p class="pane-body dim">{trusted.value ? words.calm : words.unknown}</p>}
       </section>
       <Problem one={one} />
       <Tests one={one} again={again} />

@@ -5,6 +5,7 @@ import type { Alarm } from "../../live/types";
 import { Icon } from "../../parts/icon";
 import { Mark } from "../../parts/mark";
 import { about, areaName } from "../../parts/words";
+import { worstOfArea } from "../../parts/worst";
 import { area, filterArea } from "./model";
 import { words } from "./side_words";
 
@@ -38,9 +39,11 @@ function Tile({ id, all, bad, alarms }: { id: string; all: number; bad: number; 
   const [worst] = alarms;
   const first = alarms.find((alarm) => alarm.first) ?? worst;
   const known = trusted.value;
+  // What is put aside is not well: no tick where gas may stand behind a shelving.
+  const aside = worst ? undefined : worstOfArea.value.get(id);
   return (
     <button type="button" class={`now-tile${worst && isUnacked(worst) && worst.level !== "warning" ? ` now-tile-new now-p${worst.priority}` : ""}`} aria-pressed={area.value === id} onClick={() => filterArea(id)}>
-      <span class="now-tile-head">{worst ? <Mark priority={worst.priority} level={worst.level} size={24} /> : known ? <Icon name="check" size={20} /> : <Icon name="cut" size={20} />}<b class="clip grow">{areaName(id) || "—"}</b>{alarms.length > 0 && <b>{alarms.length}</b>}</span>
+      <span class="now-tile-head">{worst ? <Mark priority={worst.priority} level={worst.level} size={24} /> : aside && known ? <Mark priority={aside.priority} level={aside.level} size={20} hollow silent /> : known ? <Icon name="check" size={20} /> : <Icon name="cut" size={20} />}<b class="clip grow">{areaName(id) || "—"}</b>{alarms.length > 0 && <b>{alarms.length}</b>}</span>
       <small class="clip">{first ? `${first.first ? `${t.first} ` : ""}${about(first).what}` : known ? t.channels(String(all)) : "— —"}{bad > 0 && <> · <b class="now-tile-bad">{t.bad(String(bad))}</b></>}</small>
     </button>
   );

@@ -1,7 +1,7 @@
 // An instrument on a plan: a grey dot while all is well, its worst alarm otherwise.
 import type { ButtonHTMLAttributes } from "preact";
 import { selected } from "../../app/selection";
-import { alarms, isAside, isUnacked, link, table, tick } from "../../live/state";
+import { alarms, isAside, isUnacked, link, table, tick, trusted } from "../../live/state";
 import { either, texts } from "../../text";
 import { Mark } from "../mark";
 import { areaName, levelWord, stateWord, valueText } from "../words";
@@ -18,7 +18,8 @@ export function PlanPoint({ one, values = false, style, chosen = false, tab = fa
   const t = words();
   const worst = worstOfInstrument.value.get(one.id);
   const open = worst && !isAside(worst) ? worst : undefined;
-  const quiet = silent.value.has(one.id);
+  // Without a link nobody knows that all is well.
+  const quiet = silent.value.has(one.id) || !trusted.value;
   const mine = chosen || alarms.value.some((alarm) => alarm.id === selected.value && alarm.instrument === one.id);
   const said = open ? `${open.priority} ${levelWord(open.level)}` : worst ? `${worst.priority} ${stateWord(worst.state)}` : quiet ? t.silent : t.calm;
   return (
