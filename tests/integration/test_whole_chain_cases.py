@@ -10,34 +10,18 @@ import pytest
 from gateway.alarms import steps
 from gateway.app import App
 from gateway.core.alarm import Case, Command, EventKind, Verb
-from simulators.modbus_tcp import TcpEndpoint
 from simulators.platform import PlatformServer, serve
-from simulators.registers import Registers
+from tests.integration.gas_heads import Plant, running_plant
 from tests.integration.whole_gateway import life, until
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 HEADS = 12
 
 
-class Plant:
-    """Heads with gas in tenths of %LEL in register 0."""
-
-    def __init__(self) -> None:
-        units = {unit: Registers() for unit in range(1, HEADS + 1)}
-        for registers in units.values():
-            registers.define("holding", range(1))
-        self.endpoint = TcpEndpoint(units)
-
-    def show(self, head: int, value: float) -> None:
-        self.endpoint.units[head].write("holding", 0, round(value * 10).to_bytes(2, "big"))
-
-
 @pytest.fixture
 async def plant() -> AsyncIterator[Plant]:
-    made = Plant()
-    await made.endpoint.start()
-    yield made
-    await made.endpoint.stop()
+    async with running_plant(HEADS) as plant:
+        yield plant
 
 
 @pytest.fixture

@@ -94,9 +94,7 @@ async def order(app: App, verb: Verb, name: str, seen: int = 0) -> None:
 
 
 @pytest.mark.timeout(60)
-async def test_forty_channels_on_a_dead_bus_are_one_alarm_and_standing_gas_stays(
-    plant: Plant, site: Path
-) -> None:
+async def test_forty_channels_on_a_dead_bus_are_one_alarm_and_standing_gas_stays(plant: Plant, site: Path) -> None:
     async with life(site) as app:
         await until(lambda: good(app))
         plant.show(3, 0, 30)

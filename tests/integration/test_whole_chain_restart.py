@@ -12,33 +12,17 @@ from gateway.core.alarm import Alarm, Command, Verb
 from gateway.core.clock import SystemClock
 from gateway.core.errors import StorageError
 from gateway.site.load import load_site
-from simulators.modbus_tcp import TcpEndpoint
-from simulators.registers import Registers
+from tests.integration.gas_heads import Plant, running_plant
 from tests.integration.whole_gateway import life, until
 
 PERIOD_S = 0.1
 HEADS = 4
 
 
-class Plant:
-    """Four heads; register 0 of each is gas in tenths of %LEL."""
-
-    def __init__(self) -> None:
-        units = {unit: Registers() for unit in range(1, HEADS + 1)}
-        for registers in units.values():
-            registers.define("holding", range(1))
-        self.endpoint = TcpEndpoint(units)
-
-    def show(self, head: int, value: float) -> None:
-        self.endpoint.units[head].write("holding", 0, round(value * 10).to_bytes(2, "big"))
-
-
 @pytest.fixture
 async def plant() -> AsyncIterator[Plant]:
-    made = Plant()
-    await made.endpoint.start()
-    yield made
-    await made.endpoint.stop()
+    async with running_plant(HEADS) as plant:
+        yield plant
 
 
 @pytest.fixture

@@ -13,32 +13,16 @@ from gateway.api.access import new_token
 from gateway.app import App
 from gateway.core.alarm import Command, Verb
 from gateway.core.status import NotifierStatus
-from simulators.modbus_tcp import TcpEndpoint
-from simulators.registers import Registers
 from tests.integration import robots
+from tests.integration.gas_heads import Plant, running_plant
 from tests.integration.robots import Robot, serving
 from tests.integration.whole_gateway import life, until
 
 
-class Plant:
-    """Two heads; register 0 of each is gas in tenths of %LEL."""
-
-    def __init__(self) -> None:
-        units = {unit: Registers() for unit in (1, 2)}
-        for registers in units.values():
-            registers.define("holding", range(1))
-        self.endpoint = TcpEndpoint(units)
-
-    def show(self, head: int, value: float) -> None:
-        self.endpoint.units[head].write("holding", 0, round(value * 10).to_bytes(2, "big"))
-
-
 @pytest.fixture
 async def plant() -> AsyncIterator[Plant]:
-    made = Plant()
-    await made.endpoint.start()
-    yield made
-    await made.endpoint.stop()
+    async with running_plant(2) as plant:
+        yield plant
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ def test_a_case_is_found_by_its_id_and_closed_ones_newest_first(tmp_path: Path) 
     journal.append([case_event(seq, case) for seq, case in enumerate(steps, start=1)])
     past = Past(journal.path)
     found = past.case("a#1")
-    assert found is not None and found.seq == 2
+    assert found is not None
+    assert found.seq == 2
     assert past.case("a#9") is None
     assert [event.seq for event in past.closed_cases(0, 10).events] == [2]
     assert past.closed_cases(0, 10, "b").events == []
