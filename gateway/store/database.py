@@ -65,15 +65,6 @@ def is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def database_bytes(path: Path) -> int:
-    """Return the bytes that a database and its log take on the disk."""
-    total = 0
-    for part in _PARTS:
-        with suppress(FileNotFoundError):
-            total += path.with_name(path.name + part).stat().st_size
-    return total
-
-
 class Database:
     """A database file with a connection for writing and one for reading, each behind a lock.
 
