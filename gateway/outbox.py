@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import structlog
 
-from gateway.core.clock import Clock
+from gateway.core.clock import Clock, first_of
 from gateway.core.errors import RejectedError, StorageError, UnavailableError
 from gateway.core.plugin import Sink
 from gateway.core.status import UplinkStatus
@@ -370,15 +370,8 @@ class Outbox(Generic[ItemsT]):
         """Wait so long by the clock, or, where `listening`, until the log has grown."""
         if not listening:
             await self._clock.sleep(seconds)
-        elif seconds == float("inf"):
-            await self._news.wait()
         else:
-            tasks = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._news.wait())]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
+            await first_of(self._clock, None if seconds == float("inf") else seconds, self._news)
 
     async def _bury(self, part: Slice[ItemsT], refused: Mapping[int, str]) -> None:
         assert refused, f"{self.name}: a refusal that names no item"

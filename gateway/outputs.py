@@ -12,7 +12,7 @@ from gateway.alarms.annunciation import OUTPUT_ALARM, Annunciation, Selection
 from gateway.alarms.book import AlarmBook
 from gateway.alarms.source import SYSTEM
 from gateway.core.alarm import AlarmEvent
-from gateway.core.clock import Clock
+from gateway.core.clock import Clock, first_of
 from gateway.core.errors import ConfigError, OutputError
 from gateway.core.model import Priority
 from gateway.core.plugin import Switching
@@ -209,15 +209,7 @@ class Outputs:
 
     async def _wait(self, line: _Line) -> None:
         """Wait until the output is due again, or the alarms ask for something else."""
-        tasks = [
-            asyncio.ensure_future(self._clock.sleep(line.retry_s())),
-            asyncio.ensure_future(line.changed.wait()),
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
+        await first_of(self._clock, line.retry_s(), line.changed)
 
 
 def _selection(output: Output) -> Selection:

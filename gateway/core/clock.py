@@ -76,6 +76,19 @@ class ManualClock:
         await asyncio.sleep(0)
 
 
+async def first_of(clock: Clock, seconds: float | None, news: asyncio.Event) -> None:
+    """Wait so long by a clock, None for ever, or until an event is set, whichever comes first; the event stays set."""
+    if seconds is None:
+        await news.wait()
+        return
+    tasks = [asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(news.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 def rfc3339(time_ns: int, zone: tzinfo = UTC, digits: int = 3) -> str:
     """Return a time as RFC 3339 with its offset.
 

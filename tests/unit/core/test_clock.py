@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.clock import ManualClock, parse_rfc3339, rfc3339
+from gateway.core.clock import ManualClock, first_of, parse_rfc3339, rfc3339
 
 
 @given(st.integers(0, 4_102_444_800 * 10**9), st.integers(-14, 14))
@@ -30,3 +31,15 @@ async def test_a_step_moves_the_wall_and_not_the_monotonic_clock() -> None:
     await clock.sleep(2)
     assert clock.monotonic_s() == 2
     assert clock.now_ns() == 10**18 - 3598 * 10**9
+
+
+async def test_waiting_for_the_first_of_two_ends_with_either_and_leaves_nothing_behind() -> None:
+    clock, news = ManualClock(), asyncio.Event()
+    await first_of(clock, 2.0, news)
+    assert clock.monotonic_s() == 2
+    news.set()
+    await first_of(clock, None, news)
+    assert news.is_set()
+    assert clock.monotonic_s() == 2
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
