@@ -19,7 +19,7 @@ from gateway.connections import Connections
 from gateway.core.alarm import Alarm, AlarmEvent, Command, Verb
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
-from gateway.core.model import Batch, Channel, Priority, Rule
+from gateway.core.model import Batch, Channel, Priority, Reason, Rule
 from gateway.core.plugin import Acknowledging
 from gateway.core.status import InstrumentStatus, OutputStatus, RuleStatus, UplinkStatus
 from gateway.disk import Disk, FolderLock
@@ -266,7 +266,7 @@ class App:
 
     async def _end(self, recorder: asyncio.Task[None]) -> None:
         self.inbox.drain()
-        self._note("gateway stopped")
+        self._note(Reason("gateway stopped", "网关停止"))
         recorder.cancel()
         await asyncio.gather(recorder, return_exceptions=True)
         await asyncio.to_thread(self._upkeep.checkpoint())
@@ -306,7 +306,7 @@ class App:
             events = self.figures.follow(self.cases.follow(events))
         self.recorder.take(batch, events)
 
-    def _note(self, why: str, who: str = "") -> None:
+    def _note(self, why: str | Reason, who: str = "") -> None:
         self._tell(None, self.book.note(why, self.clock.now_ns(), who))
 
     def _system(self, alarm: str, why: str, priority: Priority = Priority.YELLOW) -> None:

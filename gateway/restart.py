@@ -8,6 +8,7 @@ from gateway.alarms.causes import CONNECTION_ALARM
 from gateway.alarms.permits import in_service
 from gateway.checkpoint import catch_up, refill
 from gateway.core.alarm import AlarmEvent, EventKind
+from gateway.core.model import Reason
 from gateway.disk import Disk
 from gateway.flow.pipeline import BUDGET_ALARM, RULE_ALARM, Pipeline
 from gateway.store.journal import Journal
@@ -47,7 +48,7 @@ def standing(pipeline: Pipeline, connections: Iterable[str]) -> set[str]:
 
 def ended(book: AlarmBook, still: Collection[str], now_ns: int) -> list[AlarmEvent]:
     """End every system alarm but those that still stand: what ails will say so again, what no longer exists cannot."""
-    why = "the gateway was started anew"
+    why = Reason("the gateway was started anew", "网关重新启动")
     over = [alarm.id for alarm in book.alarms() if alarm.id.startswith("system/") and alarm.id not in still]
     return [event for alarm in over for event in book.system(alarm, active=False, why=why, now_ns=now_ns)]
 
@@ -55,7 +56,8 @@ def ended(book: AlarmBook, still: Collection[str], now_ns: int) -> list[AlarmEve
 def noted(book: AlarmBook, journal: Journal, now_ns: int) -> list[AlarmEvent]:
     """Note the start, and put in order what was out of service when the gateway ended."""
     reason = f": {journal.epoch_reason}" if journal.epoch_reason else ""
-    return [*book.note(f"gateway started, epoch {journal.epoch}{reason}", now_ns), *in_service(book, now_ns)]
+    told = Reason(f"gateway started, epoch {journal.epoch}{reason}", f"网关启动，日志链 {journal.epoch}{reason}")
+    return [*book.note(told, now_ns), *in_service(book, now_ns)]
 
 
 def _relearnt(journal: Journal, from_: int) -> list[AlarmEvent]:

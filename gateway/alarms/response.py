@@ -321,12 +321,12 @@ class CaseBook:
         first = min(cases, key=lambda case: (case.priority, case.opened_ns, case.id))
         missed_of_first = _overdue_words(self._late[first.id])
         place = f" ({first.area})" if first.area else ""
-        named = first.alarm or first.id
+        named = first.instrument or first.alarm or first.id
         count, noun = len(cases), "response is" if len(cases) == 1 else "responses are"
         return (
             Reason(
                 f"{count} {noun} overdue; first {named}{place}, {missed_of_first.en}",
-                f"{count} 项处置超时；首先 {named}{place}，{missed_of_first.zh}",
+                f"{count} 项处置超时；首先 {named}，{missed_of_first.zh}",
             ),
             Priority(first.priority),
         )

@@ -311,7 +311,15 @@ class Crew:
 
     def _put_aside(self, verb: Verb, alarm: str, deed: Deed) -> Command:
         role = next(role for name, _, role in PEOPLE if name == deed.who)
-        return Command(verb=verb, alarm=alarm, who=deed.who, why=deed.why, duration_s=deed.for_s, role=role)
+        return Command(
+            verb=verb,
+            alarm=alarm,
+            who=deed.who,
+            why=deed.why,
+            duration_s=deed.for_s,
+            role=role,
+            permit_for=deed.out_of_service,
+        )
 
     async def _order(self, verb: Verb, alarm: str, who: str) -> None:
         await self._give(Command(verb=verb, alarm=alarm, who=who, role="operator"))

@@ -229,7 +229,7 @@ def test_the_words_count_and_name_the_most_urgent() -> None:
     found = told.overdue()
     assert found is not None
     assert found[0].en == "2 responses are overdue; first gas:b (tank), overdue: arrive"
-    assert found[0].zh == "2 项处置超时；首先 gas:b (tank)，超时：到场"
+    assert found[0].zh == "2 项处置超时；首先 gas:b，超时：到场"
     assert found[1] is Priority.RED
 
 

@@ -64,7 +64,7 @@ function Shown({ found, each }: { found: AlarmStatistics; each: number }) {
       <section class="pane stat-fix" aria-label={words.fix}>
         <header><h2>{words.fix}</h2></header>
         {found.advice.length
-          ? <ol>{found.advice.map((one, k) => <li key={k}><b class="stat-rank">{k + 1}</b><span class="grow">{either(one.en, one.zh)}</span>{one.alarm && <AlarmLink alarm={one.alarm} brief />}</li>)}</ol>
+          ? <ol>{found.advice.map((one, k) => <li key={k}><b class="stat-rank">{k + 1}</b><span class="grow">{either(one.en, one.zh).replace(one.alarm, () => alarmName(one.alarm))}</span>{one.alarm && <AlarmLink alarm={one.alarm} brief />}</li>)}</ol>
           : <p class="stat-none dim">{words.fixNone}</p>}
       </section>
       <Tiles found={found} flood={flood} />
@@ -170,8 +170,15 @@ function AlarmLink({ alarm, brief = false }: { alarm: string; brief?: boolean })
   const cut = alarm.indexOf(":");
   const channel = cut > 0 ? alarm.slice(cut + 1) : "";
   const row = rowOf(channel);
-  if (row < 0) return <a class="stat-alarm" href={href("journal", "", { alarm })}><b class="clip">{isSystem({ alarm }) ? about({ alarm, area: "", why: "", why_zh: "" } as AlarmEvent).what : alarm}</b></a>;
+  if (row < 0) return <a class="stat-alarm" href={href("journal", "", { alarm })}><b class="clip">{alarmName(alarm)}</b></a>;
   return <a class="stat-alarm" href={href("point", channel)}><b class="clip">{channelName(channel)}</b>{!brief && <span class="dim small clip">{[areaOf(row), alarm].filter(Boolean).join(" · ")}</span>}</a>;
+}
+
+/** An alarm's point as people call it; of the gateway's own, what it is; its id where neither is known. */
+function alarmName(alarm: string): string {
+  const channel = alarm.slice(alarm.indexOf(":") + 1);
+  if (isSystem({ alarm })) return about({ alarm, area: "", why: "", why_zh: "" } as AlarmEvent).what;
+  return rowOf(channel) < 0 ? alarm : channelName(channel);
 }
 
 const areaOf = (row: number): string => areaName(table.value?.columns.area[row] ?? "");
