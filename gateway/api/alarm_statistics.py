@@ -1,6 +1,6 @@
 """The route of alarm figures: the load of a span, and what to fix; and the flood of this moment for the stream."""
 
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Query, Request, Response
@@ -9,28 +9,15 @@ from gateway.alarms.advice import advice
 from gateway.alarms.flood import Flood
 from gateway.alarms.statistics import AlarmFigures, Aside
 from gateway.api.access import Role
+from gateway.api.face import Gateway
 from gateway.api.problems import ProblemError
 from gateway.api.replies import reply
 from gateway.api.routes import Route
 from gateway.api.times import time_of
-from gateway.core.clock import NS_PER_S, Clock, rfc3339
-from gateway.figures import Figures, TooManyEventsError
+from gateway.core.clock import NS_PER_S, rfc3339
+from gateway.figures import TooManyEventsError
 
 SPAN_MAX_S: Final = 92 * 24 * 3600
-
-
-class Counting(Protocol):
-    """What is needed of the running gateway."""
-
-    @property
-    def clock(self) -> Clock:
-        """Time."""
-        ...
-
-    @property
-    def figures(self) -> Figures:
-        """How alarms load people."""
-        ...
 
 
 class _View(msgspec.Struct, kw_only=True):
@@ -169,7 +156,7 @@ class AlarmStatisticsRoutes:
         gateway: The running gateway.
     """
 
-    def __init__(self, gateway: Counting) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def routes(self) -> list[Route]:

@@ -2,8 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Sequence
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Final, Literal
 
 import msgspec
 from fastapi import Query, Request, Response
@@ -14,16 +13,15 @@ from gateway.alarms.response import OPEN_MAX
 from gateway.alarms.words import one_line
 from gateway.api.access import Role
 from gateway.api.case_views import CaseView, case_view
+from gateway.api.face import Gateway
 from gateway.api.payloads import NoOrder, View
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
 from gateway.api.routes import Route
-from gateway.cases import Cases
 from gateway.core.alarm import AlarmEvent, Case
-from gateway.core.clock import Clock, rfc3339
+from gateway.core.clock import rfc3339
 from gateway.core.errors import CommandRefusedError
-from gateway.core.model import Channel, Reason
-from gateway.people.people import People
+from gateway.core.model import Reason
 
 LIST_MAX: Final = 500
 _CLOSED: Final = "closed"
@@ -32,30 +30,6 @@ _PICTURE: Final = ("data:image/jpeg;base64,", "data:image/png;base64,")
 
 Words = Annotated[str, msgspec.Meta(max_length=500)]
 Name = Annotated[str, msgspec.Meta(max_length=100)]
-
-
-class Responding(Protocol):
-    """What is needed of the running gateway."""
-
-    @property
-    def clock(self) -> Clock:
-        """Time."""
-        ...
-
-    @property
-    def channels(self) -> Sequence[Channel]:
-        """The channel table."""
-        ...
-
-    @property
-    def cases(self) -> Cases:
-        """The responses."""
-        ...
-
-    @property
-    def people(self) -> People:
-        """Who keeps account of what people order."""
-        ...
 
 
 class CaseList(View):
@@ -150,7 +124,7 @@ class CaseRoutes:
         gateway: The running gateway.
     """
 
-    def __init__(self, gateway: Responding) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def routes(self) -> list[Route]:

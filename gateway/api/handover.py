@@ -135,7 +135,7 @@ _ABSENT: Final = {404: "There is no such handover."}
 
 
 class HandoverRoutes:
-    """The routes.
+    """The routes of the shift handover.
 
     Args:
         gateway: The running gateway.

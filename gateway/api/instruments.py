@@ -92,7 +92,7 @@ _ABSENT: Final = {404: "There is no such instrument."}
 
 
 class InstrumentRoutes:
-    """The routes.
+    """The routes of instruments, their tests and their checklists.
 
     Args:
         gateway: Who knows the instruments.

@@ -1,53 +1,17 @@
 """The notifiers: how each way to tell people is doing, who is told of what, and a trial message on request."""
 
-from typing import Any, Protocol
-
 import msgspec
 from fastapi import Request, Response
 
 from gateway.api.access import Role
+from gateway.api.face import Gateway
 from gateway.api.payloads import NoOrder, View, moment
 from gateway.api.problems import ProblemError
 from gateway.api.replies import body_of, caller_of, reply
 from gateway.api.routes import Route
 from gateway.core.alarm import AlarmEvent, EventKind
-from gateway.core.clock import Clock, rfc3339
+from gateway.core.clock import rfc3339
 from gateway.core.status import NotifierStatus
-from gateway.messenger import Tried
-
-
-class Notified(Protocol):
-    """The notifiers of the running gateway."""
-
-    def status(self) -> list[NotifierStatus]:
-        """Return how each is doing."""
-        ...
-
-    def routes(self) -> list[dict[str, Any]]:
-        """Return the routes as written."""
-        ...
-
-    async def try_out(self, notifier: str, who: str) -> Tried | None:
-        """Send a trial message; None where there is no such notifier."""
-        ...
-
-
-class Notifying(Protocol):
-    """What is needed of the running gateway."""
-
-    @property
-    def clock(self) -> Clock:
-        """Time."""
-        ...
-
-    @property
-    def notifications(self) -> Notified:
-        """The notifiers."""
-        ...
-
-    async def record(self, event: AlarmEvent) -> AlarmEvent:
-        """Journal what changes no alarm."""
-        ...
 
 
 class NotifierView(View):
@@ -101,7 +65,7 @@ class NotifierRoutes:
         gateway: Where everything comes from.
     """
 
-    def __init__(self, gateway: Notifying) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def routes(self) -> list[Route]:

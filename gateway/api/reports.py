@@ -24,7 +24,7 @@ Moment = Annotated[str, Query(max_length=40, description="RFC 3339, or seconds a
 
 
 class ReportRoutes:
-    """The routes.
+    """The routes of reports and of the journal as a file.
 
     Args:
         gateway: The running gateway.
