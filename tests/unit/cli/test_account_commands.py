@@ -65,7 +65,7 @@ def test_roles_states_and_sessions_are_changed_and_listed(run: Run, tmp_path: Pa
     assert run("add", "li", "--generate").exit_code == 0
     now_ns = SystemClock().now_ns()
     with open_people(tmp_path / "journal.db") as (store, _):
-        store.sign_in(SessionRow("d", "li", now_ns, now_ns, "192.0.2.7"))
+        assert store.sign_in(SessionRow("d", "li", now_ns, now_ns, "192.0.2.7"), row(tmp_path, "li").password)
         for _ in range(14):
             store.charge("王敏", "192.0.2.9", now_ns + 60 * NS_PER_S)
     assert run("role", "li", "engineer").exit_code == 0
