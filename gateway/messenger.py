@@ -8,13 +8,14 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 
-from gateway.alarms.desk import Desk, Message, numbers_of
+from gateway.alarms.desk import CALLS, Desk, Message, numbers_of
 from gateway.alarms.telling import Teller
 from gateway.core.alarm import Alarm, AlarmEvent
 from gateway.core.clock import NS_PER_S, Clock
@@ -56,6 +57,10 @@ class Events(Protocol):
     async def read(self, after: int, limit: int) -> list[AlarmEvent]:
         """Return published events. Raises StorageError."""
         ...
+
+
+class _MistakeError(RejectedError):
+    """A notifier failed at a message by a mistake of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +228,15 @@ class Messenger:
     async def _tell(self, message: Message) -> None:
         async with self._turn:
             began_s = self._clock.monotonic_s()
+            notice = self._teller.notice(message, self._clock.now_ns())
             try:
-                await self._send(self._teller.notice(message, self._clock.now_ns()))
+                await self._send(notice)
             except UnavailableError as error:
                 unavailable = error
             except RejectedError as error:
+                calls = any(item.occasion in CALLS for item in message.items)
+                if calls and not isinstance(error, _MistakeError):
+                    await self._send_barely(notice)
                 self._desk.done(message)
                 self._dirty = True
                 self._failed += 1
@@ -242,6 +251,17 @@ class Messenger:
                 await self._save_after(self._least_s() if self._saved_bytes > SAVE_BYTES_A_SECOND else 0.0)
                 return
         await self._failed_once(unavailable, began_s)
+
+    async def _send_barely(self, notice: Notice) -> None:
+        """Send what was refused once more, its title alone: channels refuse words that people may have written.
+
+        Whoever has to act then knows at least where, what and how bad; the refusal is told all the same.
+        """
+        if not notice.lines or not self._room():
+            return
+        with suppress(UnavailableError, RejectedError):
+            await self._send(replace(notice, key=f"{notice.key}-bare", lines=()))
+            self._sent += 1
 
     async def _send(self, notice: Notice) -> None:
         """Send, and turn what may not leave a notifier into what may."""
@@ -259,7 +279,7 @@ class Messenger:
         except Exception as error:
             # A notifier's mistake is no reason to leave the site unwatched; the message has been tried and is given up.
             log.exception("notifier failed", notifier=self.name)
-            raise RejectedError({0: f"{type(error).__name__}: {error}"}) from error
+            raise _MistakeError({0: f"{type(error).__name__}: {error}"}) from error
 
     def _heard(self) -> None:
         self._sent += 1

@@ -17,7 +17,7 @@ from gateway.core.alarm import AlarmEvent
 from gateway.core.clock import NS_PER_S
 from gateway.core.errors import RejectedError, StorageError, UnavailableError
 from gateway.core.model import Priority
-from gateway.core.notice import Text
+from gateway.core.notice import Notice, Text
 from gateway.messenger import Messenger
 from gateway.site.operation import RouteSection
 from tests.integration.memory_notifications import MemoryEvents, MemoryLedger, Told
@@ -190,6 +190,32 @@ async def test_a_refused_message_is_given_up_and_told_of_at_once() -> None:
         stage.alarm("b")
         await stage.clock.move(1)
         assert stage.changes[1:] == [""]
+        status = messenger.status()
+        assert (status.sent, status.failed, status.waiting) == (1, 1, 0)
+
+
+class Censor(Told):
+    """A channel that refuses a word, as providers of text messages do."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
+
+    async def send(self, notice: Notice) -> None:
+        if any(self.word in line.en for line in notice.lines):
+            raise RejectedError({0: "a word that is not allowed"})
+        await super().send(notice)
+
+
+async def test_an_alarm_whose_words_a_channel_refuses_is_told_by_its_title_alone() -> None:
+    stage = Stage(Censor("x"))
+    async with stage.life() as messenger:
+        stage.alarm("a", priority=Priority.RED)
+        await stage.clock.move(2)
+        (notice,) = stage.channel.notices
+        assert "[RED]" in notice.title.en
+        assert notice.lines == ()
+        assert stage.changes == ["people cannot be told: a word that is not allowed"], "and somebody has to look at it"
         status = messenger.status()
         assert (status.sent, status.failed, status.waiting) == (1, 1, 0)
 
