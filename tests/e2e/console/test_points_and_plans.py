@@ -251,6 +251,7 @@ async def test_a_place_that_the_gateway_refuses_goes_back_with_the_reason(drawn:
     page = await signed_in(drawn, "li", "plan")
     await page.get_by_role("button", name="Place points").click()
     shutil.rmtree(tmp_path)
+    tmp_path.write_text("where the folder was")
     await point(page, "gd-00").focus()
     await page.keyboard.press("ArrowDown")
     await expect(page.get_by_role("alert").filter(has_text="places.json")).to_be_visible()
