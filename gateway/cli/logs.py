@@ -23,7 +23,10 @@ def set_up(*, as_json: bool, quiet: bool = False, silent: bool = False) -> None:
             structlog.processors.format_exc_info if as_json else structlog.dev.set_exc_info,
             structlog.processors.JSONRenderer()
             if as_json
-            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            # Plain: the pretty one prints every local variable, which may hold the loop for a minute.
+            else structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
