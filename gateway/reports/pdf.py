@@ -417,7 +417,7 @@ class _Drawing:
                 at + 12, 4, PRIORITY_SHAPES[priority], fontName=SIGNS, fontSize=7, fillColor=colour(INK)
             )
             drawing.add(sign)
-            drawing.add(self._string(at + 21, 4, f"{priority} {label}  {count} · {share}", "start", INK))
+            drawing.add(self._string(at + 21, 4, f"{priority} {label}  {count} ({share})", "start", INK))
         yield self._kit.KeepTogether([self._text(block.title, 8, DIM), self._kit.Spacer(0, 2), drawing])
 
     def _string(self, x: float, y: float, text: str, anchor: str, ink: str = DIM) -> Any:
