@@ -9,7 +9,7 @@ import { useAsk } from "../../parts/ask";
 import { Chip } from "../../parts/chip";
 import { Icon } from "../../parts/icon";
 import { Mark } from "../../parts/mark";
-import { canOrder } from "../../parts/order";
+import { canOrder, may } from "../../parts/order";
 import { Age, clock, Left, moment } from "../../parts/time";
 import { about, channelName, limitText, phoneOf, responseOf, side, stateWord, valueText, rowOf } from "../../parts/words";
 import { texts } from "../../text";
@@ -87,11 +87,13 @@ function Orders({ alarm }: { alarm: Alarm }) {
     <button key={verb} type="button" class={main ? "main" : ""} disabled={off} onClick={() => ask(verb, [alarm.id])}>{label}</button>
   );
   if (alarm.state === "shelved") return <span class="row wrap">{give("unshelve", t.unshelve)}</span>;
-  if (alarm.state === "out_of_service") return <span class="row wrap">{give("return-to-service", t.back)}</span>;
-  if (alarm.state === "suppressed") return <span class="row wrap">{give("out-of-service", t.out)}</span>;
+  // Permits are an engineer's.
+  const permits = may("engineer");
+  if (alarm.state === "out_of_service") return permits ? <span class="row wrap">{give("return-to-service", t.back)}</span> : null;
+  if (alarm.state === "suppressed") return permits ? <span class="row wrap">{give("out-of-service", t.out)}</span> : null;
   return (
     <span class="row wrap">
-      {give("shelve", t.shelve)}{give("out-of-service", t.out)}
+      {give("shelve", t.shelve)}{permits && give("out-of-service", t.out)}
       {alarm.state.startsWith("latched") && give("reset", t.reset, alarm.state === "latched_acked")}
       {isUnacked(alarm) && give("acknowledge", t.ack, true)}
     </span>
