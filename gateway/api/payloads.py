@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.alarms.words import about
 from gateway.api.case_views import CaseView, case_view
-from gateway.core.alarm import Alarm, AlarmEvent
+from gateway.core.alarm import Alarm, AlarmEvent, Calibration
 from gateway.core.clock import rfc3339
 from gateway.core.model import Channel, Float64, Int64, Quality, UInt8, quality_name
 
@@ -78,6 +78,7 @@ class EventView(View):
     aside_by: str
     aside_why: str
     case: CaseView | str | None = None
+    calibration: Calibration | None = None
 
 
 class StreamEventView(EventView):
@@ -346,6 +347,7 @@ def _event_fields(event: AlarmEvent) -> dict[str, Any]:
     fields["until"] = moment(event.until_ns)
     fields["said"], fields["said_zh"] = about(event)
     fields["case"] = None if event.case is None else case_view(event.case)
+    fields["calibration"] = event.calibration
     return fields
 
 
