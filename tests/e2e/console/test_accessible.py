@@ -16,7 +16,21 @@ if TYPE_CHECKING:
 
 FOLDER = Path(gateway.console.__file__).parent
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = ("now", "channels", "journal", "handover", "system", "statistics", "case", "commissioning", "people")
+PAGES = (
+    "now",
+    "channels",
+    "journal",
+    "handover",
+    "system",
+    "statistics",
+    "case",
+    "commissioning",
+    "people",
+    "plan",
+    "point/gd-00.ch4",
+    "instrument/gd-00",
+    "wall",
+)
 RUN = """() => axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
   violations.filter(({ impact }) => impact === "serious" || impact === "critical").flatMap(({ id, nodes }) =>
     nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary.split("\\n")[1]}`)))"""
