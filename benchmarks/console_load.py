@@ -21,7 +21,7 @@ FRAMES, FRAMES_PER_S = 3_600, 20
 
 
 def main(short: bool = False) -> list[Figure]:
-    rounds, span_s, frames = (1, 1.0, 40) if short else (3, 15.0, FRAMES)
+    rounds, span_s, frames = (1, 1.0, 40) if short else (3, 10.0, FRAMES)
     figures = files()
     figures += asyncio.run(_moving(rounds, span_s))
     return figures + asyncio.run(_soak(frames))
