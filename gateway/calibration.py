@@ -3,7 +3,15 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.alarms.calibration import CALIBRATION, Calibrations, Duty, Owed, Wanted, noon_ns
+from gateway.alarms.calibration import (
+    CALIBRATION,
+    Calibrations,
+    Duty,
+    Owed,
+    Wanted,
+    noon_ns,
+    nothing_owed,
+)
 from gateway.alarms.words import one_line
 from gateway.core.alarm import AlarmEvent, Calibration, EventKind
 from gateway.core.clock import NS_PER_S, Clock
@@ -73,16 +81,15 @@ class CalibrationDuty:
 
     def renew(self, site: Site) -> None:
         """Go on with what a changed site file asks; what was tested stays, and what has left the site owes nothing."""
-        left = [name for name in self._instruments if name not in site.instruments]
-        for name in left:
-            self._tell_well(name)
-        before = self._kept.last_events()
+        before, owing = self._kept.last_events(), self.alarms()
         self._instruments = site.instruments
         zone = site.file.site.timezone
         first = {channel.instrument: channel for channel in reversed(site.channels)}
         asked = (_duty(each, first.get(each.id), zone) for each in site.instruments.values())
-        self._kept = Calibrations(duty for duty in asked if duty is not None)
+        self._kept = Calibrations((duty for duty in asked if duty is not None), zone)
         self._kept.restore(event for event in before if event.instrument in site.instruments)
+        for alarm in owing - self.alarms():
+            self._tell(nothing_owed(alarm))
 
     def restore(self, events: Iterable[AlarmEvent]) -> None:
         """Take over what the journal knows, in order."""
@@ -162,10 +169,6 @@ class CalibrationDuty:
     def look(self) -> None:
         """Tell how every instrument's alarm has to stand."""
         for wanted in self._kept.wanted(self._clock.now_ns()):
-            self._tell(wanted)
-
-    def _tell_well(self, instrument: str) -> None:
-        for wanted in Calibrations([Duty(instrument)]).wanted(self._clock.now_ns()):
             self._tell(wanted)
 
     def _status(self, duty: Duty, now_ns: int) -> CalibrationStatus:

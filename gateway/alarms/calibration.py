@@ -1,8 +1,9 @@
 """The duty of calibration: when each instrument's bump test and calibration are due, and what was found; pure.
 
 A state follows from the last `CALIBRATED` event of each instrument and kind, so the journal restores it. What is
-owed raises a system alarm of the instrument: a warning before the due date, a fault after it, and a fault for a test
-that was not passed until one is. A detector that may no longer answer to gas is no protection, whatever it reads.
+owed raises a system alarm of the instrument and the kind of test: a warning before the due date, a fault after it, and
+a fault for a test that was not passed until one is. A detector that may no longer answer to gas is no protection,
+whatever it reads.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,12 +19,11 @@ from gateway.core.clock import NS_PER_S
 from gateway.core.errors import CommandRefusedError
 from gateway.core.model import Level, Priority, Reason
 
-CALIBRATION_ALARM: Final = SYSTEM + "calibration/"
-"""How the id of an instrument's calibration alarm begins; its end is the instrument's id."""
-
 BUMP: Final = "bump"
 CALIBRATION: Final = "calibration"
 KINDS: Final = (BUMP, CALIBRATION)
+DUTY_ALARMS: Final = {BUMP: SYSTEM + "bump-test/", CALIBRATION: SYSTEM + "calibration/"}
+"""How the ids of an instrument's alarms begin, one for each kind of test; their end is the instrument's id."""
 _NAMES: Final = {BUMP: Reason("bump test", "功能测试"), CALIBRATION: Reason("calibration", "标定")}
 _DAY_NS: Final = 86_400 * NS_PER_S
 
@@ -101,7 +101,7 @@ class Wanted:
     why: Reason
 
 
-_WELL: Final = Reason("all tests are done", "检测均已完成")
+_WELL: Final = Reason("the test is done", "检测已完成")
 
 
 class Calibrations:
@@ -111,9 +111,11 @@ class Calibrations:
 
     Args:
         duties: What the site file asks, by instrument; other instruments owe nothing, and their tests are kept.
+        zone: The site's time zone, in which dates are told.
     """
 
-    def __init__(self, duties: Iterable[Duty]) -> None:
+    def __init__(self, duties: Iterable[Duty], zone: str = "UTC") -> None:
+        self._zone = ZoneInfo(zone)
         self._duties = {duty.instrument: duty for duty in duties}
         self._passed: dict[tuple[str, str], AlarmEvent] = {}
         self._last: dict[tuple[str, str], AlarmEvent] = {}
@@ -182,10 +184,12 @@ class Calibrations:
         return bump, calibration
 
     def wanted(self, now_ns: int) -> Iterator[Wanted]:
-        """Yield how the alarm of each instrument that owes anything has to stand."""
+        """Yield how the alarms of each instrument that owes anything, or was tested, have to stand."""
         tested = {instrument for instrument, _ in self._last}
         for instrument in {**self._duties, **dict.fromkeys(sorted(tested))}:
-            yield self._wanted(self._duties.get(instrument, Duty(instrument)), now_ns)
+            duty = self._duties.get(instrument, Duty(instrument))
+            for kind in KINDS:
+                yield self._wanted(duty, self._owed(duty, kind, now_ns))
 
     def due_ns(self, instrument: str, kind: str, done_ns: int) -> int:
         """Return when the next test is due after one was passed, 0 where none is asked for."""
@@ -207,19 +211,30 @@ class Calibrations:
             return Owed(kind, "overdue", done_ns, due_ns, by)
         return Owed(kind, "due" if now_ns >= due_ns - duty.warn_ns else "ok", done_ns, due_ns, by)
 
-    def _wanted(self, duty: Duty, now_ns: int) -> Wanted:
-        alarm = CALIBRATION_ALARM + duty.instrument
-        owed = [one for one in self.owed(duty.instrument, now_ns) if one.state not in ("none", "ok")]
-        if not owed:
-            return Wanted(alarm, duty.area, active=False, level=Level.FAULT, priority=Priority.YELLOW, why=_WELL)
-        bad = [one for one in owed if one.state != "due"]
-        said = [_said(duty, one, now_ns) for one in bad or owed]
-        why = Reason(
-            f"{duty.instrument}: {'; '.join(one.en for one in said)}",
-            f"{duty.instrument}：{'；'.join(one.zh for one in said)}",
-        )
-        level, priority = (Level.FAULT, Priority.YELLOW) if bad else (Level.WARNING, Priority.BLUE)
-        return Wanted(alarm, duty.area, active=True, level=level, priority=priority, why=why)
+    def _wanted(self, duty: Duty, owed: Owed) -> Wanted:
+        alarm, due = DUTY_ALARMS[owed.kind] + duty.instrument, owed.state == "due"
+        level, priority = (Level.WARNING, Priority.BLUE) if due else (Level.FAULT, Priority.YELLOW)
+        active = owed.state not in ("none", "ok")
+        why = self._said(duty, owed) if active else _WELL
+        return Wanted(alarm, duty.area, active=active, level=level, priority=priority, why=why)
+
+    def _said(self, duty: Duty, owed: Owed) -> Reason:
+        """Return what is owed. It names days, not how many are left: an alarm's words stay as they were raised."""
+        en, zh = _NAMES[owed.kind]
+        head = Reason(f"{duty.instrument}: {en}", f"{duty.instrument}：{zh}")
+        if owed.failed is not None:
+            return _failed(head, duty, owed.failed)
+        if not owed.last_ns:
+            return Reason(f"{duty.instrument}: no {en} is on record", f"{duty.instrument}：无{zh}记录")
+        day = datetime.fromtimestamp(owed.due_ns // NS_PER_S, self._zone).date().isoformat()
+        if owed.state == "overdue":
+            return Reason(f"{head.en} overdue since {day}", f"{head.zh}自 {day} 起逾期")
+        return Reason(f"{head.en} due on {day}", f"{head.zh}将于 {day} 到期")
+
+
+def nothing_owed(alarm: str) -> Wanted:
+    """Return how an alarm has to stand whose duty the site file asks no more."""
+    return Wanted(alarm, "", active=False, level=Level.FAULT, priority=Priority.YELLOW, why=_WELL)
 
 
 def _within(duty: Duty, shown: float | None) -> bool | None:
@@ -229,26 +244,13 @@ def _within(duty: Duty, shown: float | None) -> bool | None:
     return abs(shown - duty.expected) <= abs(duty.expected) * duty.tolerance_percent / 100 + 1e-9
 
 
-def _said(duty: Duty, owed: Owed, now_ns: int) -> Reason:
-    en, zh = _NAMES[owed.kind]
-    if owed.failed is not None:
-        shown, expected = owed.failed.shown, owed.failed.expected
-        figures = "" if shown is None else f" {number(shown, duty.decimals)} {duty.unit}".rstrip()
-        wanted = "" if expected is None else f" {number(expected, duty.decimals)} {duty.unit}".rstrip()
-        return Reason(
-            f"{en} not passed{f': shown{figures}' if figures else ''}{f', expected{wanted}' if wanted else ''}",
-            f"{zh}不合格{f'：示值{figures}' if figures else ''}{f'，应为{wanted}' if wanted else ''}",
-        )
-    if not owed.last_ns:
-        return Reason(f"no {en} is on record", f"无{zh}记录")
-    days = abs(now_ns - owed.due_ns) // _DAY_NS
-    if owed.state == "overdue":
-        return Reason(f"{en} overdue by {_days(days)}", f"{zh}已逾期 {days} 天")
-    return Reason(f"{en} due in {_days(days)}", f"{zh}将于 {days} 天后到期")
-
-
-def _days(days: int) -> str:
-    return "less than a day" if not days else "1 day" if days == 1 else f"{days} days"
+def _failed(head: Reason, duty: Duty, found: Calibration) -> Reason:
+    shown = "" if found.shown is None else f"{number(found.shown, duty.decimals)} {duty.unit}".rstrip()
+    wanted = "" if found.expected is None else f"{number(found.expected, duty.decimals)} {duty.unit}".rstrip()
+    return Reason(
+        f"{head.en} not passed{f': shown {shown}' if shown else ''}{f', expected {wanted}' if wanted else ''}",
+        f"{head.zh}不合格{f'：示值 {shown}' if shown else ''}{f'，应为 {wanted}' if wanted else ''}",
+    )
 
 
 def noon_ns(day: date, zone: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from gateway.alarms.calibration import DUTY_ALARMS
 from gateway.alarms.words import one_line
 from gateway.core.alarm import AlarmState
 from gateway.core.clock import parse_rfc3339
@@ -147,7 +148,7 @@ def _tiles(report: Report, say: Say) -> Tiles:
 
 def _told_of_tests(report: Report) -> list[bool]:
     """Return of each open alarm about a test of an instrument whether the test is overdue."""
-    return [a.event.level == "fault" for a in report.open if a.event.alarm.startswith("system/calibration/")]
+    return [a.event.level == "fault" for a in report.open if a.event.alarm.startswith(tuple(DUTY_ALARMS.values()))]
 
 
 def _answer(figures: Figures, say: Say) -> Tile:

@@ -15,6 +15,7 @@ from gateway.core.errors import CommandRefusedError
 from tests.integration.whole_gateway import life, until
 
 ALARM = "system/calibration/gd-01"
+BUMP_ALARM = "system/bump-test/gd-01"
 READINGS = "time,gd-01.ch4\n2026-01-01T00:00:00Z,1.0\n"
 
 
@@ -44,8 +45,8 @@ def write(path: Path, calibration: dict[str, Any] | None) -> None:
     path.write_text(json.dumps({**site, "api": {"bind": "127.0.0.1:0", "local_operator": True}}))
 
 
-def raised(app: App) -> bool:
-    alarm = app.book.alarm(ALARM)
+def raised(app: App, name: str = ALARM) -> bool:
+    alarm = app.book.alarm(name)
     return alarm is not None and alarm.event.condition != "normal"
 
 
@@ -55,9 +56,11 @@ async def test_what_is_owed_is_a_fault_until_it_is_done_and_stays_done(site: Pat
         alarm = app.book.alarm(ALARM)
         assert alarm is not None
         assert (alarm.event.level, alarm.event.area) == ("fault", "boiler")
-        assert alarm.event.why_zh == "gd-01：无功能测试记录；无标定记录"
+        assert alarm.event.why_zh == "gd-01：无标定记录"
+        assert raised(app, BUMP_ALARM)
         await app.calibrations.tested(CalibrationReport("gd-01", "bump", "Wang", 48.0))
         assert raised(app)
+        assert not raised(app, BUMP_ALARM)
         event = await app.calibrations.tested(CalibrationReport("gd-01", "calibration", "Wang", 50.0, note="new cell"))
         assert not raised(app)
         assert event.calibration is not None
@@ -82,9 +85,9 @@ async def test_a_failed_test_is_a_fault_and_nobody_may_call_it_passed(site: Path
     write(site, None)
     async with life(site) as app:
         await app.calibrations.tested(CalibrationReport("gd-01", "bump", "Wang", passed=False))
-        assert raised(app)
+        assert raised(app, BUMP_ALARM)
         await app.calibrations.tested(CalibrationReport("gd-01", "bump", "Wang", passed=True))
-        assert not raised(app)
+        assert not raised(app, BUMP_ALARM)
         with pytest.raises(CommandRefusedError, match="no instrument named"):
             await app.calibrations.tested(CalibrationReport("gd-99", "bump", "Wang", passed=True))
 

@@ -19,7 +19,7 @@ const en = {
   },
   system: {
     connection: "Connection", rule: "Rule", uplink: "Uplink", disk: "Disk", load: "Overload", api: "Console",
-    permit: "Permit over", calibration: "Test due", "out-of-service": "Out of service", overdue: "Overdue", notifier: "Notifications", output: "Sounder",
+    permit: "Permit over", calibration: "Calibration", "bump-test": "Bump test", "out-of-service": "Out of service", overdue: "Overdue", notifier: "Notifications", output: "Sounder",
   },
 };
 type Tables = { [K in keyof typeof en]: Record<keyof (typeof en)[K], string> };
@@ -36,7 +36,7 @@ const zh: Tables = {
   },
   system: {
     connection: "通信连接", rule: "规则", uplink: "上报平台", disk: "磁盘", load: "负荷过高", api: "控制台",
-    permit: "停用到期", calibration: "标定到期", "out-of-service": "停用提醒", overdue: "处置超时", notifier: "通知", output: "声光输出",
+    permit: "停用到期", calibration: "标定", "bump-test": "功能测试", "out-of-service": "停用提醒", overdue: "处置超时", notifier: "通知", output: "声光输出",
   },
 };
 const QUANTITIES: Record<string, [string, string]> = {
