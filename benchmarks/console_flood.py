@@ -62,6 +62,8 @@ async def _flood(stage: Console, page: "Page", span_s: float) -> dict[str, Any]:
     await until(page, f"{COUNT} >= {stage.channels}", 90)
     after_s = time.monotonic() - began_s - put_s
     await _rest(using)
+    # The strip comes with the frames, one a second.
+    await asyncio.sleep(2.5)
     asked.append(stage.gateway.ask())
     counted.append(await metrics(session))
     rss.append(stage.gateway.rss_mib)
