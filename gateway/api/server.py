@@ -64,8 +64,13 @@ class ApiServer:
         check_bind(bind, protected=protected)
         listener = _listener(bind)
         self._port = listener.getsockname()[1]
-        # In a thread: it reads the console's files, and alarms do not wait for a slow card.
-        self._api = await asyncio.to_thread(create_api, self._gateway, **self._options)
+        try:
+            # In a thread: it reads the console's files, and alarms do not wait for a slow card.
+            self._api = await asyncio.to_thread(create_api, self._gateway, **self._options)
+        except BaseException:
+            # Also where the gateway ends at this moment: nobody else knows of the socket yet.
+            listener.close()
+            raise
         config = Config(
             self._api,
             http=guarded_by(self.guard),
@@ -78,13 +83,13 @@ class ApiServer:
             proxy_headers=False,
             h11_max_incomplete_event_size=HEAD_MAX,
         )
+        self._end_sweep = every_second(self.guard, asyncio.get_running_loop())
         self._server = _Server(config)
         self._running = asyncio.create_task(self._server.serve(sockets=[listener]), name="api")
         while not self._server.started and not self._running.done():
             await self._gateway.clock.sleep(0.005)
         if self._running.done():
             await self._running
-        self._end_sweep = every_second(self.guard, asyncio.get_running_loop())
 
     async def stop(self) -> None:
         """End all streams, then all connections, within a second; may be called twice."""
@@ -122,16 +127,16 @@ async def serve(
         on_problem: Told why nothing can be served, and an empty text once it can.
     """
     server = ApiServer(gateway, open_read=open_read, local_operator=local_operator)
-    while True:
-        try:
-            await server.start(bind)
-            break
-        except ConfigError as error:
-            on_problem(error.problem)
-            await gateway.clock.sleep(RETRY_S)
-    on_problem("")
-    on_port(server.port)
     try:
+        while True:
+            try:
+                await server.start(bind)
+                break
+            except ConfigError as error:
+                on_problem(error.problem)
+                await gateway.clock.sleep(RETRY_S)
+        on_problem("")
+        on_port(server.port)
         await asyncio.Event().wait()
     finally:
         await server.stop()
