@@ -220,6 +220,7 @@ async def by_keys_handed_over(page: "Page") -> None:
     # The ways that have no letter are reached by Tab, and the menu by its arrows.
     await tabbed_to(page, page.locator(".shell-head").get_by_role("button", name=re.compile("Account")))
     await page.keyboard.press("Enter")
+    await expect(page.locator(".menu-list").locator("a, button").first).to_be_focused()
     await page.keyboard.press("ArrowDown")
     await expect(page.locator(".menu-list").get_by_role("link", name="Responses")).to_be_focused()
     await page.keyboard.press("Enter")

@@ -1,12 +1,13 @@
 // A button that opens a short list of further orders.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /** `label` says what the button is for where `face` is only an icon. Any click inside, or outside, or Esc closes it. */
 export function Menu({ label, face, children, quiet = true }: { label: string; face: ComponentChildren; children: ComponentChildren; quiet?: boolean }) {
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  // Before the next key: whoever opens it by Enter and goes on with the arrows must not be faster than the focus.
+  useLayoutEffect(() => {
     if (!open) return;
     const items = (): HTMLElement[] => [...box.current!.querySelectorAll<HTMLElement>(".menu-list :is(a, button):not(:disabled)")];
     items()[0]?.focus();
